@@ -1,0 +1,1 @@
+"""What a user calls: the command line, the public API, reports."""

@@ -1,0 +1,1 @@
+"""What must be computed: layers, networks, training, quantization, the integer reference."""

@@ -1,0 +1,1 @@
+"""What is built: processing elements, the array, synthesis, area and energy."""

@@ -1,0 +1,1 @@
+"""Shows that hardware and reference agree: cocotb benches, simulator runs, gate-level runs."""
