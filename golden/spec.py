@@ -17,6 +17,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ class QuantizedLayer:
         )
         _require(
             self.shift.min() >= 0 and self.shift.max() <= 62,
-            f"{where} shift must be from 0 to 62, not from {self.shift.min()} to {self.shift.max()}",
+            f"{where} shift must be 0 to 62, not {self.shift.min()} to {self.shift.max()}",
         )
 
 
@@ -175,7 +176,7 @@ class QuantizedModel:
             f"model {self.name!r}: input_scale must be positive, not {self.input_scale}",
         )
         specs = [layer.spec for layer in self.layers]
-        for before, after in zip(specs, specs[1:], strict=False):
+        for before, after in pairwise(specs):
             where = f"model {self.name!r}: layer {after.name!r}"
             _require(
                 after.in_shape in (before.out_shape, (math.prod(before.out_shape), 1, 1)),
@@ -189,6 +190,7 @@ class QuantizedModel:
 
 
 ARRAYS = ("weight", "bias", "mult", "shift")
+DAMAGE = (zipfile.BadZipFile, zlib.error)
 
 
 def save(model: QuantizedModel, path: str | Path) -> None:
