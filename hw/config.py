@@ -1,0 +1,82 @@
+"""ArrayConfig: the one parameter object from which an array, its Verilog and its cycles follow."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class ArrayConfig(BaseModel):
+    """Parameters of a systolic array; frozen, checked at construction, unknown names refused.
+
+    pe: kind of processing element. width: bits of an activation and of a weight. rows, cols: PEs
+    down and across. lanes: products per PE and cycle. depth: terms of the longest reduction; it
+    sizes the accumulator. Raises ValueError with one line: what, the rule, what it got.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pe: Literal["complement", "mac"] = "complement"
+    width: int = Field(default=8, ge=2, le=16)
+    rows: int = Field(default=8, ge=1)
+    cols: int = Field(default=8, ge=1)
+    lanes: int = Field(default=1, ge=1, le=64)
+    depth: int = Field(default=1024, ge=1, le=2**20)
+    dataflow: Literal["output-stationary"] = "output-stationary"
+
+    def __init__(self, **values: object) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(_one_line(error, tuple(type(self).model_fields))) from None
+
+    @property
+    def acc_width(self) -> int:
+        """Bits that hold every sum of up to `depth` terms.
+
+        complement: depth · (2**width − 1) < 2**(width + ceil(log2 depth)), unsigned.
+        mac: a product lies in ±(2**width − 1) · 2**(width−1), so twice the width, signed.
+        """
+        operand = self.width if self.pe == "complement" else 2 * self.width
+        return operand + (self.depth - 1).bit_length()
+
+    @property
+    def acc_signed(self) -> bool:
+        return self.pe == "mac"
+
+    @property
+    def weight_signed(self) -> bool:
+        return self.pe == "mac"
+
+    def twin(self, pe: str) -> "ArrayConfig":
+        """The same configuration with another PE kind."""
+        return ArrayConfig(**(self.model_dump() | {"pe": pe}))
+
+
+def load_config(path: str | Path) -> ArrayConfig:
+    """Read an ArrayConfig from a TOML file with its names as keys; ValueError names the file."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a TOML file ({error})") from None
+    try:
+        return ArrayConfig(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _one_line(error: ValidationError, names: tuple[str, ...]) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    value, context = first["input"], first.get("ctx", {})
+    rules = {
+        "extra_forbidden": f"unknown key {name!r}; the keys are {', '.join(names)}",
+        "greater_than_equal": f"{name} must be at least {context.get('ge')}, not {value}",
+        "less_than_equal": f"{name} must be at most {context.get('le')}, not {value}",
+        "literal_error": f"{name} must be {context.get('expected')}, not {value!r}",
+        "int_type": f"{name} must be an integer, not {value!r}",
+    }
+    return rules.get(first["type"], f"{name}: {first['msg']}, not {value!r}")

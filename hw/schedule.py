@@ -1,0 +1,126 @@
+"""How a matrix form m × k × n runs on an array: tiles, operands of every cycle, cycle count.
+
+Tiles of rows × cols outputs follow one another without a gap, the filters' tiles outermost.
+A tile takes ceil(k / lanes) cycles, or `2·rows − 1` if that is more: the drain's rate.
+Rows, columns and lanes that a tile does not fill get zeros on both operands: they add nothing.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import ArrayConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A matrix form on a configuration. shape: (m, k, n), outputs × reduction × filters.
+
+    ValueError when a size is not positive or the reduction is longer than `config.depth`.
+    """
+
+    shape: tuple[int, int, int]
+    config: ArrayConfig
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1:
+            raise ValueError(f"shape (m, k, n) must be positive, not {self.shape}")
+        if self.shape[1] > self.config.depth:
+            raise ValueError(
+                f"a reduction of {self.shape[1]} terms is longer than depth {self.config.depth}, "
+                f"for which the accumulator was sized; set depth to at least {self.shape[1]}"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Cycles with operands in a tile."""
+        return math.ceil(self.shape[1] / self.config.lanes)
+
+    @property
+    def period(self) -> int:
+        """Cycles from the start of a tile to the start of the next."""
+        return max(self.steps, 2 * self.config.rows - 1)
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Tiles along m and along n."""
+        m, _, n = self.shape
+        return math.ceil(m / self.config.rows), math.ceil(n / self.config.cols)
+
+    @property
+    def cycles(self) -> int:
+        """From the first operands to the last useful row of sums, both cycles included."""
+        before_last = (math.prod(self.tiles) - 1) * self.period
+        last_row = (self.shape[0] - 1) % self.config.rows
+        return before_last + self.steps + self.config.cols + 2 * last_row
+
+    @property
+    def utilization(self) -> float:
+        """Useful PE-cycles (m · k · n / lanes) ÷ (PEs × cycles)."""
+        products = self.config.rows * self.config.cols * self.config.lanes * self.cycles
+        return math.prod(self.shape) / products
+
+    def operands(self, a: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What enters in each cycle, from the first operands to the last tile's last step.
+
+        a: activations (m, k). w: weights (n, k). Returns activations (cycles, rows, lanes),
+        weights (cycles, cols, lanes) and `last` (cycles,).
+        """
+        (m, k, n), config = self.shape, self.config
+        if a.shape != (m, k) or w.shape != (n, k):
+            raise ValueError(f"operands must be {(m, k)} and {(n, k)}, not {a.shape}, {w.shape}")
+        tiles_m, tiles_n = self.tiles
+        a_tiles = self._split(a, tiles_m, config.rows)
+        w_tiles = self._split(w, tiles_n, config.cols)
+        last = np.zeros((tiles_n * tiles_m, self.period), dtype=bool)
+        last[:, self.steps - 1] = True
+        a_stream = np.tile(a_tiles, (tiles_n, 1, 1, 1))
+        w_stream = np.repeat(w_tiles, tiles_m, axis=0)
+        end = (tiles_n * tiles_m - 1) * self.period + self.steps
+        streams = (x.reshape(-1, *x.shape[2:])[:end] for x in (a_stream, w_stream, last))
+        return tuple(streams)
+
+    def results(self, sums: np.ndarray) -> np.ndarray:
+        """Put the rows of sums, in the order of leaving the array, (tiles · rows, cols) or fewer
+        when the last tile is not full, into the matrix (m, n)."""
+        (m, _, n), (tiles_m, tiles_n) = self.shape, self.tiles
+        rows, cols = self.config.rows, self.config.cols
+        missing = tiles_m * tiles_n * rows - len(sums)
+        sums = np.pad(sums, ((0, missing), (0, 0)))
+        matrix = sums.reshape(tiles_n, tiles_m * rows, cols).transpose(1, 0, 2)
+        return matrix.reshape(tiles_m * rows, tiles_n * cols)[:m, :n]
+
+    def _split(self, matrix: np.ndarray, tiles: int, side: int) -> np.ndarray:
+        """(tiles · side or fewer, k) to (tiles, period, side, lanes), filled up with zeros."""
+        lanes, steps = self.config.lanes, self.steps
+        count, k = matrix.shape
+        padded = np.pad(matrix, ((0, tiles * side - count), (0, steps * lanes - k)))
+        split = padded.reshape(tiles, side, steps, lanes).transpose(0, 2, 1, 3)
+        return np.pad(split, ((0, 0), (0, self.period - steps), (0, 0), (0, 0)))
+
+
+def cycles(shape: tuple[int, int, int], config: ArrayConfig) -> int:
+    """Cycles that the array takes for an (m, k, n) matrix form; equal to simulation."""
+    return Schedule(shape=shape, config=config).cycles
+
+
+def pack(values: np.ndarray, width: int) -> list[int]:
+    """One integer per cycle from (cycles, …) operands: the first in the lowest bits, negative
+    ones in two's complement."""
+    flat = values.reshape(len(values), -1).astype(np.int64) & ((1 << width) - 1)
+    bits = (flat[:, :, None] >> np.arange(width)) & 1
+    packed = np.packbits(bits.reshape(len(values), -1).astype(np.uint8), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def unpack(words: list[int], count: int, width: int, signed: bool) -> np.ndarray:
+    """(cycles, count) integers from words packed as `pack` does."""
+    size = (count * width + 7) // 8
+    raw = b"".join(word.to_bytes(size, "little") for word in words)
+    table = np.frombuffer(raw, np.uint8).reshape(len(words), size)
+    bits = np.unpackbits(table, axis=1, bitorder="little", count=count * width)
+    weights = 1 << np.arange(width, dtype=np.int64)
+    if signed:
+        weights[-1] = -weights[-1]
+    return bits.reshape(len(words), count, width).astype(np.int64) @ weights

@@ -1,0 +1,107 @@
+"""The output-stationary systolic array: a grid of PEs, operand skew and result drain."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from amaranth import Module, Mux, Signal, Value
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import Component, In, Out
+
+from .config import ArrayConfig
+from .pe import ProcessingElement
+
+
+class SystolicArray(Component):
+    """rows × cols PEs; activations travel right, weights down, results up and out at the top.
+
+    Give all rows and columns the operands of one reduction step together, one step a cycle,
+    `last` with the final one; the array skews them itself. There is no flow control: a cycle
+    without operands is one with zeros. The next tile may start at once, but ends of tiles must be
+    at least `2·rows − 1` cycles apart (`hw.schedule` keeps to that). Results come out a row every
+    second cycle, top row first: `valid`, and with it the sums of all columns of that row.
+
+    Latency: row r of a tile whose `last` is given in cycle t is valid in cycle t + cols + 2·r.
+    Reset: hold `rst` for rows + cols cycles with zeros at the operands, so that none are left
+    on their way.
+
+    `pe` makes a processing element from the configuration; Verilog output passes one that
+    instantiates a module of its own.
+
+    Members
+    -------
+    a : activations, rows × lanes × width bits
+    w : weights, cols × lanes × width bits
+    last : these operands end a tile
+    sums : accumulators of one row, cols × acc_width bits; two's complement in `mac`
+    valid : `sums` holds a row
+    """
+
+    def __init__(
+        self, config: ArrayConfig, pe: Callable[[ArrayConfig], Component] = ProcessingElement
+    ):
+        self.config = config
+        self._pe = pe
+        operands = ArrayLayout(config.width, config.lanes)
+        super().__init__(
+            {
+                "a": In(ArrayLayout(operands, config.rows)),
+                "w": In(ArrayLayout(operands, config.cols)),
+                "last": In(1),
+                "sums": Out(ArrayLayout(config.acc_width, config.cols)),
+                "valid": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rows, cols = self.config.rows, self.config.cols
+        grid = [[self._pe(self.config) for _ in range(cols)] for _ in range(rows)]
+        for r in range(rows):
+            for c in range(cols):
+                m.submodules[f"pe_{r}_{c}"] = grid[r][c]
+        self._feed(m, grid)
+        for c in range(cols):
+            sums = self._drain(m, [grid[r][c] for r in range(rows)], f"drain_{c}")
+            m.d.comb += self.sums[c].eq(delay(m, sums, cols - 1 - c, f"deskew_{c}"))
+        ends = [grid[r][cols - 1].last for r in range(rows)]
+        m.d.comb += self.valid.eq(shift_up(m, ends, ends, "valid", reset_less=False))
+        return m
+
+    def _feed(self, m: Module, grid: list[list[Component]]) -> None:
+        """Skew the operands: row r and column c start r and c cycles late."""
+        last = self.last
+        for r, row in enumerate(grid):
+            a = delay(m, self.a[r].as_value(), r, f"skew_a_{r}")
+            m.d.comb += [row[0].a.eq(a), row[0].last.eq(last)]
+            for left, right in pairwise(row):
+                m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
+            last = delay(m, last, 1, f"skew_last_{r + 1}", reset_less=False)
+        for c, top in enumerate(grid[0]):
+            m.d.comb += top.w.eq(delay(m, self.w[c].as_value(), c, f"skew_w_{c}"))
+            for upper, lower in pairwise(grid):
+                m.d.comb += lower[c].w.eq(upper[c].w_out)
+
+    def _drain(self, m: Module, column: list[Component], name: str) -> Value:
+        return shift_up(m, [pe.last for pe in column], [pe.sum for pe in column], name)
+
+
+def delay(m: Module, value: Value, cycles: int, name: str, reset_less: bool = True) -> Value:
+    """`value`, `cycles` cycles later."""
+    for index in range(cycles):
+        register = Signal.like(value, name=f"{name}_{index}", reset_less=reset_less)
+        m.d.sync += register.eq(value)
+        value = register
+    return value
+
+
+def shift_up(
+    m: Module, loads: list[Value], values: list[Value], name: str, reset_less: bool = True
+) -> Value:
+    """A column of registers, each taking its own value when its load is high, else its lower
+    neighbour's; the bottom one takes 0. Returns the top register."""
+    below = 0
+    for index in reversed(range(len(values))):
+        register = Signal(len(values[index]), name=f"{name}_{index}", reset_less=reset_less)
+        m.d.sync += register.eq(Mux(loads[index], values[index], below))
+        below = register
+    return below

@@ -1,0 +1,126 @@
+"""The array against its Python twin in Amaranth's simulator: sums, order and cycle count."""
+
+import numpy as np
+import pytest
+from amaranth import ResetInserter, Signal
+from amaranth.sim import Simulator
+
+from hw.config import ArrayConfig
+from hw.schedule import Schedule, pack, unpack
+from hw.systolic import SystolicArray
+
+
+def matrix_form(a, w, pe):
+    """(m, n) sums that the array must give: Σ|a − w| or Σ a · w."""
+    if pe == "mac":
+        return a @ w.T
+    return np.abs(a[:, None, :] - w[None, :, :]).sum(axis=2)
+
+
+def simulate(config, a, w, last, rows):
+    """Feed packed operands, one a cycle; returns `rows` packed sums and the cycles taken."""
+    dut, words = SystolicArray(config), []
+    count = 0
+
+    async def bench(ctx):
+        nonlocal count
+        while len(words) < rows:
+            live = count < len(last)
+            ctx.set(dut.a.as_value(), a[count] if live else 0)
+            ctx.set(dut.w.as_value(), w[count] if live else 0)
+            ctx.set(dut.last, int(last[count]) if live else 0)
+            if ctx.get(dut.valid):
+                words.append(ctx.get(dut.sums.as_value()))
+            await ctx.tick()
+            count += 1
+            assert count < 100_000
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return words, count
+
+
+def check(config, m, k, n, a=None, w=None, seed=0):
+    rng = np.random.default_rng(seed)
+    top = 2**config.width
+    low = -(top // 2) if config.weight_signed else 0
+    a = rng.integers(0, top, (m, k)) if a is None else a
+    w = rng.integers(low, low + top, (n, k)) if w is None else w
+    schedule = Schedule(shape=(m, k, n), config=config)
+    a_stream, w_stream, last = schedule.operands(a, w)
+    rows = (schedule.tiles[0] * schedule.tiles[1] - 1) * config.rows + (m - 1) % config.rows + 1
+    packed = pack(a_stream, config.width), pack(w_stream, config.width)
+    words, counted = simulate(config, *packed, last, rows)
+    sums = unpack(words, config.cols, config.acc_width, config.acc_signed)
+    np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, config.pe))
+    assert counted == schedule.cycles
+
+
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+def test_extremes_do_not_overflow_the_accumulator(pe):
+    config = ArrayConfig(pe=pe, width=8, rows=2, cols=1, depth=37)
+    low, high = (-128, 127) if pe == "mac" else (0, 255)
+    a = np.array([[255] * 37, [0] * 37])
+    w = np.array([[low] * 37, [high] * 37])
+    check(config, 2, 37, 2, a, w)
+
+
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize(
+    ("width", "rows", "cols", "lanes", "shape"),
+    [
+        (8, 1, 1, 1, (1, 1, 1)),
+        (2, 3, 2, 1, (7, 5, 3)),
+        (5, 2, 3, 3, (5, 10, 4)),
+        (8, 4, 2, 1, (9, 2, 5)),
+        (16, 1, 4, 2, (3, 9, 9)),
+        (7, 5, 1, 4, (6, 3, 2)),
+    ],
+)
+def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, width, rows, cols, lanes, shape):
+    config = ArrayConfig(pe=pe, width=width, rows=rows, cols=cols, lanes=lanes, depth=shape[1])
+    check(config, *shape)
+
+
+def test_every_pair_of_operands_gives_its_distance():
+    config = ArrayConfig(width=3, rows=8, cols=8, depth=1)
+    values = np.arange(8).reshape(8, 1)
+    check(config, 8, 1, 8, values, values)
+
+
+def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind():
+    config = ArrayConfig(width=4, rows=2, cols=3, depth=6)
+    rng = np.random.default_rng(5)
+    a, w = rng.integers(0, 16, (2, 6)), rng.integers(0, 16, (3, 6))
+    schedule = Schedule(shape=(2, 6, 3), config=config)
+    streams = [x.tolist() if x.dtype == bool else pack(x, 4) for x in schedule.operands(a, w)]
+    dut, reset, words = SystolicArray(config), Signal(), []
+    ports = (dut.a.as_value(), dut.w.as_value(), dut.last)
+
+    async def give(ctx, count):
+        for step in range(count):
+            for port, stream in zip(ports, streams, strict=True):
+                ctx.set(port, int(stream[step]))
+            await ctx.tick()
+        for port in ports:
+            ctx.set(port, 0)
+
+    async def bench(ctx):
+        await give(ctx, 4)
+        ctx.set(reset, 1)
+        await ctx.tick().repeat(config.rows + config.cols)
+        ctx.set(reset, 0)
+        await give(ctx, 6)
+        for _ in range(12):
+            if ctx.get(dut.valid):
+                words.append(ctx.get(dut.sums.as_value()))
+            await ctx.tick()
+
+    simulator = Simulator(ResetInserter(reset)(dut))
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    sums = unpack(words, 3, config.acc_width, False)
+    np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, "complement"))
