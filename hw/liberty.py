@@ -1,0 +1,182 @@
+"""Reads a Liberty file into the cell library of `hw.cells`, in fixed units.
+
+`read_library` converts every figure from the file's own units. Liberty gives no unit for
+internal_power: its values are energies per transition in (capacitive_load_unit × voltage_unit²),
+for 1 pF and 1 V that is pJ. Source: Liberty User Guide, volume 1, and Reference Manual.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from .boolean import Expression
+from .cells import Cell, FlipFlop, Library, Pin, Power, Table, Timing
+from .liberty_text import Group, parse_groups, read_text
+
+_SI = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
+_LOAD = "total_output_net_capacitance"
+_FF_INPUTS = ("clocked_on", "next_state", "clear", "preset")
+
+
+def read_library(path: str | Path) -> Library:
+    """Returns the library in a Liberty file, plain or gzip. Raises ValueError if it is none."""
+    try:
+        return _Reader(parse_groups(read_text(path), str(path))).library()
+    except _FigureError as error:
+        raise ValueError(f"{path}, {error}; give an undamaged Liberty file") from None
+
+
+class _FigureError(Exception):
+    """A figure that is missing or is no number."""
+
+
+class _Reader:
+    """Converts one file's groups; holds its units and its table templates."""
+
+    def __init__(self, root: Group) -> None:
+        self._root = root
+        number, unit = root.lists.get("capacitive_load_unit", ["1", "pf"])
+        self._pf = self._unit("capacitive_load_unit", number + unit, "f") / 1e-12
+        attributes = root.attributes
+        self._ns = self._unit("time_unit", attributes.get("time_unit", "1ns"), "s") / 1e-9
+        self._volt = self._unit("voltage_unit", attributes.get("voltage_unit", "1V"), "v")
+        power = attributes.get("leakage_power_unit", "1nW")
+        self._nw = self._unit("leakage_power_unit", power, "w") / 1e-9
+        self._pj = self._pf * self._volt**2
+        templates = (*root.all("lu_table_template"), *root.all("power_lut_template"))
+        self._templates = {group.names[0]: group for group in templates}
+
+    def _unit(self, name: str, text: str, symbol: str) -> float:
+        match = re.fullmatch(rf"([\d.]+)\s*([fpnumk]?){symbol}", text.lower())
+        if not match:
+            raise _FigureError(f"line {self._root.line}: {name} is {text!r}, which is no unit")
+        return float(match[1]) * _SI[match[2]]
+
+    def library(self) -> Library:
+        return Library(
+            name=self._root.names[0],
+            voltage_v=self._voltage() * self._volt,
+            cells={group.names[0]: self._cell(group) for group in self._root.all("cell")},
+        )
+
+    def _voltage(self) -> float:
+        if "nom_voltage" in self._root.attributes:
+            return _figure(self._root, "nom_voltage")
+        conditions = {group.names[0]: group for group in self._root.all("operating_conditions")}
+        name = self._root.attributes.get("default_operating_conditions", "")
+        return _figure(conditions.get(name, self._root), "voltage")
+
+    def _cell(self, group: Group) -> Cell:
+        pins = {name: self._pin(pin, name) for pin in group.all("pin") for name in pin.names}
+        flip_flops = group.all("ff")
+        return Cell(
+            name=group.names[0],
+            area_um2=_figure(group, "area") if "area" in group.attributes else None,
+            leakage_nw=self._leakage(group),
+            pins=pins,
+            flip_flop=_flip_flop(flip_flops[0]) if flip_flops else None,
+            latch=bool(group.all("latch") or group.all("statetable")),
+        )
+
+    def _leakage(self, group: Group) -> float | None:
+        if "cell_leakage_power" in group.attributes:
+            return _figure(group, "cell_leakage_power") * self._nw
+        if states := group.all("leakage_power"):
+            return float(np.mean([_figure(state, "value") for state in states])) * self._nw
+        if "default_cell_leakage_power" in self._root.attributes:
+            return _figure(self._root, "default_cell_leakage_power") * self._nw
+        return None
+
+    def _pin(self, group: Group, name: str) -> Pin:
+        direction = group.attributes.get("direction", "input")
+        function = group.attributes.get("function")
+        return Pin(
+            name=name,
+            direction=direction,
+            capacitance_pf=self._capacitance(group, f"default_{direction}_pin_cap") * self._pf,
+            function=None if function is None else Expression(function),
+            clock=group.attributes.get("clock") == "true",
+            power=tuple(self._power(power) for power in group.all("internal_power")),
+            timing=tuple(self._timing(timing) for timing in group.all("timing")),
+        )
+
+    def _capacitance(self, group: Group, default: str) -> float:
+        if "capacitance" in group.attributes:
+            return _figure(group, "capacitance")
+        return _figure(self._root, default) if default in self._root.attributes else 0.0
+
+    def _power(self, group: Group) -> Power:
+        both = self._table(group, "power", self._pj)
+        return Power(
+            related_pins=tuple(group.attributes.get("related_pin", "").split()),
+            when=group.attributes.get("when", ""),
+            supply=group.attributes.get("related_pg_pin", ""),
+            rise=self._table(group, "rise_power", self._pj) or both,
+            fall=self._table(group, "fall_power", self._pj) or both,
+        )
+
+    def _timing(self, group: Group) -> Timing:
+        return Timing(
+            related_pins=tuple(group.attributes.get("related_pin", "").split()),
+            kind=group.attributes.get("timing_type", "combinational"),
+            sense=group.attributes.get("timing_sense", "non_unate"),
+            rise=self._table(group, "cell_rise", self._ns),
+            fall=self._table(group, "cell_fall", self._ns),
+            rise_slew=self._table(group, "rise_transition", self._ns),
+            fall_slew=self._table(group, "fall_transition", self._ns),
+        )
+
+    def _table(self, group: Group, keyword: str, unit: float) -> Table | None:
+        """Returns the table of that keyword in units of `unit`, or None if there is none."""
+        if not (tables := group.all(keyword)):
+            return None
+        table = tables[0]
+        template = self._templates.get(table.names[0] if table.names else "", table)
+        axes = {"slew": np.zeros(1), "load": np.zeros(1)}
+        order = []
+        for n in ("1", "2"):
+            if variable := template.attributes.get(f"variable_{n}"):
+                order.append("load" if variable == _LOAD else "slew")
+                scale = self._pf if variable == _LOAD else self._ns
+                axes[order[-1]] = _figures(table, f"index_{n}", template) * scale
+        shape = [axes[axis].size for axis in order or ["slew"]]
+        values = _figures(table, "values")
+        if values.size != np.prod(shape):
+            raise _FigureError(f"line {table.line}: {values.size} values for a table of {shape}")
+        values = values.reshape(shape) if order[:1] != ["load"] else values.reshape(shape).T
+        return Table(axes["slew"], axes["load"], values.reshape(axes["slew"].size, -1) * unit)
+
+
+def _flip_flop(group: Group) -> FlipFlop:
+    names = (group.names * 2)[:2]
+    given = {key: Expression(text) for key, text in group.attributes.items() if key in _FF_INPUTS}
+    if missing := {"clocked_on", "next_state"} - given.keys():
+        raise _FigureError(f"line {group.line}: a flip-flop without {' and '.join(missing)}")
+    return FlipFlop(
+        state=names[0],
+        inverted_state=names[1],
+        clocked_on=given["clocked_on"],
+        next_state=given["next_state"],
+        clear=given.get("clear"),
+        preset=given.get("preset"),
+    )
+
+
+def _figure(group: Group, name: str) -> float:
+    """Returns the simple attribute as a number; raises _FigureError if it is none."""
+    try:
+        return float(group.attributes[name])
+    except KeyError:
+        raise _FigureError(f"line {group.line}: {group.keyword} has no {name}") from None
+    except ValueError:
+        raise _FigureError(f"line {group.line}: {name} of {group.keyword} is no number") from None
+
+
+def _figures(group: Group, name: str, template: Group | None = None) -> np.ndarray:
+    """Returns the complex attribute as numbers, the template's where the group has none."""
+    words = group.lists.get(name) or (template.lists.get(name) if template else None)
+    try:
+        return np.array([float(word) for text in words or [] for word in text.split(",")])
+    except ValueError:
+        raise _FigureError(f"line {group.line}: {name} holds something that is no number") from None
