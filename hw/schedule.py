@@ -52,8 +52,21 @@ class Schedule:
     def cycles(self) -> int:
         """From the first operands to the last useful row of sums, both cycles included."""
         before_last = (math.prod(self.tiles) - 1) * self.period
-        last_row = (self.shape[0] - 1) % self.config.rows
-        return before_last + self.steps + self.config.cols + 2 * last_row
+        return before_last + self.steps + self.config.cols + 2 * (self._last_rows - 1)
+
+    @property
+    def rows_out(self) -> int:
+        """Rows of sums that leave the array, up to the last useful one."""
+        return (math.prod(self.tiles) - 1) * self.config.rows + self._last_rows
+
+    @property
+    def rows_unused(self) -> int:
+        """Rows that still leave the array after that, from a last tile that is not full."""
+        return self.config.rows - self._last_rows
+
+    @property
+    def _last_rows(self) -> int:
+        return (self.shape[0] - 1) % self.config.rows + 1
 
     @property
     def utilization(self) -> float:

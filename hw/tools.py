@@ -22,7 +22,7 @@ def run(command: list[str], folder: Path, log: Path) -> None:
     if done.returncode != 0:
         raise ToolError(
             f"{Path(command[0]).name} failed with exit code {done.returncode}: "
-            f"{_last_error(log)}; see {log}"
+            f"{last_error(log)}; see {log}"
         )
 
 
@@ -42,7 +42,7 @@ def yosys(script: str, folder: Path, name: str) -> Path:
         run(command, folder, output)
     except ToolError:
         log = folder / f"{name}.log"
-        reason = _last_error(log if log.exists() else output)
+        reason = last_error(log if log.exists() else output)
         raise ToolError(f"yosys failed: {reason}; see {log}") from None
     output.unlink()
     return folder / f"{name}.log"
@@ -67,7 +67,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _last_error(log: Path) -> str:
+def last_error(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     errors = [line for line in lines if "error" in line.lower()] or lines
     return errors[-1].strip() if errors else "it printed nothing"

@@ -50,9 +50,8 @@ def check(config, m, k, n, a=None, w=None, seed=0):
     w = rng.integers(low, low + top, (n, k)) if w is None else w
     schedule = Schedule(shape=(m, k, n), config=config)
     a_stream, w_stream, last = schedule.operands(a, w)
-    rows = (schedule.tiles[0] * schedule.tiles[1] - 1) * config.rows + (m - 1) % config.rows + 1
     packed = pack(a_stream, config.width), pack(w_stream, config.width)
-    words, counted = simulate(config, *packed, last, rows)
+    words, counted = simulate(config, *packed, last, schedule.rows_out)
     sums = unpack(words, config.cols, config.acc_width, config.acc_signed)
     np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, config.pe))
     assert counted == schedule.cycles

@@ -1,0 +1,67 @@
+"""What the runner gives a bench, and what the bench gives back, as files in the run's folder."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.spec import load_arrays, save_arrays
+from hw.config import ArrayConfig
+
+from .workload import MatrixForm
+
+JOB_VARIABLE = "ADDERFORGE_JOB"
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormResult:
+    """What simulating one matrix form showed. first_mismatch: (row, column, expected, actual).
+    leftover_rows: rows of sums beyond those that the schedule says must come out."""
+
+    name: str
+    shape: tuple[int, int, int]
+    compared: int
+    mismatches: int
+    first_mismatch: tuple[int, int, int, int] | None
+    cycles: int
+    predicted_cycles: int
+    leftover_rows: int
+
+    @property
+    def passed(self) -> bool:
+        counted_right = self.cycles == self.predicted_cycles and self.leftover_rows == 0
+        return self.mismatches == 0 and counted_right
+
+
+def write_job(path: Path, config: ArrayConfig, forms: Iterable[MatrixForm]) -> None:
+    """Write the array's configuration and the matrix forms as one .npz."""
+    members = {"config": np.array(config.model_dump_json())}
+    for index, form in enumerate(forms):
+        members[f"{index:03}.name"] = np.array(form.name)
+        for field in ("activations", "weights", "sums"):
+            members[f"{index:03}.{field}"] = getattr(form, field)
+    save_arrays(members, path)
+
+
+def read_job(path: Path) -> tuple[ArrayConfig, list[MatrixForm]]:
+    members = load_arrays(path)
+    config = ArrayConfig(**json.loads(str(members.pop("config"))))
+    forms = []
+    for index in range(len(members) // 4):
+        name = str(members[f"{index:03}.name"])
+        fields = {f: members[f"{index:03}.{f}"] for f in ("activations", "weights", "sums")}
+        forms.append(MatrixForm(name=name, **fields))
+    return config, forms
+
+
+def write_results(folder: Path, results: list[FormResult]) -> None:
+    text = json.dumps([asdict(result) for result in results], indent=1)
+    (folder / RESULTS).write_text(text, encoding="utf-8")
+
+
+def read_results(folder: Path) -> list[FormResult]:
+    entries = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    return [FormResult(**entry | {"shape": tuple(entry["shape"])}) for entry in entries]

