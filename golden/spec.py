@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import struct
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -116,6 +117,13 @@ class LayerSpec:
         """k: terms in each sum."""
         return math.prod(self.weight_shape[1:])
 
+    @property
+    def accumulator_limit(self) -> int:
+        """The largest |acc| that codes can give; an adder's SAD needs width + ceil(log2 k) bits."""
+        highest = 2**self.width - 1
+        weight = 1 if self.kind == "adder" else 2 ** (self.width - 1)
+        return self.reduction * highest * weight
+
     def matrix_shape(self, images: int = 1) -> tuple[int, int, int]:
         """(m, k, n): the layer as an m × k by k × n matrix form over `images` images."""
         return images * math.prod(self.map_shape), self.reduction, self.out_channels
@@ -190,6 +198,18 @@ class QuantizedModel:
 
 
 ARRAYS = ("weight", "bias", "mult", "shift")
+DAMAGES = (  # what reading a damaged archive raises
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    EOFError,
+    OSError,
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+)
 DAMAGE = (zipfile.BadZipFile, zlib.error)
 
 
@@ -254,18 +274,13 @@ def load(path: str | Path) -> QuantizedModel:
 def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Read every array of an .npz; ValueError with the remedy when the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        ValueError,
-        EOFError,
-        AttributeError,
-        KeyError,
-    ) as error:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except DAMAGES as error:
         raise ValueError(
             f"{path}: truncated or not an .npz file ({error}); make it again or copy it again"
         ) from None
