@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from golden.layers import AdderLinear
+from golden.networks import lenet5_bn
+from golden.optimizer import AdderSGD, parameter_groups
+
+
+def parameter(*values, gradient):
+    result = torch.nn.Parameter(torch.tensor(values, dtype=torch.float64))
+    result.grad = torch.tensor(gradient, dtype=torch.float64)
+    return result
+
+
+def stepped(filters, steps=1, adaptive=True, **options):
+    optimizer = AdderSGD([{"params": [filters], "adaptive": adaptive}], **options)
+    for _ in range(steps):
+        optimizer.step()
+    return pytest.approx(filters.tolist(), rel=1e-12)
+
+
+def test_the_first_step_is_equation_13_then_decay_then_nesterov():
+    filters = parameter(10.0, 0.0, 0.0, 0.0, gradient=[3.0, 4.0, 0.0, 0.0])
+    # α = 0.1 · √4 / 5 = 0.04; g = 0.12 + 0.01 · 10 and 0.16; p -= 0.5 (g + 0.9 g)
+    wanted = [10 - 0.5 * 1.9 * 0.22, -0.5 * 1.9 * 0.16, 0, 0]
+    assert wanted == stepped(filters, lr=0.5, momentum=0.9, weight_decay=0.01, eta=0.1)
+
+
+def test_the_second_step_adds_the_velocity():
+    filters = parameter(0.0, gradient=[-8.0])
+    # α g = -0.2 at each step; v = -0.2, then -0.2 (1 + 0.5); p -= g + 0.5 v
+    wanted = [0.2 * 1.5 + 0.2 + 0.5 * 0.3]
+    assert wanted == stepped(filters, steps=2, lr=1.0, momentum=0.5, weight_decay=0.0, eta=0.2)
+
+
+def test_a_zero_gradient_moves_filters_by_decay_alone():
+    filters = parameter(1.0, gradient=[0.0])
+    assert [0.9] == stepped(filters, lr=0.1, momentum=0.0, weight_decay=1.0)
+
+
+def test_a_tiny_gradient_makes_a_full_step_until_epsilon():
+    for gradient, step in ((1e-9, 0.1), (1e-13, 0.01)):
+        filters = parameter(0.0, gradient=[gradient])
+        wanted = [-step]
+        assert wanted == stepped(filters, lr=1.0, momentum=0.0, weight_decay=0.0, epsilon=1e-12)
+
+
+def test_other_parameters_follow_torchs_nesterov():
+    ours = parameter(1.0, -2.0, gradient=[3.0, 4.0])
+    theirs = parameter(1.0, -2.0, gradient=[3.0, 4.0])
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05}
+    reference = torch.optim.SGD([theirs], nesterov=True, **options)
+    for _ in range(3):
+        reference.step()
+    assert theirs.tolist() == stepped(ours, steps=3, adaptive=False, **options)
+
+
+def test_accumulated_gradients_give_the_step_of_the_whole_batch():
+    torch.manual_seed(0)
+    input = torch.randn(6, 5, dtype=torch.float64)
+    weights = []
+    for parts in (1, 3):
+        torch.manual_seed(1)
+        layer = AdderLinear(5, 2).double()
+        for part in input.chunk(parts):
+            layer(part).square().sum().backward()
+        AdderSGD(parameter_groups(layer), lr=0.1).step()
+        weights.append(layer.weight.detach())
+    torch.testing.assert_close(*weights)
+
+
+def test_only_adder_filters_are_adaptive():
+    adder, others = parameter_groups(lenet5_bn("adder"))
+    assert [len(adder["params"]), len(others["params"])] == [5, 10]
+    assert adder["adaptive"] and not others["adaptive"]
+    (others,) = parameter_groups(lenet5_bn("cnn"))
+    assert len(others["params"]) == 15 and not others["adaptive"]
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "eta", "epsilon"])
+def test_a_negative_setting_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be a number of at least 0, not -1"):
+        AdderSGD([parameter(0.0, gradient=[0.0])], **{"lr": 0.1} | {name: -1})
+
+
+def test_epsilon_0_is_refused():
+    with pytest.raises(ValueError, match="epsilon must be positive"):
+        AdderSGD([parameter(0.0, gradient=[0.0])], lr=0.1, epsilon=0)
