@@ -1,0 +1,184 @@
+"""Synthesis of arrays with Yosys: LUTs on FPGAs, area on a Liberty library, mapped netlists.
+
+Every PE is mapped as a module of its own, then the design is flattened and what nothing uses is
+removed, for adders and multipliers alike. A `mac` PE is given the multiplier that is best of
+those that can be made: `candidates` names them, `best_multiplier` picks.
+"""
+
+import gzip
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .config import ArrayConfig
+from .tools import tool_versions, yosys
+from .verilog import TOP, array_verilog
+
+TARGETS = ("ice40", "ecp5", "asic")
+BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
+
+# How the product of a `mac` PE is made, and the Yosys command that makes it. booth: radix-4 Booth
+# rows in a carry-save tree; booth-ripple: Booth rows added one after the other; rows: a row of
+# adders for each bit of the weight; macc: AND rows and the accumulator in one carry-save tree;
+# dsp: the FPGA's own multiplier blocks.
+MULTIPLIERS = {
+    "none": "",
+    "booth": "booth",
+    "booth-ripple": "booth -lowpower",
+    "rows": "techmap -map rows_multiplier.v t:$mul",
+    "macc": "",
+    "dsp": "",
+}
+ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
+LUTS = {"SB_LUT4": 1, "LUT4": 1, "CCU2C": 2}
+CARRIES = ("SB_CARRY", "CCU2C")
+FLIP_FLOPS = ("SB_DFF", "TRELLIS_FF")
+DSPS = ("SB_MAC16", "MULT18X18D", "ALU54B")
+BLOCK_RAMS = ("SB_RAM40", "DP16KD", "PDPW16KD")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthReport:
+    """Size of one design on one target; None is a figure that the target does not have.
+
+    luts: LUT4s, on ECP5 with two for every CCU2C. carries: carry cells. area_um2: cell area from
+    the Liberty library, flip-flops' share in sequential_area_um2. cells: count by type.
+    """
+
+    target: str
+    pe: str
+    multiplier: str
+    luts: int | None = None
+    carries: int | None = None
+    flip_flops: int | None = None
+    dsps: int | None = None
+    block_rams: int | None = None
+    area_um2: float | None = None
+    sequential_area_um2: float | None = None
+    fmax_mhz: float | None = None
+    library: str | None = None
+    cells: dict[str, int]
+    tools: dict[str, str | None]
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+def candidates(pe: str, target: str) -> tuple[str, ...]:
+    """The multipliers that are tried for a PE kind on a target; "none" for adders."""
+    if pe != "mac":
+        return ("none",)
+    of_logic = ("booth", "booth-ripple", "rows", "macc")
+    return of_logic if target == "asic" else (*of_logic, "dsp")
+
+
+def best_multiplier(
+    config: ArrayConfig, target: str, folder: Path, liberty: Path = BUILT_IN_LIBRARY
+) -> str:
+    """The candidate, made of logic and not of DSPs, whose single PE is smallest: by area for
+    "asic", by LUTs for an FPGA. Every candidate is synthesized, each in a folder of its name."""
+    single = ArrayConfig(**(config.model_dump() | {"rows": 1, "cols": 1}))
+    names = [name for name in candidates(config.pe, target) if name != "dsp"]
+    if len(names) == 1:
+        return names[0]
+    sizes = {}
+    for name in names:
+        report = synthesize(single, target, folder / name, name, liberty)
+        sizes[name] = report.area_um2 or report.luts
+    return min(names, key=sizes.__getitem__)
+
+
+def synthesize(
+    config: ArrayConfig,
+    target: str,
+    folder: Path,
+    multiplier: str | None = None,
+    liberty: Path = BUILT_IN_LIBRARY,
+) -> SynthReport:
+    """Map `SystolicArray(config)`; everything Yosys read and wrote stays in `folder`.
+
+    target: "ice40", "ecp5" or "asic". multiplier: one of `candidates`; the first by default.
+    liberty: the cell library of "asic", plain or gzip. For "asic" the flat mapped netlist is
+    left in `folder/netlist.json`. ToolError when Yosys fails, ValueError for unknown names.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
+    allowed = candidates(config.pe, target)
+    multiplier = multiplier or allowed[0]
+    if multiplier not in allowed:
+        raise ValueError(f"multiplier must be one of {', '.join(allowed)}, not {multiplier!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "design.v").write_text(array_verilog(config), encoding="utf-8")
+    if target == "asic":
+        _copy_library(liberty, folder / "cells.lib")
+    if multiplier == "rows":
+        shutil.copy(ROWS_MULTIPLIER, folder)
+    yosys(_script(target, multiplier), folder, "synth")
+    stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
+    return SynthReport(
+        target=target,
+        pe=config.pe,
+        multiplier=multiplier,
+        cells={name: int(count) for name, count in stat["num_cells_by_type"].items()},
+        tools=tool_versions(),
+        **(_asic_figures(stat, liberty.name) if target == "asic" else _fpga_figures(stat)),
+    )
+
+
+def _script(target: str, multiplier: str) -> str:
+    mapping = {
+        "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {TOP}"],
+        "ecp5": [
+            f"synth_ecp5 -noflatten -nowidelut {'' if multiplier == 'dsp' else '-nodsp'} -top {TOP}"
+        ],
+        "asic": [
+            f"synth -top {TOP}",
+            "dfflibmap -liberty cells.lib",
+            "abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo",
+        ],
+    }[target]
+    lines = [
+        "read_verilog design.v",
+        f"hierarchy -check -top {TOP}",
+        "proc",
+        "opt",
+        "wreduce",
+        MULTIPLIERS[multiplier],
+        *mapping,
+        "flatten",
+        "opt_clean -purge",
+        "delete t:$scopeinfo",
+        f"tee -q -o stat.json stat -json {'-liberty cells.lib' if target == 'asic' else ''}",
+        "write_json netlist.json" if target == "asic" else "",
+    ]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _fpga_figures(stat: dict) -> dict:
+    counts = stat["num_cells_by_type"]
+
+    def total(prefixes: tuple[str, ...]) -> int:
+        return sum(count for name, count in counts.items() if name.startswith(prefixes))
+
+    return {
+        "luts": sum(weight * counts.get(name, 0) for name, weight in LUTS.items()),
+        "carries": total(CARRIES),
+        "flip_flops": total(FLIP_FLOPS),
+        "dsps": total(DSPS),
+        "block_rams": total(BLOCK_RAMS),
+    }
+
+
+def _asic_figures(stat: dict, library: str) -> dict:
+    return {
+        "area_um2": round(stat["area"], 3),
+        "sequential_area_um2": round(stat["sequential_area"], 3),
+        "library": library,
+    }
+
+
+def _copy_library(liberty: Path, destination: Path) -> None:
+    """Beside the design, unpacked: Yosys' WebAssembly build reads neither gzip nor /tmp."""
+    raw = liberty.read_bytes()
+    destination.write_bytes(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
