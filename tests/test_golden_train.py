@@ -1,0 +1,177 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from golden import checkpoint, data, reference
+from golden.optimizer import AdderSGD
+from golden.quantize import quantize
+from golden.train import TrainConfig, build_network, evaluate, shifted, train
+
+
+def few(count=40):
+    """The first images of digits, as a data set of its own."""
+    digits = data.load("digits")
+    return dataclasses.replace(
+        digits,
+        train_images=digits.train_images[:count],
+        train_labels=digits.train_labels[:count],
+        test_images=digits.test_images[:count],
+        test_labels=digits.test_labels[:count],
+    )
+
+
+def quick(**changes):
+    return TrainConfig(**{"epochs": 2, "batch_size": 16} | changes)
+
+
+def same(first, second):
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+@pytest.mark.parametrize("kind", ["adder", "cnn"])
+def test_a_seed_gives_the_same_network_again_and_another_seed_another(kind):
+    dataset = few()
+    first, again, other = (
+        train(quick(kind=kind, seed=seed), dataset=dataset).network for seed in (5, 5, 6)
+    )
+    assert same(first, again) and not same(first, other)
+
+
+def test_training_leaves_the_callers_random_numbers_alone():
+    torch.manual_seed(1)
+    wanted = torch.rand(1)
+    torch.manual_seed(1)
+    train(quick(epochs=1), dataset=few())
+    assert torch.rand(1) == wanted
+
+
+def test_every_epoch_is_reported_as_it_ends():
+    seen = []
+    result = train(quick(epochs=3), seen.append, few())
+    assert [epoch.number for epoch in seen] == [1, 2, 3]
+    assert result.history == tuple(seen)
+    assert seen[-1].loss < seen[0].loss and 0 <= seen[-1].train_accuracy <= 1
+
+
+def test_the_learning_rate_falls_along_a_cosine_at_every_step(monkeypatch):
+    rates = []
+    step = AdderSGD.step
+
+    def recorded(optimizer):
+        rates.append(optimizer.param_groups[0]["lr"])
+        step(optimizer)
+
+    monkeypatch.setattr(AdderSGD, "step", recorded)
+    train(quick(kind="cnn", epochs=3), dataset=few(40))
+    wanted = 0.05 * (1 + np.cos(np.pi * np.arange(6) / 6))
+    np.testing.assert_allclose(rates, wanted)
+
+
+def test_a_data_set_smaller_than_a_batch_is_one_batch():
+    assert len(train(quick(batch_size=64), dataset=few(10)).history) == 2
+
+
+def test_a_shift_moves_the_image_and_brings_in_background():
+    images = torch.full((50, 1, 32, 32), 1.0)
+    images[:, :, 10, 12] = 5.0
+    moved = shifted(images, 2, torch.Generator().manual_seed(0))
+    places = {tuple((image[0] == 5).nonzero()[0].tolist()) for image in moved}
+    assert places <= {(row, col) for row in range(8, 13) for col in range(10, 15)}
+    assert len(places) > 10
+    assert {round(value, 4) for value in moved.unique().tolist()} == {data.BACKGROUND, 1.0, 5.0}
+
+
+def test_a_loss_that_is_not_finite_stops_training():
+    dataset = few()
+    dataset.train_images[:] = np.inf
+    with pytest.raises(ValueError, match="the loss must stay finite, but was nan in epoch 1"):
+        train(quick(), dataset=dataset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "lenet"}, "model must be one of"),
+        ({"kind": "mac"}, "kind must be one of"),
+        ({"data": "letters"}, "data must be one of"),
+        ({"gradient": "half"}, "gradient must be one of"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1, not 0"),
+        ({"batch_size": 1}, "batch_size must be an integer of at least 2, not 1"),
+        ({"learning_rate": -0.1}, "learning_rate must be a number of at least 0, not -0.1"),
+        ({"eta": float("nan")}, "eta must be a number of at least 0, not nan"),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**changes)
+
+
+def saved(tmp_path):
+    result = train(quick(epochs=1, seed=3), dataset=few())
+    checkpoint.save(result, tmp_path / "float.pt")
+    return result, tmp_path / "float.pt"
+
+
+def test_a_checkpoint_comes_back_whole_and_leaves_no_temporary_file(tmp_path):
+    result, path = saved(tmp_path)
+    network, config, accuracy = checkpoint.load(path)
+    assert config == result.config and accuracy == result.test_accuracy
+    assert same(network, result.network) and not network.training
+    assert [entry.name for entry in tmp_path.iterdir()] == ["float.pt"]
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    _, path = saved(tmp_path)
+    whole = path.read_bytes()
+    for share in (0, 0.001, 0.1, 0.5, 0.9, 0.999):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(ValueError, match="truncated or not a checkpoint"):
+            checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "another"}, "not a float checkpoint of AdderForge"),
+        ({"version": 99}, "format version must be 1, not 99; train the network again"),
+        ({"config": {"size": 3}}, "not a consistent checkpoint"),
+        ({"state": {}}, "not a consistent checkpoint"),
+    ],
+)
+def test_a_checkpoint_of_another_kind_is_refused(tmp_path, changes, message):
+    _, path = saved(tmp_path)
+    torch.save(torch.load(path, weights_only=True) | changes, path)
+    with pytest.raises(ValueError, match=message):
+        checkpoint.load(path)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        checkpoint.load(tmp_path / "nowhere.pt")
+
+
+def test_gradients_have_the_ratio_of_table_1():
+    """Filters of adder layers get gradients far below those of a CNN at the first iteration."""
+    dataset = few()
+    norms = {}
+    for kind in ("adder", "cnn"):
+        network = build_network(quick(kind=kind))
+        output = network(torch.from_numpy(dataset.train_images))
+        torch.nn.functional.cross_entropy(output, torch.from_numpy(dataset.train_labels)).backward()
+        norms[kind] = network.blocks["conv1"].layer.weight.grad.norm().item()
+    assert norms["adder"] < 0.1 * norms["cnn"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adder", "cnn"])
+def test_a_trained_network_keeps_its_accuracy_in_8_bit_integers(kind):
+    digits = data.load("digits")
+    result = train(TrainConfig(kind=kind, epochs=6), dataset=digits)
+    model = quantize(result.network, digits.train_images[:256])
+    integer = (reference.classify(model, digits.test_images) == digits.test_labels).mean()
+    assert result.test_accuracy == evaluate(result.network, digits.test_images, digits.test_labels)
+    assert result.test_accuracy > 0.94
+    assert abs(integer - result.test_accuracy) < 0.015
