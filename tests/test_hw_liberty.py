@@ -1,0 +1,230 @@
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw.boolean import Expression
+from hw.cells import Table
+from hw.compact_library import CELLS, PREFIX, compact_text
+from hw.liberty import read_library
+
+COMPACT = Path(__file__).parents[1] / "fixtures" / "adderforge130.lib"
+FULL = "sky130hd_tt_025C_1v80.lib.gz"
+FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
+needs_full = pytest.mark.skipif(
+    not FOLDER, reason=f"set ADDERFORGE_LIBERTY to the folder that holds {FULL}"
+)
+
+SMALL = r"""
+/* a comment with "quotes" and
+   { braces } */
+library ("small") {
+  capacitive_load_unit (10, "ff");
+  voltage_unit : "100mV"; leakage_power_unit : "1uW"; time_unit : "10ps";
+  nom_voltage : 12;
+  power_lut_template (loads_first) {
+    variable_1 : total_output_net_capacitance;
+    variable_2 : input_transition_time;
+    index_1 ("1, 3"); index_2 ("5, 7, 9");
+  }
+  cell (GATE) {
+    area : 2.5;
+    leakage_power () { value : 3; when : "A"; }
+    leakage_power () { value : 5; when : "!A"; }
+    pin (A, B) { direction : input; capacitance : 0.5; }
+    pin (Y) {
+      direction : "output";
+      function : "(A B)'";
+      internal_power () {
+        related_pin : "A B";
+        rise_power (loads_first) { values ("1, 2, 3", \
+                                           "4, 5, 6"); }
+        fall_power (scalar) { values ("9"); }
+      }
+    }
+  }
+}
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "small.lib"
+    path.write_text(text)
+    return read_library(path)
+
+
+def error_of(tmp_path, text):
+    with pytest.raises(ValueError) as error:
+        read(tmp_path, text)
+    return str(error.value).removeprefix(f"{tmp_path}/")
+
+
+def words(*bits):
+    return np.array([sum(bit << i for i, bit in enumerate(bits))], dtype=np.uint64)
+
+
+def truth(text, names="ABC"):
+    rows = range(2 ** len(names))
+    values = {name: words(*(row >> i & 1 for row in rows)) for i, name in enumerate(names)}
+    result = Expression(text).evaluate(values)
+    return [int(result.item()) >> row & 1 for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "python"),
+    [
+        ("0", "0"),
+        ("1", "1"),
+        ("A", "a"),
+        ("!A", "1-a"),
+        ("A''", "a"),
+        ("!A'", "a"),
+        ("A B' C", "a&(1-b)&c"),
+        ("A*B + C", "(a&b)|c"),
+        ("A | B & C", "a|(b&c)"),
+        ("A & B ^ C", "a&(b^c)"),
+        ("(A+B)'(C)", "(1-(a|b))&c"),
+        ("(A&!B) | (!A&B)", "a^b"),
+    ],
+)
+def test_an_expression_evaluates_64_values_a_word(text, python):
+    rows = [{"a": row & 1, "b": row >> 1 & 1, "c": row >> 2 & 1} for row in range(8)]
+    assert truth(text) == [eval(python, row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "a term is missing before its end"),
+        ("A &", "a term is missing before its end"),
+        ("(A", "a parenthesis is not closed"),
+        ("A)", "')' follows its end"),
+        ("| A", "a term is missing before |"),
+        ("A $ B", "'$' is no part of one"),
+    ],
+)
+def test_what_is_no_expression_is_refused(text, problem):
+    with pytest.raises(ValueError, match="must be a Boolean expression") as error:
+        Expression(text)
+    assert f"but {problem}; correct the Liberty file" in str(error.value)
+
+
+def test_the_inputs_of_an_expression_are_listed_once():
+    assert Expression("(B&A[1]) | !B | 1").inputs == ("B", "A[1]")
+
+
+def test_figures_are_converted_to_fixed_units(tmp_path):
+    library = read(tmp_path, SMALL)
+    gate = library.cell("GATE")
+    assert (library.name, gate.area_um2) == ("small", 2.5)
+    assert library.voltage_v == pytest.approx(1.2)
+    assert gate.leakage_nw == pytest.approx(4000)
+    assert [pin.name for pin in gate.inputs] == ["A", "B"]
+    assert gate.inputs[1].capacitance_pf == pytest.approx(0.005)
+    assert gate.pins["Y"].function.inputs == ("A", "B")
+
+
+def test_tables_are_turned_to_slew_by_load_and_energies_to_pj(tmp_path):
+    [power] = read(tmp_path, SMALL).cell("GATE").pins["Y"].power
+    unit = 0.01 * 0.1**2
+    np.testing.assert_allclose(power.rise.slews, [0.05, 0.07, 0.09])
+    np.testing.assert_allclose(power.rise.loads, [0.01, 0.03])
+    np.testing.assert_allclose(power.rise.values, np.array([[1, 4], [2, 5], [3, 6]]) * unit)
+    np.testing.assert_allclose(power.fall.at(0.05, 0.02), 9 * unit)
+    assert power.related_pins == ("A", "B")
+
+
+def test_energy_is_the_mean_of_rise_and_fall(tmp_path):
+    pin = read(tmp_path, SMALL).cell("GATE").pins["Y"]
+    assert pin.energy_pj(0.06, 0.02) == pytest.approx((3 + 9) / 2 * 1e-4)
+
+
+def test_energy_without_condition_goes_before_conditional_ones(tmp_path):
+    extra = 'internal_power () { when : "A"; power (scalar) { values ("1000"); } }'
+    library = read(tmp_path, SMALL.replace('related_pin : "A B";', 'related_pin : "B";', 1))
+    with_condition = read(tmp_path, SMALL.replace("internal_power", extra + "internal_power", 1))
+    expected = library.cell("GATE").pins["Y"].energy_pj(0.06, 0.02)
+    assert with_condition.cell("GATE").pins["Y"].energy_pj(0.06, 0.02) == expected
+
+
+def test_a_table_is_interpolated_inside_and_held_at_its_edges():
+    table = Table(np.array([1.0, 3.0]), np.array([10.0, 20.0]), np.array([[0.0, 4], [2, 6]]))
+    np.testing.assert_allclose(table.at(2.0, np.array([10, 15, 20])), [1, 3, 5])
+    np.testing.assert_allclose(table.at(0.0, np.array([0, 99])), [0, 4])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("}\n}\n", "}\n", "line 4: group library is never closed"),
+        ("}\n}\n", "}\n}\n}\n", "line 30: a brace closes no group"),
+        ("area : 2.5", "area  2.5", "line 14: expected a statement or a closing brace, got 'area"),
+        ("area : 2.5", "area : big", "line 13: area of cell is no number"),
+        ('"4, 5, 6"', '"4, 5, x"', "line 23: values holds something that is no number"),
+        ('"4, 5, 6"', '"4, 5"', "line 23: 5 values for a table of [2, 3]"),
+        ("nom_voltage : 12;", "", "line 4: library has no voltage"),
+        ('"100mV"', '"100parsec"', "line 4: voltage_unit is '100parsec', which is no unit"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_line(tmp_path, old, new, message):
+    assert SMALL.count(old) == 1
+    error = error_of(tmp_path, SMALL.replace(old, new))
+    assert error.startswith(f"small.lib, {message}")
+    assert error.endswith("; give an undamaged Liberty file") and "\n" not in error
+
+
+def test_a_file_that_is_no_library_is_refused(tmp_path):
+    assert "got 0; give an undamaged Liberty file" in error_of(tmp_path, "")
+
+
+def test_a_missing_or_truncated_file_is_refused_in_one_line(tmp_path):
+    truncated = tmp_path / "cut.lib.gz"
+    truncated.write_bytes(gzip.compress(SMALL.encode())[:100])
+    for path in (tmp_path / "none.lib", tmp_path, truncated):
+        with pytest.raises(
+            ValueError, match="must be readable text, plain or gzip, but: "
+        ) as error:
+            read_library(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_gzip_file_reads_as_the_plain_one(tmp_path):
+    path = tmp_path / "small.lib.gz"
+    path.write_bytes(gzip.compress(SMALL.encode()))
+    assert read_library(path).cell("GATE").leakage_nw == pytest.approx(4000)
+
+
+def test_a_cell_that_the_library_lacks_is_named(tmp_path):
+    with pytest.raises(ValueError, match="cell NAND9 must be in library small, which has 1 cells"):
+        read(tmp_path, SMALL).cell("NAND9")
+
+
+def test_the_compact_library_has_every_cell_with_all_its_figures():
+    library = read_library(COMPACT)
+    assert library.cells.keys() == CELLS.keys() and library.voltage_v == 1.8
+    for cell in library.cells.values():
+        assert cell.area_um2 > 0 and cell.leakage_nw > 0
+        assert all(pin.capacitance_pf > 0 for pin in cell.inputs)
+        assert all(pin.function for pin in cell.outputs)
+        if cell.name != "TIE_X1":
+            assert all(pin.power and pin.timing for pin in cell.outputs)
+    assert library.cell("DFFR_X1").flip_flop.clear == Expression("!RESET_B")
+    assert library.cell("DFFE_X1").clock_pin == "CLK"
+
+
+@needs_full
+def test_the_compact_library_is_what_its_generator_writes():
+    assert compact_text(read_library(Path(FOLDER) / FULL)) == COMPACT.read_text()
+
+
+@needs_full
+def test_the_full_libraries_are_read_whole():
+    full = read_library(Path(FOLDER) / FULL)
+    nand = full.cell(PREFIX + "nand2_1")
+    assert len(full.cells) == 428 and full.voltage_v == 1.8
+    assert (nand.area_um2, nand.inputs[0].capacitance_pf) == (3.7536, 0.002315)
+    ihp = Path(FOLDER) / "sg13g2_stdcell_typ_1p20V_25C.lib.gz"
+    if ihp.exists():
+        assert read_library(ihp).cell("sg13g2_inv_1").leakage_nw == pytest.approx(0.0630032)
