@@ -208,10 +208,9 @@ class _Builder:
         drivers = np.bincount(np.concatenate(driven), minlength=self._count)
         wrong = np.unique(np.concatenate(read)) if read else np.array([], dtype=np.int64)
         wrong = wrong[drivers[wrong] != 1]
-        if wrong.size or drivers.max() > 1:
-            net = wrong[0] if wrong.size else drivers.argmax()
+        if wrong.size:
             rule = "every net that is read must have exactly one driver"
-            raise self._error(rule, f"{drivers[net]} for one of the nets")
+            raise self._error(rule, f"{drivers[wrong[0]]} for one of the nets")
 
     def _error(self, rule: str, got: str) -> ValueError:
         return ValueError(

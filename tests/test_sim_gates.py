@@ -110,6 +110,15 @@ def test_logic_behind_a_reset_settles_in_the_same_cycle(tmp_path):
     assert outputs_of(simulate(netlist, {"r": column(1, 1, 0, 1, 1)}), "y") == [1, 0, 1, 1, 0]
 
 
+def test_streams_that_only_fill_a_word_do_not_toggle(tmp_path):
+    ports = {"clk": port("input", 2), "unused": port("input", 3), "q": port("output", 4)}
+    cells = {"flop": cell("DFF_X1", CLK=2, D=5, Q=4), "inverter": cell("INV_X1", A=4, Y=5)}
+    netlist = netlist_of(tmp_path, ports, **cells)
+    simulation = simulate(netlist, {"unused": np.zeros((6, 3), dtype=np.int64)})
+    assert outputs_of(simulation) == [0, 1, 0, 1, 0, 1]
+    assert simulation.toggles[netlist.outputs["q"]].tolist() == [5 * 3]
+
+
 def test_ports_of_more_than_64_bits_are_bits(tmp_path):
     wide = {"a": port("input", *range(2, 72)), "y": port("output", *range(71, 1, -1), "1")}
     bits = np.random.default_rng(0).random((3, 5, 70)) < 0.5
