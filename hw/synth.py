@@ -73,6 +73,18 @@ def candidates(pe: str, target: str) -> tuple[str, ...]:
     return of_logic if target == "asic" else (*of_logic, "dsp")
 
 
+def check(config: ArrayConfig, target: str, multiplier: str | None) -> None:
+    """ValueError when there is no such target, or the PE has no such multiplier there."""
+    if target not in TARGETS:
+        raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
+    allowed = candidates(config.pe, target)
+    if multiplier is not None and multiplier not in allowed:
+        raise ValueError(
+            f"multiplier of a {config.pe} PE on {target} must be one of {', '.join(allowed)}, "
+            f"not {multiplier!r}"
+        )
+
+
 def best_multiplier(
     config: ArrayConfig, target: str, folder: Path, liberty: Path = BUILT_IN_LIBRARY
 ) -> str:
@@ -102,12 +114,8 @@ def synthesize(
     liberty: the cell library of "asic", plain or gzip. For "asic" the flat mapped netlist is
     left in `folder/netlist.json`. ToolError when Yosys fails, ValueError for unknown names.
     """
-    if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
-    allowed = candidates(config.pe, target)
-    multiplier = multiplier or allowed[0]
-    if multiplier not in allowed:
-        raise ValueError(f"multiplier must be one of {', '.join(allowed)}, not {multiplier!r}")
+    check(config, target, multiplier)
+    multiplier = multiplier or candidates(config.pe, target)[0]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.v").write_text(array_verilog(config), encoding="utf-8")
     if target == "asic":

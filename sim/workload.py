@@ -7,6 +7,7 @@ import numpy as np
 
 from golden import reference
 from golden.spec import LayerSpec, QuantizedModel
+from hw.config import ArrayConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,31 @@ def matrix_forms(model: QuantizedModel, codes: np.ndarray) -> Iterator[MatrixFor
             weights=record.layer.weight.reshape(n, k),
             sums=_sums_matrix(record.accumulators, spec),
         )
+
+
+def generated_forms(config: ArrayConfig, seed: int = 0) -> Iterator[MatrixForm]:
+    """Operands that try an array of any size: the largest sums first, then random ones with
+    shapes that fill no tile, the longest reduction among them."""
+    rng = np.random.default_rng(seed)
+    low = -(2 ** (config.width - 1)) if config.weight_signed else 0
+    high, top = low + 2**config.width - 1, 2**config.width - 1
+    rows, cols, lanes, depth = config.rows, config.cols, config.lanes, config.depth
+    corners = np.array([[top, low], [0, high]])
+    for name, (a, w) in zip(("highest", "lowest"), corners, strict=True):
+        yield _form(config, name, np.full((1, depth), a), np.full((1, depth), w))
+    shapes = [(1, 1, 1), (rows, 1, cols), (rows + 1, depth, cols + 1)]
+    shapes.append((2 * rows + 1, min(depth, 3 * lanes + 1), 2 * cols - 1))
+    for m, k, n in shapes:
+        a, w = rng.integers(0, top + 1, (m, k)), rng.integers(low, high + 1, (n, k))
+        yield _form(config, f"random {m} x {k} x {n}", a, w)
+
+
+def _form(config: ArrayConfig, name: str, a: np.ndarray, w: np.ndarray) -> MatrixForm:
+    if config.pe == "mac":
+        sums = a @ w.T
+    else:
+        sums = np.stack([np.abs(a - filter).sum(axis=1) for filter in w], axis=1)
+    return MatrixForm(name=name, activations=a, weights=w, sums=sums)
 
 
 def _sums_matrix(accumulators: np.ndarray, spec: LayerSpec) -> np.ndarray:

@@ -1,0 +1,125 @@
+"""`adderforge demo`: the whole flow on a small real network, and a report at the end."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from golden import data, reference
+from golden.train import TrainConfig
+from hw.config import ArrayConfig
+from hw.liberty import read_library
+from hw.synth import BUILT_IN_LIBRARY
+from hw.tools import tool_versions
+from sim.runner import check_simulator
+from sim.workload import MatrixForm, matrix_forms
+
+from . import stages
+from .progress import Stages
+from .report import build_report, markdown
+from .runs import new_run_folder, write_json, write_text
+
+STAGES = 7
+# Beside TrainConfig's defaults, which suit "digits". MNIST: the paper's settings, fewer epochs.
+TRAINING = {"digits": {}, "mnist": {"epochs": 5, "batch_size": 256, "eta": 0.1, "shift": 0}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """What the demo runs. epochs: None for what suits the data set. width: bits of operands.
+    images: test images whose activations the arrays are simulated on. liberty: cell library."""
+
+    data: str = "digits"
+    data_dir: str | None = None
+    epochs: int | None = None
+    seed: int = 0
+    width: int = 8
+    rows: int = 8
+    cols: int = 8
+    lanes: int = 1
+    images: int = 8
+    simulator: str = "verilator"
+    liberty: str = str(BUILT_IN_LIBRARY)
+
+    def __post_init__(self) -> None:
+        if self.images < 1:
+            raise ValueError(f"images must be at least 1, not {self.images}")
+
+    def train_config(self, kind: str) -> TrainConfig:
+        chosen = TRAINING.get(self.data, {})
+        if self.epochs is not None:
+            chosen = chosen | {"epochs": self.epochs}
+        return TrainConfig(
+            kind=kind, data=self.data, data_dir=self.data_dir, seed=self.seed, **chosen
+        )
+
+    def array_config(self, pe: str, depth: int) -> ArrayConfig:
+        sizes = {name: getattr(self, name) for name in ("width", "rows", "cols", "lanes")}
+        return ArrayConfig(pe=pe, depth=depth, **sizes)
+
+
+def run_demo(config: DemoConfig, out: Path | None, console: Console) -> tuple[dict, Path]:
+    """Run every stage; returns the report and the run folder it was written into.
+
+    What can be refused is refused before the first stage.
+    """
+    config.array_config("complement", 1)
+    trainings = [config.train_config(kind) for kind in stages.PE_OF_KIND]
+    check_simulator(config.simulator)
+    liberty = Path(config.liberty)
+    read_library(liberty)
+    dataset = data.load(config.data, config.data_dir)
+    folder = new_run_folder(f"demo-{config.data}", out)
+    places = {name: folder / name for name in ("train", "quantize", "verilog", "simulate", "synth")}
+    for place in places.values():
+        place.mkdir()
+    write_json(
+        folder / "configuration.json",
+        {"demo": asdict(config), "train": [asdict(training) for training in trainings]},
+    )
+    write_json(folder / "tools.json", tool_versions())
+    line = Stages(STAGES, console)
+
+    with line.stage("train") as update:
+        results = [
+            stages.train_network(training, dataset, places["train"], update)
+            for training in trainings
+        ]
+    with line.stage("quantize") as update:
+        twins = [
+            stages.quantize_network(result, dataset, config.width, places["quantize"], update)
+            for result in results
+        ]
+    models = [model for model, _ in twins]
+    depth = max(layer.spec.reduction for model in models for layer in model.layers)
+    arrays = [config.array_config(pe, depth) for pe in stages.PE_OF_KIND.values()]
+    with line.stage("verilog") as update:
+        stages.write_verilog(arrays, places["verilog"], update)
+    work = [
+        (array, forms_of(model, dataset, config.images))
+        for array, model in zip(arrays, models, strict=True)
+    ]
+    with line.stage("simulate") as update:
+        simulations = stages.simulate_arrays(work, config.simulator, places["simulate"], update)
+    with line.stage("synthesize") as update:
+        syntheses = stages.synthesize_arrays(arrays, liberty, places["synth"], update)
+    with line.stage("energy") as update:
+        runs = stages.measure_energy(work, syntheses, liberty, places["synth"], update)
+    with line.stage("report"):
+        report = build_report(
+            asdict(config),
+            arrays,
+            [accuracy for _, accuracy in twins],
+            simulations,
+            syntheses,
+            runs,
+        )
+        report["seconds"] = line.seconds
+        write_json(folder / "report.json", report)
+        write_text(folder / "report.md", markdown(report))
+    return report, folder
+
+
+def forms_of(model, dataset: data.Dataset, images: int) -> list[MatrixForm]:
+    """The matrix forms of every layer on the first `images` test images."""
+    return list(matrix_forms(model, reference.encode(model, dataset.test_images[:images])))

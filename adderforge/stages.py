@@ -1,0 +1,162 @@
+"""The stages of the flow: each a function between named types that writes what it makes into a
+folder of its own. A twin is known by its network's kind, its array by the PE kind that runs it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden import checkpoint, reference
+from golden.data import Dataset
+from golden.quantize import quantize
+from golden.spec import QuantizedModel, save
+from golden.train import Epoch, TrainConfig, TrainResult, train
+from hw.config import ArrayConfig
+from hw.liberty import read_library
+from hw.netlist import read_netlist
+from hw.synth import TARGETS, SynthReport, best_multiplier, synthesize
+from hw.verilog import array_verilog
+from sim.gate_run import GateRun, measure
+from sim.job import FormResult
+from sim.runner import simulate
+from sim.workload import MatrixForm
+
+from .progress import Update
+from .runs import write_text
+
+PE_OF_KIND = {"adder": "complement", "cnn": "mac"}
+CALIBRATION_IMAGES = 512
+BATCH = 100
+WORKERS = 2  # external tools running at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Test images classified right by the float and by the integer network, out of `images`."""
+
+    float_correct: int
+    integer_correct: int
+    images: int
+
+
+def train_network(
+    config: TrainConfig, dataset: Dataset, folder: Path, update: Update
+) -> TrainResult:
+    """Train a network; writes `<kind>.pt` and its metrics, `<kind>.csv`, into `folder`."""
+    lines = ["epoch,loss,train_accuracy,seconds"]
+
+    def on_epoch(epoch: Epoch) -> None:
+        figures = f"{epoch.loss:.6f},{epoch.train_accuracy:.6f},{epoch.seconds:.3f}"
+        lines.append(f"{epoch.number},{figures}")
+        update(f"{config.kind}, loss {epoch.loss:.3f}", epoch.number, config.epochs)
+
+    result = train(config, on_epoch=on_epoch, dataset=dataset)
+    checkpoint.save(result, folder / f"{config.kind}.pt")
+    write_text(folder / f"{config.kind}.csv", "\n".join(lines) + "\n")
+    return result
+
+
+def quantize_network(
+    result: TrainResult, dataset: Dataset, width: int, folder: Path, update: Update
+) -> tuple[QuantizedModel, Accuracy]:
+    """Quantize, run the integer reference on every test image, write `<kind>.npz`."""
+    kind, count = result.config.kind, len(dataset.test_images)
+    model = quantize(
+        result.network,
+        dataset.train_images[:CALIBRATION_IMAGES],
+        width=width,
+        name=f"{result.config.model}-{dataset.name}-{kind}",
+        metadata={"kind": kind, "data": dataset.name, "seed": result.config.seed},
+    )
+    save(model, folder / f"{kind}.npz")
+    correct = 0
+    for start in range(0, count, BATCH):
+        batch = slice(start, start + BATCH)
+        classes = reference.classify(model, dataset.test_images[batch])
+        correct += int(np.sum(classes == dataset.test_labels[batch]))
+        update(f"{kind}, integer reference", min(start + BATCH, count), count)
+    float_correct = round(result.test_accuracy * count)
+    return model, Accuracy(float_correct=float_correct, integer_correct=correct, images=count)
+
+
+def write_verilog(configs: list[ArrayConfig], folder: Path, update: Update) -> list[Path]:
+    """Write `<pe>_array.v` of every configuration."""
+    paths = []
+    for done, config in enumerate(configs):
+        update(config.pe, done, len(configs))
+        paths.append(folder / f"{config.pe}_array.v")
+        write_text(paths[-1], array_verilog(config))
+    return paths
+
+
+def simulate_arrays(
+    work: list[tuple[ArrayConfig, list[MatrixForm]]],
+    simulator: str,
+    folder: Path,
+    update: Update,
+) -> list[list[FormResult]]:
+    """Simulate every array on its matrix forms, each in `<pe>/`; the results in order."""
+
+    def one(config: ArrayConfig, forms: list[MatrixForm]) -> list[FormResult]:
+        return simulate(config, forms, folder / config.pe, simulator)
+
+    return _parallel([lambda item=item: one(*item) for item in work], "arrays", update)
+
+
+def synthesize_arrays(
+    configs: list[ArrayConfig], liberty: Path, folder: Path, update: Update
+) -> list[SynthReport]:
+    """Synthesize every array for every target, each in `<target>/<pe>-<multiplier>/`.
+
+    A mac array gets the best multiplier made of logic, and on FPGAs one with DSPs beside it.
+    """
+
+    def one(config: ArrayConfig, target: str, dsp: bool) -> SynthReport:
+        name = "dsp"
+        if not dsp:
+            tried = folder / target / f"{config.pe}-candidates"
+            name = best_multiplier(config, target, tried, liberty)
+        return synthesize(config, target, folder / target / f"{config.pe}-{name}", name, liberty)
+
+    jobs = [(config, target, False) for config in configs for target in TARGETS]
+    jobs += [(c, t, True) for c in configs if c.pe == "mac" for t in TARGETS if t != "asic"]
+    return _parallel([lambda job=job: one(*job) for job in jobs], "syntheses", update)
+
+
+def measure_energy(
+    work: list[tuple[ArrayConfig, list[MatrixForm]]],
+    reports: list[SynthReport],
+    liberty: Path,
+    folder: Path,
+    update: Update,
+) -> list[GateRun]:
+    """Run every array's mapped netlist, left in `folder` by `synthesize_arrays`, on its forms."""
+    library = read_library(liberty)
+    multipliers = {report.pe: report.multiplier for report in reports if report.target == "asic"}
+    runs = []
+    for config, forms in work:
+        place = folder / "asic" / f"{config.pe}-{multipliers[config.pe]}"
+        netlist = read_netlist(place / "netlist.json", library)
+        what = f"{config.pe} netlist, cycles"
+        runs.append(
+            measure(config, netlist, forms, progress=lambda k, n, what=what: update(what, k, n))
+        )
+    return runs
+
+
+def _parallel(jobs: list[Callable], what: str, update: Update) -> list:
+    """Run the jobs, WORKERS at a time; the first failure is raised when the running ones end."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        update(what, 0, len(jobs))
+        for future in futures:
+            future.add_done_callback(
+                lambda _: update(what, sum(f.done() for f in futures), len(jobs))
+            )
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
