@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +15,18 @@ from .train import TrainConfig, TrainResult, build_network
 
 FORMAT = "adderforge-float-checkpoint"
 FORMAT_VERSION = 1
+DAMAGES = (  # what reading a damaged archive raises
+    zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def save(result: TrainResult, path: str | Path) -> None:
@@ -66,8 +80,12 @@ def _read(path: str | Path) -> object:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     try:
-        return torch.load(io.BytesIO(content), weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError):
-        raise ValueError(
-            f"{path}: truncated or not a checkpoint; train the network again or copy the file again"
-        ) from None
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = archive.testzip()  # torch does not compare checksums
+        if damaged is None:
+            return torch.load(io.BytesIO(content), weights_only=True)
+    except DAMAGES:
+        pass
+    raise ValueError(
+        f"{path}: truncated or not a checkpoint; train the network again or copy the file again"
+    )

@@ -97,6 +97,19 @@ def clip_exactly(weight: np.ndarray, limits: tuple[float, float]) -> tuple[np.nd
     return clipped, np.abs(weight - clipped).reshape(len(weight), -1).sum(1)
 
 
+def signed_codes(weight: np.ndarray, width: int) -> tuple[np.ndarray, float]:
+    """Signed codes of `width` bits and their scale: of 60 scales up to the one that just holds
+    the largest weight, that of the least squared error."""
+    highest = 2 ** (width - 1) - 1
+    largest = float(np.abs(weight).max()) or 1.0
+    candidates = []
+    for scale in largest / highest * np.linspace(1, 0.1, 60):
+        integers = np.rint(weight / scale).clip(-highest, highest)
+        candidates.append((np.square(integers * scale - weight).sum(), scale, integers))
+    _, scale, integers = min(candidates, key=lambda candidate: candidate[0])
+    return integers.astype(np.int64), float(scale)
+
+
 def requantizer(
     slope: np.ndarray, offset: np.ndarray, spec: LayerSpec
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,14 +117,11 @@ def requantizer(
     slope · acc + offset, in output codes.
 
     A filter whose whole accumulator moves its code by less than a quarter (γ ≈ 0) gets a slope of
-    just that much, so that bias stays bounded. A bias beyond what saturates the code is cut.
+    about that much, so that bias stays bounded. A bias beyond what saturates the code is cut.
     """
     limit = spec.accumulator_limit
     least = 2.0 ** -math.ceil(math.log2(4 * limit))
-    middle = -limit / 2 if spec.kind == "adder" else 0.0
-    flat = np.abs(slope) < least
-    offset = np.where(flat, offset + (slope - least) * middle, offset)
-    slope = np.where(flat, least, slope)
+    slope = np.where(np.abs(slope) < least, np.copysign(least, slope), slope)
     shift = np.floor(np.log2(MULT_LIMIT / np.abs(slope))).clip(0, SHIFT_LIMIT)
     mult = np.rint(slope * 2.0**shift).clip(-MULT_LIMIT, MULT_LIMIT)
     saturating = limit + 2.0**spec.out_width / np.abs(slope)
@@ -140,9 +150,8 @@ def _integer_weights(
     if spec.kind == "adder":
         clipped, lost = clip_exactly(weight, codes_in.limits)
         integers = np.rint(clipped / codes_in.scale).astype(np.int64) + codes_in.zero_point
-        return integers.clip(0, 2**spec.width - 1), codes_in.scale, -lost / codes_in.scale
-    scale = float(np.abs(weight).max()) / (2 ** (spec.width - 1) - 1) or 1.0
-    integers = np.rint(weight / scale).astype(np.int64)
+        return integers, codes_in.scale, -lost / codes_in.scale
+    integers, scale = signed_codes(weight, spec.width)
     zero = codes_in.zero_point * integers.reshape(len(integers), -1).sum(1)
     return integers, codes_in.scale * scale, -zero
 

@@ -6,7 +6,7 @@ from torch import nn
 from golden import reference
 from golden.layers import AdderConv2d
 from golden.networks import Block, Chain, lenet5_bn
-from golden.quantize import clip_exactly, code_range, quantize, requantizer
+from golden.quantize import clip_exactly, code_range, quantize, requantizer, signed_codes
 from golden.spec import LayerSpec
 
 STEP = 1 / 64  # activations and weights are multiples, so that codes hold them exactly
@@ -75,8 +75,26 @@ def test_clipping_loses_no_distance():
 
 
 @pytest.mark.parametrize("width", [2, 8, 16])
+def test_signed_codes_are_no_worse_than_the_scale_of_the_largest_weight(width):
+    weight = np.random.default_rng(0).laplace(size=(4, 5, 3, 3))
+    codes, scale = signed_codes(weight, width)
+    plain = np.abs(weight).max() / (2 ** (width - 1) - 1)
+    error = np.square(codes * scale - weight).sum()
+    assert np.abs(codes).max() <= 2 ** (width - 1) - 1
+    assert error <= np.square(np.rint(weight / plain) * plain - weight).sum()
+    assert width > 2 or error < 0.6 * np.square(weight).sum()
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
 def test_zero_is_a_code_and_every_value_has_one_within_half_a_step(width):
-    for lowest, highest in ((-0.1, 1.175), (0.0, 3.0), (1.0, 3.0), (-3.0, -1.0), (0.0, 0.0)):
+    for lowest, highest in (
+        (-0.1, 1.175),
+        (-0.7, 1.1),
+        (0.0, 3.0),
+        (1.0, 3.0),
+        (-3.0, -1.0),
+        (0.0, 0.0),
+    ):
         codes = code_range(lowest, highest, width)
         assert 0 <= codes.zero_point < 2**width
         assert codes.limits[0] <= min(lowest, 0) + 0.501 * codes.scale
@@ -91,11 +109,11 @@ def test_digits_gray_levels_are_codes():
 @pytest.mark.parametrize("kind", ["adder", "mac"])
 @pytest.mark.parametrize("out_width", [2, 8, 16])
 def test_every_slope_and_offset_fits_the_requantizer(kind, out_width):
-    slopes = [0.0, 1e-300, 1e-12, 1e-6, 1e-3, 0.1, 0.5, 1.0, 77.0, 3e4]
+    slopes = [0.0, 1e-300, 1e-12, 1e-6, 2e-5, 1e-3, 0.1, 0.5, 1.0, 77.0, 3e4]
     slopes = np.array([*slopes, *(-slope for slope in slopes)])
     layer = spec(kind, out_width)
     sign = -1 if kind == "adder" else 1
-    for offset in (0.0, 0.3, -200.0, 1e4, -1e5, 1e9, -1e300):
+    for offset in (0.0, 0.3, 5.72, -200.0, 1e4, -1e5, 1e9, -1e300):
         bias, mult, shift = requantizer(slopes, np.full_like(slopes, offset), layer)
         assert np.abs(mult).max() < 2**15 and shift.min() >= 0 and shift.max() <= 44
         assert np.abs(bias).max() < 2 ** (out_width + 3) * layer.accumulator_limit

@@ -40,6 +40,12 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another(kind):
     assert same(first, again) and not same(first, other)
 
 
+def test_the_seed_orders_the_images_too(monkeypatch):
+    monkeypatch.setattr("golden.train.build_network", lambda config: build_network(quick()))
+    first, other = (train(quick(seed=seed), dataset=few()).network for seed in (5, 6))
+    assert not same(first, other)
+
+
 def test_training_leaves_the_callers_random_numbers_alone():
     torch.manual_seed(1)
     wanted = torch.rand(1)
@@ -130,6 +136,19 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(ValueError, match="truncated or not a checkpoint"):
             checkpoint.load(path)
+
+
+def test_a_changed_byte_never_changes_the_network_unnoticed(tmp_path):
+    result, path = saved(tmp_path)
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 4001):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            assert same(checkpoint.load(path)[0], result.network)
+        except ValueError as error:
+            assert "copy the file again" in str(error)
 
 
 @pytest.mark.parametrize(
