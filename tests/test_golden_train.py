@@ -148,7 +148,7 @@ def test_a_changed_byte_never_changes_the_network_unnoticed(tmp_path):
         try:
             assert same(checkpoint.load(path)[0], result.network)
         except ValueError as error:
-            assert "copy the file again" in str(error)
+            assert "train the network again" in str(error)
 
 
 @pytest.mark.parametrize(
