@@ -1,1 +1,39 @@
-"""What a user calls: the command line, the public API, reports."""
+"""What a user calls: the command line, the public API, reports.
+
+The public names are loaded when they are first used, so that `import adderforge` costs nothing
+and generating hardware needs no PyTorch.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "ArrayConfig": "hw.config",
+    "load_config": "hw.config",
+    "ProcessingElement": "hw.pe",
+    "SystolicArray": "hw.systolic",
+    "Schedule": "hw.schedule",
+    "cycles": "hw.schedule",
+    "array_verilog": "hw.verilog",
+    "SynthReport": "hw.synth",
+    "best_multiplier": "hw.synth",
+    "synthesize": "hw.synth",
+    "EnergyReport": "hw.energy",
+    "QuantizedModel": "golden.spec",
+    "load_model": "golden.spec:load",
+    "save_model": "golden.spec:save",
+    "matrix_forms": "sim.workload",
+    "simulate": "sim.runner",
+    "measure": "sim.gate_run",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'adderforge' has no public name {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return __all__

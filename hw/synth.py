@@ -5,13 +5,14 @@ removed, for adders and multipliers alike. A `mac` PE is given the multiplier th
 those that can be made: `candidates` names them, `best_multiplier` picks.
 """
 
-import gzip
 import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .config import ArrayConfig
+from .liberty import read_library
+from .liberty_text import read_text
 from .tools import tool_versions, yosys
 from .verilog import TOP, array_verilog
 
@@ -73,8 +74,11 @@ def candidates(pe: str, target: str) -> tuple[str, ...]:
     return of_logic if target == "asic" else (*of_logic, "dsp")
 
 
-def check(config: ArrayConfig, target: str, multiplier: str | None) -> None:
-    """ValueError when there is no such target, or the PE has no such multiplier there."""
+def check(
+    config: ArrayConfig, target: str, multiplier: str | None, liberty: Path = BUILT_IN_LIBRARY
+) -> None:
+    """ValueError when there is no such target, the PE has no such multiplier there, or the cell
+    library cannot be read; FileNotFoundError when there is none."""
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
     allowed = candidates(config.pe, target)
@@ -83,6 +87,8 @@ def check(config: ArrayConfig, target: str, multiplier: str | None) -> None:
             f"multiplier of a {config.pe} PE on {target} must be one of {', '.join(allowed)}, "
             f"not {multiplier!r}"
         )
+    if target == "asic":
+        read_library(liberty)
 
 
 def best_multiplier(
@@ -114,12 +120,12 @@ def synthesize(
     liberty: the cell library of "asic", plain or gzip. For "asic" the flat mapped netlist is
     left in `folder/netlist.json`. ToolError when Yosys fails, ValueError for unknown names.
     """
-    check(config, target, multiplier)
+    check(config, target, multiplier, liberty)
     multiplier = multiplier or candidates(config.pe, target)[0]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.v").write_text(array_verilog(config), encoding="utf-8")
     if target == "asic":
-        _copy_library(liberty, folder / "cells.lib")
+        (folder / "cells.lib").write_text(read_text(liberty), encoding="utf-8")
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
     yosys(_script(target, multiplier), folder, "synth")
@@ -184,9 +190,3 @@ def _asic_figures(stat: dict, library: str) -> dict:
         "sequential_area_um2": round(stat["sequential_area"], 3),
         "library": library,
     }
-
-
-def _copy_library(liberty: Path, destination: Path) -> None:
-    """Beside the design, unpacked: Yosys' WebAssembly build reads neither gzip nor /tmp."""
-    raw = liberty.read_bytes()
-    destination.write_bytes(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)

@@ -42,6 +42,26 @@ def matrix_forms(model: QuantizedModel, codes: np.ndarray) -> Iterator[MatrixFor
         )
 
 
+def check_fit(model: QuantizedModel, config: ArrayConfig) -> None:
+    """ValueError when a layer cannot run on the array: another kind, more bits, a longer sum."""
+    kind = "mac" if config.pe == "mac" else "adder"
+    for spec in (layer.spec for layer in model.layers):
+        where = f"layer {spec.name!r} of {model.name}"
+        if spec.kind != kind:
+            raise ValueError(
+                f"{where} must be of kind {kind!r} for pe {config.pe!r}, not {spec.kind!r}"
+            )
+        for name, needed, has in (
+            ("width", spec.width, config.width),
+            ("depth", spec.reduction, config.depth),
+        ):
+            if needed > has:
+                raise ValueError(
+                    f"{where} needs {name} {needed}, but the array has {has}; "
+                    f"set {name} to at least {needed}"
+                )
+
+
 def generated_forms(config: ArrayConfig, seed: int = 0) -> Iterator[MatrixForm]:
     """Operands that try an array of any size: the largest sums first, then random ones with
     shapes that fill no tile, the longest reduction among them."""

@@ -1,0 +1,42 @@
+# One command per task; each sets up .venv first, and a second call starts at once.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: demo test fast lint format fixtures clean
+
+demo: $(READY)
+	$(VENV)/bin/adderforge demo $(ARGS)
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+# Tests that need no simulator, synthesis or training: seconds.
+fast: $(READY)
+	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
+
+format: $(READY)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+# The trained and quantized models in fixtures/, made anew; see fixtures/README.md.
+fixtures: $(READY)
+	for kind in adder cnn; do \
+	  $(VENV)/bin/adderforge train --kind $$kind --data digits --seed 0 --out build/float && \
+	  $(VENV)/bin/adderforge quantize build/float/$$kind.pt --vectors 16 --out fixtures || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""The commands of the command line; what they need is imported when they run."""

@@ -1,0 +1,159 @@
+"""adderforge verilog, adderforge simulate, adderforge synth"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import FILE, array_config, array_options, as_json, show, with_data
+
+if TYPE_CHECKING:
+    from hw.config import ArrayConfig
+    from sim.workload import MatrixForm
+
+
+@click.command()
+@array_options
+@click.option("--out", type=FILE, help="Verilog file; default: the terminal")
+def verilog(out: Path | None, **options: object) -> None:
+    """Write the Verilog of an array.
+
+    \b
+    Example:  adderforge verilog --rows 16 --cols 16 --depth 576 --out array.v
+              adderforge verilog --config my.toml --pe mac
+    """
+    from hw.verilog import array_verilog
+
+    from ..runs import write_text
+
+    text = array_verilog(array_config(**options))
+    if out:
+        write_text(out, text)
+    click.echo(out if out else text)
+
+
+@click.command()
+@array_options
+@click.option("--model", type=FILE, help="quantized network (.npz); default: generated operands")
+@click.option("--vectors", type=FILE, help="images for --model from a file, in place of --data")
+@with_data
+@click.option("--images", default=2, show_default=True, help="how many images for --model")
+@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
+@click.option("--out", type=FILE, help="run folder, new or empty; default runs/simulate-…")
+@as_json
+def simulate(
+    model: Path | None,
+    vectors: Path | None,
+    data: str,
+    data_dir: str | None,
+    images: int,
+    simulator: str,
+    out: Path | None,
+    as_json: bool,
+    **options: object,
+) -> None:
+    """Simulate an array with cocotb and compare every sum and the cycle count.
+
+    With --model on a network's real activations, else on extremes and random operands of odd
+    sizes. The run folder holds results.xml (JUnit), logs and the Verilog.
+
+    \b
+    Example:  adderforge simulate --config my.toml
+              adderforge simulate --model fixtures/lenet5-bn-digits-adder.npz \\
+                  --vectors fixtures/digits-vectors.npz --rows 4 --cols 6
+    """
+    from rich.console import Console
+
+    from sim import runner
+    from sim.workload import generated_forms
+
+    from ..progress import Stages
+    from ..runs import new_run_folder
+
+    config = array_config(**options)
+    runner.check_simulator(simulator)
+    if model is None:
+        forms = list(generated_forms(config))
+    else:
+        forms = _forms_of(model, _images(vectors, data, data_dir, images), config)
+    folder = new_run_folder("simulate", out)
+    with Stages(1, Console(stderr=True)).stage(f"simulate {config.pe}"):
+        results = runner.simulate(config, forms, folder, simulator)
+    text = [
+        f"{'passed' if result.passed else 'FAILED'} {result.name}: {result.compared} sums, "
+        f"{result.mismatches} wrong; {result.cycles} cycles, {result.predicted_cycles} predicted"
+        for result in results
+    ]
+    show([asdict(result) for result in results], as_json, "\n".join(text))
+    click.echo(folder, err=as_json)
+    if not all(result.passed for result in results):
+        raise SystemExit(1)
+
+
+def _images(vectors: Path | None, data: str, data_dir: str | None, count: int) -> Iterable:
+    if count < 1:
+        raise ValueError(f"images must be at least 1, not {count}")
+    if vectors:
+        from golden.spec import load_arrays
+
+        return load_arrays(vectors)["images"][:count]
+    from golden.data import load
+
+    return load(data, data_dir).test_images[:count]
+
+
+def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["MatrixForm"]:
+    """ValueError when the array is not made for the network's layers."""
+    from golden import reference, spec
+    from sim.workload import check_fit, matrix_forms
+
+    network = spec.load(model)
+    check_fit(network, config)
+    return list(matrix_forms(network, reference.encode(network, images)))
+
+
+@click.command()
+@array_options
+@click.option("--target", default="ice40", show_default=True, help="ice40, ecp5 or asic")
+@click.option("--multiplier", help="for mac: booth, booth-ripple, rows, macc, dsp; default: best")
+@click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
+@click.option("--out", type=FILE, help="run folder, new or empty; default runs/synth-…")
+@as_json
+def synth(
+    target: str,
+    multiplier: str | None,
+    liberty: Path | None,
+    out: Path | None,
+    as_json: bool,
+    **options: object,
+) -> None:
+    """Synthesize an array with Yosys: LUTs, flip-flops, carries, DSPs, or area.
+
+    \b
+    Example:  adderforge synth --rows 4 --cols 4 --target ecp5
+              adderforge synth --config my.toml --pe mac --target asic --liberty sky130.lib.gz
+    """
+    from rich.console import Console
+
+    from hw import synth as synthesis
+
+    from ..progress import Stages
+    from ..runs import new_run_folder, write_json
+
+    config = array_config(**options)
+    library = liberty or synthesis.BUILT_IN_LIBRARY
+    synthesis.check(config, target, multiplier, library)
+    folder = new_run_folder("synth", out)
+    with Stages(1, Console(stderr=True)).stage(f"synthesize {config.pe} for {target}"):
+        chosen = multiplier or synthesis.best_multiplier(
+            config, target, folder / "candidates", library
+        )
+        report = asdict(synthesis.synthesize(config, target, folder, chosen, library))
+    write_json(folder / "report.json", report)
+    figures = {
+        name: value for name, value in report.items() if isinstance(value, str | int | float)
+    }
+    show(report, as_json, ", ".join(f"{name} {value}" for name, value in figures.items()))
+    click.echo(folder, err=as_json)

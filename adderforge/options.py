@@ -1,0 +1,57 @@
+"""Options and output that several commands share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hw.config import ArrayConfig
+
+FILE = click.Path(path_type=Path)
+ARRAY_OPTIONS = {
+    "pe": "kind of PE: complement or mac",
+    "width": "bits of an activation and of a weight, 2 to 16",
+    "rows": "PEs down",
+    "cols": "PEs across",
+    "lanes": "products per PE and cycle",
+    "depth": "terms of the longest reduction; sizes the accumulator",
+}
+
+as_json = click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+
+
+def array_options(command: Callable) -> Callable:
+    """--config and an option for each array parameter, which wins over the file."""
+    for name, text in reversed(ARRAY_OPTIONS.items()):
+        kind = str if name == "pe" else int
+        command = click.option(f"--{name}", type=kind, help=text)(command)
+    return click.option("--config", type=FILE, help="TOML file with an array's parameters")(command)
+
+
+def array_config(config: Path | None, **options: object) -> "ArrayConfig":
+    """The array that `array_options` describe."""
+    from hw.config import ArrayConfig, load_config
+
+    values = load_config(config).model_dump() if config else {}
+    return ArrayConfig(**values | given(options))
+
+
+def with_data(command: Callable) -> Callable:
+    """--data and --data-dir."""
+    text = "folder of the data set; default $ADDERFORGE_DATA"
+    command = click.option("--data-dir", help=text)(command)
+    return click.option("--data", default="digits", show_default=True, help="digits or mnist")(
+        command
+    )
+
+
+def given(options: dict[str, object]) -> dict[str, object]:
+    """The options that the user gave: those left out are None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def show(figures: object, as_json: bool, text: str) -> None:
+    click.echo(json.dumps(figures, indent=1) if as_json else text)
