@@ -20,8 +20,6 @@ from .report import build_report, markdown
 from .runs import new_run_folder, write_json, write_text
 
 STAGES = 7
-# Beside TrainConfig's defaults, which suit "digits". MNIST: the paper's settings, fewer epochs.
-TRAINING = {"digits": {}, "mnist": {"epochs": 5, "batch_size": 256, "eta": 0.1, "shift": 0}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +44,9 @@ class DemoConfig:
             raise ValueError(f"images must be at least 1, not {self.images}")
 
     def train_config(self, kind: str) -> TrainConfig:
-        chosen = TRAINING.get(self.data, {})
-        if self.epochs is not None:
-            chosen = chosen | {"epochs": self.epochs}
-        return TrainConfig(
-            kind=kind, data=self.data, data_dir=self.data_dir, seed=self.seed, **chosen
+        chosen = {} if self.epochs is None else {"epochs": self.epochs}
+        return TrainConfig.suited_to(
+            self.data, kind=kind, data_dir=self.data_dir, seed=self.seed, **chosen
         )
 
     def array_config(self, pe: str, depth: int) -> ArrayConfig:

@@ -61,7 +61,7 @@ def train_network(
 def quantize_network(
     result: TrainResult, dataset: Dataset, width: int, folder: Path, update: Update
 ) -> tuple[QuantizedModel, Accuracy]:
-    """Quantize, run the integer reference on every test image, write `<kind>.npz`."""
+    """Quantize, run the integer reference on every test image; writes `<model's name>.npz`."""
     kind, count = result.config.kind, len(dataset.test_images)
     model = quantize(
         result.network,
@@ -70,7 +70,7 @@ def quantize_network(
         name=f"{result.config.model}-{dataset.name}-{kind}",
         metadata={"kind": kind, "data": dataset.name, "seed": result.config.seed},
     )
-    save(model, folder / f"{kind}.npz")
+    save(model, folder / f"{model.name}.npz")
     correct = 0
     for start in range(0, count, BATCH):
         batch = slice(start, start + BATCH)

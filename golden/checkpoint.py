@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from .networks import Chain
 from .train import TrainConfig, TrainResult, build_network
 
 FORMAT = "adderforge-float-checkpoint"
@@ -46,8 +45,8 @@ def save(result: TrainResult, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: str | Path) -> tuple[Chain, TrainConfig, float]:
-    """The network, in evaluation mode, its config, and its test accuracy from 0 to 1.
+def load(path: str | Path) -> TrainResult:
+    """What was saved, the network in evaluation mode; the history is not kept and empty.
 
     Raises FileNotFoundError without a file, ValueError when it is damaged or something else.
     """
@@ -67,7 +66,12 @@ def load(path: str | Path) -> tuple[Chain, TrainConfig, float]:
         config = TrainConfig(**content["config"])
         network = build_network(config)
         network.load_state_dict(content["state"])
-        return network.eval(), config, float(content["test_accuracy"])
+        return TrainResult(
+            config=config,
+            network=network.eval(),
+            history=(),
+            test_accuracy=float(content["test_accuracy"]),
+        )
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(

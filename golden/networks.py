@@ -64,4 +64,4 @@ def lenet5_bn(kind: str = "adder", gradient: str = "full") -> Chain:
     return Chain((1, 32, 32), blocks)
 
 
-NETWORKS = {"lenet5_bn": lenet5_bn}
+NETWORKS = {"lenet5-bn": lenet5_bn}

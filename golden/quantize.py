@@ -45,7 +45,7 @@ def quantize(
     network: Chain,
     calibration_images: np.ndarray,
     width: int = 8,
-    name: str = "lenet5_bn",
+    name: str = "lenet5-bn",
     metadata: dict | None = None,
 ) -> QuantizedModel:
     """Quantize a trained chain of blocks to `width` bits (2 to 16), activations and weights.

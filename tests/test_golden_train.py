@@ -123,9 +123,9 @@ def saved(tmp_path):
 
 def test_a_checkpoint_comes_back_whole_and_leaves_no_temporary_file(tmp_path):
     result, path = saved(tmp_path)
-    network, config, accuracy = checkpoint.load(path)
-    assert config == result.config and accuracy == result.test_accuracy
-    assert same(network, result.network) and not network.training
+    loaded = checkpoint.load(path)
+    assert loaded.config == result.config and loaded.test_accuracy == result.test_accuracy
+    assert same(loaded.network, result.network) and not loaded.network.training
     assert [entry.name for entry in tmp_path.iterdir()] == ["float.pt"]
 
 
@@ -146,7 +146,7 @@ def test_a_changed_byte_never_changes_the_network_unnoticed(tmp_path):
         damaged[position] ^= 0x55
         path.write_bytes(damaged)
         try:
-            assert same(checkpoint.load(path)[0], result.network)
+            assert same(checkpoint.load(path).network, result.network)
         except ValueError as error:
             assert "train the network again" in str(error)
 
