@@ -32,9 +32,9 @@ class DemoConfig:
     epochs: int | None = None
     seed: int = 0
     width: int = 8
-    rows: int = 8
-    cols: int = 8
-    lanes: int = 1
+    rows: int = 4
+    cols: int = 4
+    lanes: int = 4
     images: int = 8
     simulator: str = "verilator"
     liberty: str = str(BUILT_IN_LIBRARY)
@@ -110,7 +110,7 @@ def run_demo(config: DemoConfig, out: Path | None, console: Console) -> tuple[di
             syntheses,
             runs,
         )
-        report["seconds"] = line.seconds
+        report["seconds"] = dict(line.seconds)
         write_json(folder / "report.json", report)
         write_text(folder / "report.md", markdown(report))
     return report, folder

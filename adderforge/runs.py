@@ -1,9 +1,10 @@
 """Run folders: one for each run, never shared, files in them whole or not there."""
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
+
+from golden.spec import write_whole
 
 
 def new_run_folder(name: str, out: Path | None = None) -> Path:
@@ -30,13 +31,7 @@ def new_run_folder(name: str, out: Path | None = None) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` so that `path` appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, text.encode())
 
 
 def write_json(path: Path, value: object) -> None:

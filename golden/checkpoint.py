@@ -2,13 +2,13 @@
 
 import hashlib
 import io
-import os
 import pickle
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from .spec import write_whole
 from .train import TrainConfig, TrainResult, build_network
 
 FORMAT = "adderforge-float-checkpoint"
@@ -36,13 +36,7 @@ def save(result: TrainResult, path: str | Path) -> None:
     content["digest"] = _digest(content)
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, buffer.getvalue())
 
 
 def load(path: str | Path) -> TrainResult:

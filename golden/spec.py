@@ -232,18 +232,27 @@ def save(model: QuantizedModel, path: str | Path) -> None:
 
 
 def save_arrays(members: dict[str, np.ndarray], path: str | Path) -> None:
-    """Write arrays as a compressed .npz with fixed times, through a temporary file."""
+    """Write arrays as a compressed .npz with fixed times; equal arrays, equal bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in members.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, value, version=(1, 0), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, buffer.getvalue())
+    write_whole(path, content.getvalue())
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file that appears under its name whole or not at all; OSError names the file."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, value in members.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, value, version=(1, 0), allow_pickle=False)
-                entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, buffer.getvalue())
+        temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from .config import ArrayConfig
 from .liberty import read_library
 from .liberty_text import read_text
-from .tools import tool_versions, yosys
+from .tools import failed, tool_versions, yosys
 from .verilog import TOP, array_verilog
 
 TARGETS = ("ice40", "ecp5", "asic")
@@ -78,7 +78,7 @@ def check(
     config: ArrayConfig, target: str, multiplier: str | None, liberty: Path = BUILT_IN_LIBRARY
 ) -> None:
     """ValueError when there is no such target, the PE has no such multiplier there, or the cell
-    library cannot be read; FileNotFoundError when there is none."""
+    library is missing or cannot be read."""
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
     allowed = candidates(config.pe, target)
@@ -129,7 +129,7 @@ def synthesize(
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
     yosys(_script(target, multiplier), folder, "synth")
-    stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
+    stat = _read_stat(folder)
     return SynthReport(
         target=target,
         pe=config.pe,
@@ -138,6 +138,13 @@ def synthesize(
         tools=tool_versions(),
         **(_asic_figures(stat, liberty.name) if target == "asic" else _fpga_figures(stat)),
     )
+
+
+def _read_stat(folder: Path) -> dict:
+    try:
+        return json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
+    except (OSError, ValueError, KeyError):
+        raise failed("yosys gave no figures", folder / "synth.log") from None
 
 
 def _script(target: str, multiplier: str) -> str:

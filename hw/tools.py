@@ -1,9 +1,15 @@
 """Runs the external tools, and says in one line what is missing or went wrong."""
 
+import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+
+_ERROR = re.compile(r"\berror\b|\w+Error\b|\*\*\*.*Stop\.", re.IGNORECASE)  # the last one is make's
+
+FULL_DISK = 100_000  # bytes left that no tool can work with
 
 
 class ToolError(Exception):
@@ -20,10 +26,7 @@ def run(command: list[str], folder: Path, log: Path) -> None:
     except FileNotFoundError:
         raise ToolError(f"{command[0]}: not found; install it or put it on PATH") from None
     if done.returncode != 0:
-        raise ToolError(
-            f"{Path(command[0]).name} failed with exit code {done.returncode}: "
-            f"{last_error(log)}; see {log}"
-        )
+        raise failed(f"{Path(command[0]).name} failed with exit code {done.returncode}", log)
 
 
 def yosys(script: str, folder: Path, name: str) -> Path:
@@ -42,10 +45,20 @@ def yosys(script: str, folder: Path, name: str) -> Path:
         run(command, folder, output)
     except ToolError:
         log = folder / f"{name}.log"
-        reason = last_error(log if log.exists() else output)
-        raise ToolError(f"yosys failed: {reason}; see {log}") from None
+        raise failed("yosys failed", log if log.exists() else output) from None
     output.unlink()
     return folder / f"{name}.log"
+
+
+def failed(what: str, log: Path, first: bool = False) -> ToolError:
+    """The error for a tool that failed: why, as far as a full disk or its log tells.
+
+    first: the log's first error rather than its last, for tools that report an error and then
+    what follows from it, as compilers do.
+    """
+    if shutil.disk_usage(log.parent).free < FULL_DISK:
+        return ToolError(f"{what}: no space left on the disk of {log.parent}; make room, run again")
+    return ToolError(f"{what}: {_errors(log)[0 if first else -1]}; see {log}")
 
 
 def tool_versions() -> dict[str, str | None]:
@@ -67,7 +80,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def last_error(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    errors = [line for line in lines if "error" in line.lower()] or lines
-    return errors[-1].strip() if errors else "it printed nothing"
+def _errors(log: Path) -> list[str]:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.search(line)]
+    return errors or lines[-1:] or ["it printed nothing"]

