@@ -121,7 +121,7 @@ def cycles(shape: tuple[int, int, int], config: ArrayConfig) -> int:
 def pack(values: np.ndarray, width: int) -> list[int]:
     """One integer per cycle from (cycles, …) operands: the first in the lowest bits, negative
     ones in two's complement."""
-    flat = values.reshape(len(values), -1).astype(np.int64) & ((1 << width) - 1)
+    flat = values.reshape(len(values), -1).astype(np.int64)
     bits = (flat[:, :, None] >> np.arange(width)) & 1
     packed = np.packbits(bits.reshape(len(values), -1).astype(np.uint8), axis=1, bitorder="little")
     return [int.from_bytes(row.tobytes(), "little") for row in packed]

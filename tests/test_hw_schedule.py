@@ -1,0 +1,146 @@
+"""Tiles, operands and cycle counts by hand and by plain loops; tests/test_hw_systolic.py holds
+the same counts equal to simulation."""
+
+import re
+
+import numpy as np
+import pytest
+
+from hw.config import ArrayConfig
+from hw.schedule import Schedule, cycles, pack, unpack
+
+
+def schedule_of(shape, depth=64, **sizes):
+    return Schedule(shape=shape, config=ArrayConfig(depth=depth, **sizes))
+
+
+def rows_of_sums(schedule, a, w):
+    """What an array without skew gives: plain sums of the operands, a tile's rows at its end."""
+    config, rows = schedule.config, []
+    acc = np.zeros((config.rows, config.cols), int)
+    for a_step, w_step, last in zip(*schedule.operands(a, w), strict=True):
+        for r, c in np.ndindex(acc.shape):
+            acc[r, c] += sum(abs(x - f) for x, f in zip(a_step[r], w_step[c], strict=True))
+        if last:
+            rows.extend(acc.copy())
+            acc[:] = 0
+    return np.array(rows)
+
+
+ODD = [
+    ({"rows": 1, "cols": 1}, (1, 1, 1)),
+    ({"rows": 2, "cols": 3, "lanes": 2}, (5, 7, 4)),
+    ({"rows": 3, "cols": 2, "lanes": 4}, (3, 5, 2)),
+    ({"rows": 4, "cols": 3, "lanes": 1}, (9, 2, 7)),
+]
+
+
+def test_one_product_on_one_pe_takes_two_cycles():
+    schedule = schedule_of((1, 1, 1), rows=1, cols=1)
+    assert (schedule.steps, schedule.period, schedule.tiles) == (1, 1, (1, 1))
+    assert (schedule.cycles, schedule.rows_out, schedule.rows_unused) == (2, 1, 0)
+    assert schedule.utilization == 1 / 2
+
+
+def test_tiles_and_cycles_of_a_long_reduction():
+    schedule = schedule_of((5, 7, 4), rows=2, cols=3, lanes=2)
+    assert (schedule.steps, schedule.period, schedule.tiles) == (4, 4, (3, 2))
+    assert schedule.cycles == 5 * 4 + 4 + 3 + 2 * 0
+    assert (schedule.rows_out, schedule.rows_unused) == (11, 1)
+    assert schedule.utilization == (5 * 7 * 4 / 2) / (2 * 3 * 27)
+
+
+def test_a_short_reduction_waits_for_the_drain():
+    schedule = schedule_of((11, 2, 1), rows=4, cols=2)
+    assert (schedule.steps, schedule.period, schedule.tiles) == (2, 7, (3, 1))
+    assert schedule.cycles == 2 * 7 + 2 + 2 + 2 * 2
+    assert (schedule.rows_out, schedule.rows_unused) == (11, 1)
+
+
+@pytest.mark.parametrize(("sizes", "shape"), ODD)
+def test_cycles_and_utilization_agree_with_the_schedule(sizes, shape):
+    schedule = schedule_of(shape, **sizes)
+    assert cycles(shape, schedule.config) == schedule.cycles
+    assert 0 < schedule.utilization < 1
+
+
+def test_utilization_nears_one_for_a_form_that_fills_the_array():
+    assert schedule_of((400, 64, 4), rows=4, cols=4).utilization > 0.99
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 1), (1, 0, 1), (1, 1, -3)])
+def test_sizes_that_are_not_positive_are_refused(shape):
+    message = re.escape(f"shape (m, k, n) must be positive, not {shape}")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        schedule_of(shape)
+
+
+def test_a_reduction_longer_than_the_accumulator_was_sized_for_is_refused():
+    message = (
+        "a reduction of 65 terms is longer than depth 64, for which the accumulator was sized; "
+        "set depth to at least 65"
+    )
+    schedule_of((1, 64, 1))
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        schedule_of((1, 65, 1))
+
+
+def test_operands_of_another_shape_are_refused():
+    message = re.escape("operands must be (2, 3) and (4, 3), not (2, 3), (3, 4)")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        schedule_of((2, 3, 4)).operands(np.zeros((2, 3)), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(("sizes", "shape"), ODD)
+def test_plain_sums_of_the_operands_are_the_matrix(sizes, shape):
+    (m, k, n), schedule = shape, schedule_of(shape, **sizes)
+    rng = np.random.default_rng(1)
+    a, w = rng.integers(0, 256, (m, k)), rng.integers(0, 256, (n, k))
+    sums = rows_of_sums(schedule, a, w)
+    matrix = [[sum(abs(x - f) for x, f in zip(p, q, strict=True)) for q in w] for p in a]
+    np.testing.assert_array_equal(schedule.results(sums), matrix)
+    np.testing.assert_array_equal(schedule.results(sums[: schedule.rows_out]), matrix)
+    assert len(sums) == schedule.rows_out + schedule.rows_unused
+
+
+@pytest.mark.parametrize(("sizes", "shape"), ODD)
+def test_filling_is_zero_and_every_operand_enters_once_a_tile(sizes, shape):
+    (m, k, n), schedule = shape, schedule_of(shape, **sizes)
+    (tiles_m, tiles_n), config = schedule.tiles, schedule.config
+    a, w, last = schedule.operands(np.ones((m, k), int), np.ones((n, k), int))
+    assert (a.sum(), w.sum()) == (m * k * tiles_n, n * k * tiles_m)
+    assert a.shape == (len(last), config.rows, config.lanes)
+    assert w.shape == (len(last), config.cols, config.lanes)
+
+
+@pytest.mark.parametrize(("sizes", "shape"), ODD)
+def test_ends_of_tiles_are_a_period_apart_and_the_last_cycle_is_one(sizes, shape):
+    schedule = schedule_of(shape, **sizes)
+    ends = np.flatnonzero(schedule.operands(np.ones(shape[:2]), np.ones(shape[:0:-1]))[2])
+    starts = np.arange(np.prod(schedule.tiles)) * schedule.period
+    np.testing.assert_array_equal(ends, starts + schedule.steps - 1)
+    assert len(ends) == 1 or np.diff(ends).min() >= 2 * schedule.config.rows - 1
+
+
+def test_the_first_operand_is_packed_in_the_lowest_bits():
+    assert pack(np.array([[1, -1], [7, -8]]), 4) == [0xF1, 0x87]
+    assert pack(np.array([[[1, 2], [3, 4]]]), 8) == [0x04030201]
+
+
+def test_words_are_unpacked_with_and_without_a_sign():
+    assert unpack([0xF1, 0x87], 2, 4, signed=True).tolist() == [[1, -1], [7, -8]]
+    assert unpack([0xF1, 0x87], 2, 4, signed=False).tolist() == [[1, 15], [7, 8]]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("width", [2, 7, 16, 36, 52])
+@pytest.mark.parametrize("count", [1, 3, 67])
+def test_packed_extremes_come_back_from_ports_of_any_width(signed, width, count):
+    low = -(2 ** (width - 1)) if signed else 0
+    high = low + 2**width - 1
+    rng = np.random.default_rng(width)
+    rows = [np.full(count, low), np.full(count, high), np.resize([low, high], count)]
+    values = np.array([*rows, *rng.integers(low, high + 1, (4, count))])
+    words = pack(values, width)
+    assert max(words).bit_length() <= count * width
+    np.testing.assert_array_equal(unpack(words, count, width, signed), values)

