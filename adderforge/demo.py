@@ -15,8 +15,9 @@ from sim.runner import check_simulator
 from sim.workload import MatrixForm, matrix_forms
 
 from . import stages
+from .chart import draw_chart
 from .progress import Stages
-from .report import build_report, markdown
+from .report import build_report, markdown, rows
 from .runs import new_run_folder, write_json, write_text
 
 STAGES = 7
@@ -112,6 +113,7 @@ def run_demo(config: DemoConfig, out: Path | None, console: Console) -> tuple[di
         )
         report["seconds"] = dict(line.seconds)
         write_json(folder / "report.json", report)
+        draw_chart(rows(report), folder / "report.png")
         write_text(folder / "report.md", markdown(report))
     return report, folder
 

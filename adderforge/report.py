@@ -115,6 +115,8 @@ def markdown(report: dict) -> str:
     table = [HEADINGS, ("---", "--:", "--:", "--:"), *rows(report)]
     lines = ["# AdderForge demo", "", *("| " + " | ".join(row) + " |" for row in table), ""]
     lines += [
+        "![what the adder costs, as a share of its MAC twin](report.png)",
+        "",
         f"{'Passed' if passed(report) else 'FAILED'}: every accumulator of every layer against "
         "the integer reference, cycles against the prediction, netlists against the reference.",
         "",

@@ -40,5 +40,5 @@ def test_the_demo_runs_every_stage_and_leaves_a_whole_report(tmp_path):
     }
     for target in ("ice40", "ecp5", "asic"):
         assert sizes[target, "complement"] < sizes[target, "mac"]
-    for name in ("configuration.json", "tools.json", "report.md", "train/adder.csv"):
+    for name in ("configuration.json", "tools.json", "report.md", "report.png", "train/adder.csv"):
         assert (folder / name).stat().st_size > 0
