@@ -1,93 +1,175 @@
-"""Adder layers: drop-in replacements of `nn.Conv2d` and `nn.Linear`."""
+"""Adder layers: drop-in replacements of `nn.Conv2d`, `nn.Linear` and `nn.ConvTranspose2d`."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad, unfold
 
 from .adder_function import GRADIENTS, adder_conv2d
+from .arguments import Size, at_least, check_images, check_type, divisor, map_shape, one_of, pair
+from .windowed import FeatureLayer, WindowLayer, add_parameters, reset
 
 
-class AdderConv2d(nn.Module):
-    """Y = -Σ|X - F| + bias in place of cross-correlation (Eq. 2); arguments as in `nn.Conv2d`.
+class AdderConv2d(WindowLayer):
+    """Y = -Σ|X - F| + bias in place of cross-correlation (Eq. 2); a padded zero contributes |F|.
 
-    weight: (out_channels, in_channels, kernel height, kernel width), drawn from N(0, 1) as in the
-    authors' code, so that filters are of the magnitude of normalized activations. gradient: of
-    the filters, "full" (Eq. 5) or "sign" (Eq. 4). Raises ValueError on sizes that are no sizes.
+    gradient: of the filters, "full" (Eq. 5) or "sign" (Eq. 4); of the input it is Eq. 6, 7.
+    Arguments, shapes and errors: see `WindowLayer`.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
         bias: bool = False,
         gradient: str = "full",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        window = (kernel_size, stride, padding, dilation, groups)
+        super().__init__(in_channels, out_channels, *window, bias, device, dtype)
+        self.gradient = one_of("gradient", gradient, GRADIENTS)
+
+    def respond(self, input: Tensor) -> Tensor:
+        window = (self.stride, self.padding, self.gradient, self.dilation, self.groups)
+        return _adder(input, self.weight, *window)
+
+
+class AdderLinear(FeatureLayer):
+    """Y = -Σ|X - F| + bias in place of a matrix product (Eq. 2 with d = 1).
+
+    gradient: as in `AdderConv2d`. Arguments, shapes and errors: see `FeatureLayer`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = False,
+        gradient: str = "full",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.gradient = one_of("gradient", gradient, GRADIENTS)
+
+    def respond(self, input: Tensor) -> Tensor:
+        return adder_conv2d(
+            input[:, :, None, None], self.weight[:, :, None, None], gradient=self.gradient
+        )
+
+
+class AdderConvTranspose2d(nn.Module):
+    """The adder layer (Eq. 2) on a stretched input, in the shapes of `nn.ConvTranspose2d`.
+
+    The paper defines none. As a transposed convolution is the convolution of its stretched input
+    with turned filters, so here
+
+        Y(m, n, t) = -Σ |Z(m + dilation·i, n + dilation·j, k) - F(k, t, d - 1 - i, d - 1 - j)|
+
+    where Z is X with stride - 1 zeros between neighbors, output_padding further rows of zeros
+    below (columns to the right), and then dilation · (d - 1) - padding zeros on each side, or as
+    many rows cut off where that is negative. Every zero of Z contributes |0 - F|, as padding does
+    in `AdderConv2d`; so every output is a sum of as many terms.
+
+    weight: (in_channels, out_channels / groups, kernel height, kernel width). Input: (images,
+    in_channels, height, width) or one image; output height: (height - 1) · stride - 2 · padding +
+    dilation · (d - 1) + output_padding + 1. Gradients as in `AdderConv2d`.
+
+    Raises ValueError as `WindowLayer` does, and when output_padding is not smaller than stride or
+    dilation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = False,
+        dilation: Size = 1,
+        gradient: str = "full",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.in_channels = _at_least(1, "in_channels", in_channels)
-        self.out_channels = _at_least(1, "out_channels", out_channels)
-        self.kernel_size = _pair(1, "kernel_size", kernel_size)
-        self.stride = _pair(1, "stride", stride)
-        self.padding = _pair(0, "padding", padding)
-        self.gradient = _known_gradient(gradient)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, *self.kernel_size))
-        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.in_channels = at_least(1, "in_channels", in_channels)
+        self.out_channels = at_least(1, "out_channels", out_channels)
+        self.kernel_size = pair(1, "kernel_size", kernel_size)
+        self.stride = pair(1, "stride", stride)
+        self.padding = pair(0, "padding", padding)
+        self.output_padding = pair(0, "output_padding", output_padding)
+        self.dilation = pair(1, "dilation", dilation)
+        self.groups = divisor(groups, in_channels, out_channels)
+        self.gradient = one_of("gradient", gradient, GRADIENTS)
+        limits = tuple(map(max, self.stride, self.dilation))
+        if not all(extra < limit for extra, limit in zip(self.output_padding, limits, strict=True)):
+            raise ValueError(
+                f"output_padding must be smaller than stride or dilation, not "
+                f"{self.output_padding} with {self.stride} and {self.dilation}"
+            )
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
+        add_parameters(self, shape, out_channels, bias, device, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Filters from N(0, 1), a bias of 0, as in `AdderConv2d`."""
+        reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
-        output = adder_conv2d(input, self.weight, self.stride, self.padding, self.gradient)
+        if input.dim() == 3:
+            return self(input[None])[0]
+        check_images(input, self.in_channels, (1, 1), (0, 0), (1, 1))
+        check_type(input, self.weight)
+        stretched, filters = self._stretched(input), self._turned()
+        check_images(stretched, self.in_channels, self.kernel_size, (0, 0), self.dilation)
+        window = ((1, 1), (0, 0), self.gradient, self.dilation, self.groups)
+        output = _adder(stretched, filters, *window)
         return output if self.bias is None else output + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, bias={self.bias is not None}"
+            f"stride={self.stride}, padding={self.padding}, output_padding={self.output_padding}, "
+            f"dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
         )
 
+    def _stretched(self, input: Tensor) -> Tensor:
+        """Z of the definition."""
+        rows, cols = ((input.shape[2 + axis] - 1) * self.stride[axis] + 1 for axis in (0, 1))
+        between = input.new_zeros(*input.shape[:2], rows, cols)
+        between[:, :, :: self.stride[0], :: self.stride[1]] = input
+        sides = []
+        for axis in (1, 0):  # `pad` takes the last axis first
+            around = self.dilation[axis] * (self.kernel_size[axis] - 1) - self.padding[axis]
+            sides += [around, around + self.output_padding[axis]]
+        return pad(between, sides)
 
-class AdderLinear(nn.Module):
-    """Y = -Σ|X - F| + bias in place of a matrix product (Eq. 2 with d = 1); arguments as in
-    `nn.Linear`. weight: (out_features, in_features), drawn from N(0, 1). gradient: as in
-    `AdderConv2d`."""
-
-    def __init__(
-        self, in_features: int, out_features: int, bias: bool = False, gradient: str = "full"
-    ) -> None:
-        super().__init__()
-        self.in_features = _at_least(1, "in_features", in_features)
-        self.out_features = _at_least(1, "out_features", out_features)
-        self.gradient = _known_gradient(gradient)
-        self.weight = nn.Parameter(torch.randn(out_features, in_features))
-        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
-
-    def forward(self, input: Tensor) -> Tensor:
-        if input.shape[-1] != self.in_features:
-            raise ValueError(
-                f"input must end in {self.in_features} features, not be {tuple(input.shape)}"
-            )
-        pixels = input.reshape(-1, self.in_features, 1, 1)
-        output = adder_conv2d(pixels, self.weight[:, :, None, None], gradient=self.gradient)
-        output = output.reshape(*input.shape[:-1], self.out_features)
-        return output if self.bias is None else output + self.bias
-
-    def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+    def _turned(self) -> Tensor:
+        """Filters as `adder_conv2d` takes them: (out_channels, in_channels / groups, …)."""
+        split = self.weight.unflatten(0, (self.groups, -1)).transpose(1, 2)
+        return split.flatten(0, 1).flip(2, 3)
 
 
-def _at_least(least: int, name: str, value: int) -> int:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
-    return value
-
-
-def _pair(least: int, name: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2:
-        raise ValueError(f"{name} must be one integer or two, not {value!r}")
-    return _at_least(least, name, pair[0]), _at_least(least, name, pair[1])
-
-
-def _known_gradient(gradient: str) -> str:
-    if gradient not in GRADIENTS:
-        raise ValueError(f"gradient must be one of {GRADIENTS}, not {gradient!r}")
-    return gradient
+def _adder(input, weight, stride, padding, gradient, dilation, groups) -> Tensor:
+    """`adder_conv2d` of each group; windows with holes are gathered first."""
+    if groups > 1:
+        parts = zip(input.chunk(groups, 1), weight.chunk(groups), strict=True)
+        window = (stride, padding, gradient, dilation, 1)
+        return torch.cat([_adder(*part, *window) for part in parts], 1)
+    if dilation == (1, 1):
+        return adder_conv2d(input, weight, stride, padding, gradient)
+    kernel = tuple(weight.shape[2:])
+    rows, _ = map_shape(input.shape, kernel, stride, padding, dilation)
+    columns = unfold(input, kernel, dilation, padding, stride)
+    output = adder_conv2d(
+        columns[..., None], weight.flatten(1)[:, :, None, None], gradient=gradient
+    )
+    return output.unflatten(2, (rows, -1)).squeeze(-1)

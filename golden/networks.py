@@ -1,29 +1,42 @@
-"""Networks as chains of blocks, each adder network with its convolutional twin."""
+"""Networks of the paper that are chains of blocks, each in four kinds; and the list of all."""
 
-from functools import partial
+from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d, relu
+from torch.nn.functional import hardtanh, max_pool2d, relu
 
+from .kinds import KINDS, Layers, layers_of
 from .layers import AdderConv2d, AdderLinear
+from .residual import resnet18, resnet20, resnet32, resnet50
 
-KINDS = ("adder", "cnn")
-CONVOLUTIONS = (AdderConv2d, nn.Conv2d)
+__all__ = ["KINDS", "NETWORKS", "Block", "Chain", "build"]
+
+CONVOLUTIONS = (AdderConv2d, nn.Conv2d)  # what `golden.quantize` takes
 LINEARS = (AdderLinear, nn.Linear)
 
 
 class Block(nn.Module):
-    """layer, batch norm, optional ReLU, optional max pooling over pool × pool windows, in this
-    order. A linear layer flattens its input in (channel, row, column) order."""
+    """layer, batch norm, optional activation, optional max pooling over pool × pool windows, in
+    this order. A linear layer flattens its input in (channel, row, column) order. relu: with an
+    activation; it is ReLU, or clipping to -1 … 1 when `hardtanh` (binary networks)."""
 
-    def __init__(self, layer: nn.Module, norm: nn.Module, relu: bool = True, pool: int = 1):
+    def __init__(
+        self,
+        layer: nn.Module,
+        norm: nn.Module,
+        relu: bool = True,
+        pool: int = 1,
+        hardtanh: bool = False,
+    ) -> None:
         super().__init__()
-        self.layer, self.norm, self.relu, self.pool = layer, norm, relu, pool
+        self.layer, self.norm = layer, norm
+        self.relu, self.pool, self.hardtanh = relu, pool, hardtanh
 
     def forward(self, input: Tensor) -> Tensor:
-        output = self.layer(input.flatten(1) if isinstance(self.layer, LINEARS) else input)
+        output = self.layer(input.flatten(1) if self.layer.weight.dim() == 2 else input)
         output = self.norm(output)
-        output = relu(output) if self.relu else output
+        if self.relu:
+            output = hardtanh(output) if self.hardtanh else relu(output)
         return max_pool2d(output, self.pool) if self.pool > 1 else output
 
 
@@ -35,33 +48,100 @@ class Chain(nn.Module):
         self.in_shape = in_shape
         self.blocks = nn.ModuleDict(blocks)
 
-    def forward(self, input: Tensor) -> Tensor:
-        for block in self.blocks.values():
+    def forward(self, input: Tensor, last: str | None = None) -> Tensor:
+        """The logits, or the output of the block named `last`."""
+        for name, block in self.blocks.items():
             input = block(input)
+            if name == last:
+                return input
+        if last is not None:
+            raise ValueError(f"last must be one of {tuple(self.blocks)}, not {last!r}")
         return input
 
 
-def lenet5_bn(kind: str = "adder", gradient: str = "full") -> Chain:
-    """LeNet-5 for (1, 32, 32) images and 10 classes (section 4.1): 416,520 distances or products.
+def lenet5_bn(kind: str = "adder", gradient: str = "full", classes: int = 10) -> Chain:
+    """LeNet-5 for (1, 32, 32) images (section 4.1): 416,520 distances or products.
 
     Batch norm follows every layer, the logits too: the outputs of adder layers are large and
-    negative. So no layer has a bias of its own. kind: "adder", every layer an adder layer, or
-    "cnn". gradient: of adder filters, "full" or "sign".
+    negative. So no layer has a bias of its own. Every layer is of the kind; in "bnn" the first
+    and the last stay ordinary, "the general setting in binary networks" (section 4.2).
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {KINDS}, not {kind!r}")
-    conv, linear = partial(nn.Conv2d, bias=False), partial(nn.Linear, bias=False)
-    if kind == "adder":
-        conv = partial(AdderConv2d, gradient=gradient)
-        linear = partial(AdderLinear, gradient=gradient)
+    inner, ends = _on_mnist(kind, gradient)
     blocks = {
-        "conv1": Block(conv(1, 6, 5), nn.BatchNorm2d(6), pool=2),
-        "conv2": Block(conv(6, 16, 5), nn.BatchNorm2d(16), pool=2),
-        "fc1": Block(linear(400, 120), nn.BatchNorm1d(120)),
-        "fc2": Block(linear(120, 84), nn.BatchNorm1d(84)),
-        "fc3": Block(linear(84, 10), nn.BatchNorm1d(10), relu=False),
+        "conv1": _conv(inner, ends, 1, 6, 5, pool=2),
+        "conv2": _conv(inner, inner, 6, 16, 5, pool=2),
+        "fc1": _linear(inner, inner, 400, 120),
+        "fc2": _linear(inner, inner, 120, 84),
+        "fc3": _linear(inner, ends, 84, classes, relu=False),
     }
     return Chain((1, 32, 32), blocks)
 
 
-NETWORKS = {"lenet5-bn": lenet5_bn}
+def lenet_plus_plus(kind: str = "adder", gradient: str = "full", classes: int = 10) -> Chain:
+    """LeNet++ of Wen et al. 2016 for (1, 32, 32) images (section 4.4, Fig. 1): six convolutions,
+    and "fc1" with two outputs, so that its features can be drawn: `network(images, last="fc1")`.
+
+    As in `lenet5_bn`, batch norm follows every layer, every layer is of the kind, and "bnn" keeps
+    the first and the last ordinary. Activations are ReLU where Wen et al. have PReLU.
+    """
+    inner, ends = _on_mnist(kind, gradient)
+    blocks, before = {}, 1
+    for index, channels in enumerate((32, 32, 64, 64, 128, 128), 1):
+        made_of = ends if index == 1 else inner
+        pool = 1 if index % 2 else 2
+        blocks[f"conv{index}"] = _conv(inner, made_of, before, channels, 5, pool, padding=2)
+        before = channels
+    blocks["fc1"] = _linear(inner, inner, 2048, 2, relu=False)
+    blocks["fc2"] = _linear(inner, ends, 2, classes, relu=False)
+    return Chain((1, 32, 32), blocks)
+
+
+def vgg_small(kind: str = "adder", gradient: str = "full", classes: int = 10) -> Chain:
+    """VGG-small of Cai et al. 2017 for (3, 32, 32) images (section 4.2): six convolutions of 3 × 3
+    and one linear layer. First and last are ordinary in every kind; batch norm follows every
+    layer, the logits too."""
+    inner, ends = layers_of(kind, gradient), layers_of("cnn")
+    blocks, before = {}, 3
+    for index, channels in enumerate((128, 128, 256, 256, 512, 512), 1):
+        made_of = ends if index == 1 else inner
+        pool = 1 if index % 2 else 2
+        blocks[f"conv{index}"] = _conv(inner, made_of, before, channels, 3, pool, padding=1)
+        before = channels
+    blocks["fc"] = _linear(inner, ends, 8192, classes, relu=False)
+    return Chain((3, 32, 32), blocks)
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "lenet5-bn": lenet5_bn,
+    "lenet-plus-plus": lenet_plus_plus,
+    "vgg-small": vgg_small,
+    "resnet20": resnet20,
+    "resnet32": resnet32,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+}
+
+
+def build(model: str, kind: str = "adder", gradient: str = "full", **options: int) -> nn.Module:
+    """A network by its name. kind: one of KINDS. gradient: of adder filters, "full" (Eq. 5) or
+    "sign" (Eq. 4). options: classes. Raises ValueError on other words."""
+    if model not in NETWORKS:
+        raise ValueError(f"model must be one of {tuple(NETWORKS)}, not {model!r}")
+    return NETWORKS[model](kind=kind, gradient=gradient, **options)
+
+
+def _on_mnist(kind: str, gradient: str) -> tuple[Layers, Layers]:
+    """The layers inside, and those at both ends."""
+    inner = layers_of(kind, gradient)
+    return inner, layers_of("cnn") if kind == "bnn" else inner
+
+
+def _conv(inner: Layers, made_of: Layers, before, channels, kernel, pool, padding=0) -> Block:
+    layer = made_of.conv2d(before, channels, kernel, padding=padding)
+    clip = inner.activation is nn.Hardtanh
+    return Block(layer, nn.BatchNorm2d(channels), pool=pool, hardtanh=clip)
+
+
+def _linear(inner: Layers, made_of: Layers, before: int, features: int, relu=True) -> Block:
+    layer, clip = made_of.linear(before, features), inner.activation is nn.Hardtanh
+    return Block(layer, nn.BatchNorm1d(features), relu=relu, hardtanh=clip)

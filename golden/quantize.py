@@ -219,8 +219,9 @@ def _check_block(name: str, block: Block) -> None:
             f"layer {name!r}: must be a convolution or linear layer, ordinary or adder, "
             f"not {type(layer).__name__}"
         )
-    if isinstance(layer, nn.Conv2d) and (
-        (layer.groups, layer.dilation, layer.padding_mode) != (1, (1, 1), "zeros")
+    padding_mode = getattr(layer, "padding_mode", "zeros")
+    if isinstance(layer, CONVOLUTIONS) and (
+        (layer.groups, layer.dilation, padding_mode) != (1, (1, 1), "zeros")
         or isinstance(layer.padding, str)
     ):
         raise ValueError(

@@ -1,57 +1,78 @@
-"""Adder layers against a literal transcription of the paper's equations, in float64."""
+"""Adder, ℓ2 and binary layers against a literal transcription of the equations, in float64."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from golden.layers import AdderConv2d, AdderLinear
+from golden.binary import BinaryConv2d, BinaryLinear
+from golden.l2 import L2Conv2d, L2Linear
+from golden.layers import AdderConv2d, AdderConvTranspose2d, AdderLinear
 
 SHAPES = [
-    # images, channels, height, width, filters, kernel, stride, padding
-    (1, 1, 1, 1, 1, 1, 1, 0),
-    (2, 3, 7, 5, 4, 3, 1, 0),
-    (2, 3, 7, 5, 4, 3, 2, 1),
-    (1, 2, 8, 6, 3, (3, 2), (2, 3), (0, 2)),
-    (3, 2, 6, 9, 2, (1, 5), (2, 1), (1, 0)),
+    # images, channels, height, width, filters, kernel, stride, padding, dilation, groups
+    (1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
+    (2, 3, 7, 5, 4, 3, 1, 0, 1, 1),
+    (2, 3, 7, 5, 4, 3, 2, 1, 1, 1),
+    (1, 2, 8, 6, 3, (3, 2), (2, 3), (0, 2), 1, 1),
+    (3, 2, 6, 9, 2, (1, 5), (2, 1), (1, 0), 1, 1),
+    (2, 4, 7, 6, 6, (3, 2), 2, 1, 1, 2),
+    (1, 3, 5, 5, 3, 3, 1, 1, 1, 3),
+    (2, 2, 9, 8, 3, (2, 3), (1, 2), (0, 1), (3, 2), 1),
+    (1, 4, 7, 7, 2, 3, 2, 2, 2, 2),
 ]
+CONVOLUTIONS = [AdderConv2d, L2Conv2d, BinaryConv2d]
 
 
 def windows(input, layer):
-    """(image, filter, row, column, kernel row, kernel column, channel) and the input's place."""
-    (kernel_rows, kernel_cols), (rows, cols) = layer.kernel_size, layer.padding
-    _, channels, height, width = input.shape
-    map_rows = (height + 2 * rows - kernel_rows) // layer.stride[0] + 1
-    map_cols = (width + 2 * cols - kernel_cols) // layer.stride[1] + 1
-    sizes = len(input), layer.out_channels, map_rows, map_cols, kernel_rows, kernel_cols, channels
+    """Places in output and weight of every pair, and the input's value and place (None: zero)."""
+    shape, (kernel_rows, kernel_cols) = input.shape, layer.kernel_size
+    rows, cols = layer(torch.from_numpy(input)).shape[2:]
+    depth, share = shape[1] // layer.groups, layer.out_channels // layer.groups
+    sizes = len(input), layer.out_channels, rows, cols, kernel_rows, kernel_cols, depth
     for n, t, r, c, i, j, k in itertools.product(*map(range, sizes)):
-        row, col = r * layer.stride[0] + i - rows, c * layer.stride[1] + j - cols
-        yield (n, t, r, c), (t, k, i, j), (n, k, row, col)
+        row = r * layer.stride[0] + i * layer.dilation[0] - layer.padding[0]
+        col = c * layer.stride[1] + j * layer.dilation[1] - layer.padding[1]
+        inside = 0 <= row < shape[2] and 0 <= col < shape[3]
+        place = (n, t // share * depth + k, row, col) if inside else None
+        yield (n, t, r, c), (t, k, i, j), input[place] if inside else 0.0, place
 
 
-def inside(place, shape):
-    return 0 <= place[2] < shape[2] and 0 <= place[3] < shape[3]
+def hardtanh(value):
+    return min(max(value, -1.0), 1.0)
 
 
-def equation_2(input, weight, layer, out_shape):
-    output = np.zeros(out_shape)
-    for out, tap, place in windows(input, layer):
-        x = input[place] if inside(place, input.shape) else 0.0
-        output[out] -= abs(x - weight[tap])
-    return output
+def sign(value):
+    return -1.0 if value < 0 else 1.0
 
 
-def equations_4_to_7(input, weight, layer, upstream):
-    grad_input, grad_weight = np.zeros_like(input), np.zeros_like(weight)
-    for out, tap, place in windows(input, layer):
-        x = input[place] if inside(place, input.shape) else 0.0
-        difference = x - weight[tap]
-        step = difference if layer.gradient == "full" else np.sign(difference)
-        grad_weight[tap] += upstream[out] * step
-        if inside(place, input.shape):
-            grad_input[place] += upstream[out] * min(max(-difference, -1.0), 1.0)
-    return grad_input, grad_weight
+EQUATIONS = {  # of one pair (x, f): its term of Y, ∂Y/∂F, ∂Y/∂X
+    "full": (lambda x, f: -abs(x - f), lambda x, f: x - f, lambda x, f: hardtanh(f - x)),
+    "sign": (lambda x, f: -abs(x - f), lambda x, f: np.sign(x - f), lambda x, f: hardtanh(f - x)),
+    "l2": (lambda x, f: -((x - f) ** 2), lambda x, f: 2 * (x - f), lambda x, f: 2 * (f - x)),
+    "bnn": (
+        lambda x, f: sign(x) * sign(f),
+        lambda x, f: sign(x),
+        lambda x, f: sign(f) * (abs(x) <= 1),
+    ),
+}
+
+
+def transcription(input, layer, upstream, equations):
+    output, grad_input = np.zeros(upstream.shape), np.zeros_like(input)
+    weight = layer.weight.detach().numpy()
+    grad_weight = np.zeros_like(weight)
+    term, by_filter, by_input = equations
+    for out, tap, x, place in windows(input, layer):
+        if place is None and isinstance(layer, BinaryConv2d):
+            continue  # a padded zero has no sign
+        output[out] += term(x, weight[tap])
+        grad_weight[tap] += upstream[out] * by_filter(x, weight[tap])
+        if place is not None:
+            grad_input[place] += upstream[out] * by_input(x, weight[tap])
+    return output, grad_input, grad_weight
 
 
 def close(got, wanted):
@@ -59,40 +80,135 @@ def close(got, wanted):
     np.testing.assert_allclose(got.detach().numpy(), wanted, rtol=1e-6, atol=1e-9 * scale)
 
 
-def layer_and_input(shape, gradient="full"):
+def layer_of(name, channels, filters, *window):
+    if name in ("full", "sign"):
+        return AdderConv2d(channels, filters, *window, gradient=name).double()
+    return {"l2": L2Conv2d, "bnn": BinaryConv2d}[name](channels, filters, *window).double()
+
+
+def layer_and_input(shape, name="full"):
     torch.manual_seed(0)
     images, channels, height, width, filters, *window = shape
-    layer = AdderConv2d(channels, filters, *window, gradient=gradient).double()
     input = 2 * torch.randn(images, channels, height, width, dtype=torch.float64)
-    return layer, input.requires_grad_()
+    return layer_of(name, channels, filters, *window), input.requires_grad_()
 
 
-@pytest.mark.parametrize("gradient", ["full", "sign"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_convolution_is_the_papers_equations(shape, gradient):
-    layer, input = layer_and_input(shape, gradient)
+def outputs_of(layer, input, upstream=None):
+    """Output and both gradients."""
+    input = input.detach().requires_grad_()
+    layer.weight.grad = None
     output = layer(input)
-    upstream = torch.randn_like(output)
-    output.backward(upstream)
-    x, f = input.detach().numpy(), layer.weight.detach().numpy()
-    grad_input, grad_weight = equations_4_to_7(x, f, layer, upstream.numpy())
-    close(output, equation_2(x, f, layer, output.shape))
-    close(input.grad, grad_input)
-    close(layer.weight.grad, grad_weight)
+    output.backward(torch.ones_like(output) if upstream is None else upstream)
+    return output.detach(), input.grad, layer.weight.grad
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_convolution_is_the_equations(shape, name):
+    layer, input = layer_and_input(shape, name)
+    upstream = torch.randn_like(layer(input))
+    wanted = transcription(input.detach().numpy(), layer, upstream.numpy(), EQUATIONS[name])
+    for got, value in zip(outputs_of(layer, input, upstream), wanted, strict=True):
+        close(got, value)
+
+
+@pytest.mark.parametrize(
+    ("conv", "linear"),
+    [(AdderConv2d, AdderLinear), (L2Conv2d, L2Linear), (BinaryConv2d, BinaryLinear)],
+)
+def test_a_linear_layer_is_a_convolution_of_one_pixel(conv, linear):
+    torch.manual_seed(0)
+    linear, conv = linear(6, 4, bias=True), conv(6, 4, 1, bias=True)
+    conv.weight.data = linear.weight.data[:, :, None, None]
+    conv.bias.data = linear.bias.data = torch.randn(4)
+    input = torch.randn(2, 3, 6)
+    pixels = input.reshape(6, 6, 1, 1)
+    torch.testing.assert_close(linear(input).reshape(6, 4), conv(pixels).flatten(1))
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_channels_last_gives_the_same_values(layer, dtype):
+    torch.manual_seed(0)
+    layer, input = layer(4, 6, 3, 2, 1, groups=2, dtype=dtype), torch.randn(3, 4, 7, 6, dtype=dtype)
+    upstream = torch.randn(3, 6, 4, 3, dtype=dtype)
+    last = {"memory_format": torch.channels_last}
+    plain = outputs_of(layer, input, upstream)
+    other = outputs_of(layer.to(**last), input.to(**last), upstream.to(**last))
+    for got, wanted in zip(other, plain, strict=True):
+        torch.testing.assert_close(got, wanted)
+        assert got.dtype == dtype
+
+
+@pytest.mark.parametrize("layer", [*CONVOLUTIONS, AdderConvTranspose2d])
+def test_an_empty_batch_gives_empty_output_and_zero_gradient(layer):
+    layer = layer(2, 4, 3, 2, groups=2)
+    output = layer(torch.zeros(0, 2, 7, 7, requires_grad=True))
+    output.sum().backward()
+    assert output.shape == (0, 4, *layer(torch.zeros(1, 2, 7, 7)).shape[2:])
+    assert not layer.weight.grad.any()
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+def test_one_image_needs_no_batch(layer):
+    layer, image = layer(2, 3, 3), torch.randn(2, 5, 6)
+    assert torch.equal(layer(image), layer(image[None])[0])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"stride": 2, "padding": 1, "output_padding": 1},
+        {"stride": (3, 2), "padding": (0, 1), "output_padding": (2, 0), "groups": 2},
+        {"padding": 2, "dilation": (2, 1), "groups": 2},
+        {"padding": 3},  # cuts rows off
+    ],
+)
+def test_a_transposed_layer_is_its_definition(arguments):
+    torch.manual_seed(0)
+    layer = AdderConvTranspose2d(4, 6, (3, 2), **arguments).double()
+    twin = nn.ConvTranspose2d(4, 6, (3, 2), **arguments).double()
+    input = torch.randn(2, 4, 5, 6, dtype=torch.float64)
+    wanted = stretched_distances(input.numpy(), layer, twin(input).shape)
+    close(layer(input), wanted)
+    close(layer(input[0]), wanted[0])
+
+
+def stretched_distances(input, layer, out_shape):
+    """-Σ |Z(m + dilation·i, n + dilation·j, k) - F(k, t, d - 1 - i, d - 1 - j)|, Z read from X."""
+    output, weight = np.zeros(out_shape), layer.weight.detach().numpy()
+    depth, share = weight.shape[0] // layer.groups, weight.shape[1]
+    kernel = weight.shape[2:]
+    sizes = *out_shape, depth, *kernel
+    for n, t, r, c, k, i, j in itertools.product(*map(range, sizes)):
+        place, value = [], 0.0
+        for axis, (at, tap) in enumerate([(r, i), (c, j)]):
+            before = layer.dilation[axis] * (kernel[axis] - 1) - layer.padding[axis]
+            place.append(divmod(at + layer.dilation[axis] * tap - before, layer.stride[axis]))
+        (row, row_rest), (col, col_rest) = place
+        channel = t // share * depth + k
+        if row_rest == col_rest == 0 and 0 <= row < input.shape[2] and 0 <= col < input.shape[3]:
+            value = input[n, channel, row, col]
+        output[n, t, r, c] -= abs(value - weight[channel, t % share, -1 - i, -1 - j])
+    return output
+
+
+def test_a_transposed_layer_has_the_adder_layers_gradients():
+    layer = AdderConvTranspose2d(1, 1, 1, stride=2)
+    layer.weight.data.fill_(3.0)
+    input = torch.tensor([[[[1.0, 2.5]]]], requires_grad=True)
+    output = layer(input)
+    output.sum().backward()
+    assert output.flatten().tolist() == [-2.0, -3.0, -0.5]  # the zero between counts
+    assert input.grad.flatten().tolist() == [1.0, 0.5]
+    assert layer.weight.grad.item() == (1 - 3) + (0 - 3) + (2.5 - 3)
 
 
 def test_many_chunks_give_what_one_gives(monkeypatch):
     layer, input = layer_and_input((5, 3, 7, 6, 4, 3, 2, 1))
-    whole = layer(input)
-    whole.sum().backward()
-    gradients = [input.grad.clone(), layer.weight.grad.clone()]
-    input.grad = layer.weight.grad = None
+    whole = outputs_of(layer, input)
     monkeypatch.setattr("golden.adder_function.CHUNK", 1)
-    output = layer(input)
-    output.sum().backward()
-    for got, wanted in zip(
-        [output, input.grad, layer.weight.grad], [whole, *gradients], strict=True
-    ):
+    for got, wanted in zip(outputs_of(layer, input), whole, strict=True):
         torch.testing.assert_close(got, wanted)
 
 
@@ -113,22 +229,33 @@ def test_a_padded_zero_contributes_the_filter_itself():
     assert layer(torch.full((1, 1, 1, 1), 4.0)).item() == -(36 - 4)
 
 
-def test_a_linear_layer_is_a_convolution_of_one_pixel():
-    torch.manual_seed(0)
-    linear, conv = AdderLinear(6, 4, bias=True), AdderConv2d(6, 4, 1, bias=True)
-    conv.weight.data = linear.weight.data[:, :, None, None]
-    conv.bias.data = linear.bias.data = torch.randn(4)
-    input = torch.randn(2, 3, 6)
-    pixels = input.reshape(6, 6, 1, 1)
-    torch.testing.assert_close(linear(input).reshape(6, 4), conv(pixels).flatten(1))
+def test_the_binary_estimator_passes_up_to_1_and_a_zero_counts_as_1():
+    layer = BinaryLinear(4, 1)
+    layer.weight.data = torch.tensor([[0.5, 0.0, -2.0, -0.1]])
+    input = torch.tensor([[0.0, 1.0, -1.5, -1.0]], requires_grad=True)
+    output = layer(input)
+    output.backward()
+    assert output.item() == 1 + 1 + 1 + 1
+    assert input.grad.tolist() == [[1.0, 1.0, 0.0, -1.0]]
+    assert layer.weight.grad.tolist() == [[1.0, 1.0, -1.0, -1.0]]
 
 
-def test_an_empty_batch_gives_empty_output_and_zero_gradient():
-    layer = AdderConv2d(2, 3, 3, stride=2)
-    output = layer(torch.zeros(0, 2, 7, 7, requires_grad=True))
-    output.sum().backward()
-    assert output.shape == (0, 3, 3, 3)
-    assert not layer.weight.grad.any()
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+def test_weights_travel_to_and_from_the_ordinary_layer(layer, groups):
+    ours = layer(4, 6, (3, 2), groups=groups, bias=True)
+    theirs = nn.Conv2d(4, 6, (3, 2), groups=groups)
+    ours.load_state_dict(theirs.state_dict())
+    assert torch.equal(ours.weight, theirs.weight)
+    assert layer(4, 6, 3).state_dict().keys() == {"weight"}
+    assert AdderConvTranspose2d(4, 6, 3, groups=2).weight.shape == (4, 3, 3, 3)
+
+
+def test_padding_by_name_is_torchs():
+    image = torch.zeros(1, 2, 8, 9)
+    for arguments in ({"padding": "same", "dilation": 2}, {"padding": "valid"}):
+        twin = nn.Conv2d(2, 3, (3, 5), **arguments)
+        assert AdderConv2d(2, 3, (3, 5), **arguments)(image).shape == twin(image).shape
 
 
 def test_filters_start_from_the_standard_normal_distribution():
@@ -145,7 +272,10 @@ def test_filters_start_from_the_standard_normal_distribution():
         ((1, 1, (3, 3, 3)), "kernel_size must be one integer or two"),
         ((1, 1, 3, 0), "stride must be an integer of at least 1, not 0"),
         ((1, 1, 3, 1, -1), "padding must be an integer of at least 0, not -1"),
-        ((1, 1, 3, 1, 0, False, "half"), "gradient must be one of"),
+        ((1, 1, 3, 2, "same"), "padding 'same' must have stride 1"),
+        ((1, 1, 3, 1, 0, 0), "dilation must be an integer of at least 1, not 0"),
+        ((4, 6, 3, 1, 0, 1, 4), "groups must divide in_channels and out_channels, not 4 with 4"),
+        ((1, 1, 3, 1, 0, 1, 1, False, "half"), "gradient must be one of"),
     ],
 )
 def test_a_layer_that_cannot_be_is_refused(arguments, message):
@@ -153,10 +283,23 @@ def test_a_layer_that_cannot_be_is_refused(arguments, message):
         AdderConv2d(*arguments)
 
 
-def test_an_input_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"input must be \(images, 2, height, width\)"):
-        AdderConv2d(2, 1, 3)(torch.zeros(1, 3, 5, 5))
-    with pytest.raises(ValueError, match="must not exceed the padded input"):
-        AdderConv2d(2, 1, 3)(torch.zeros(1, 2, 2, 5))
+def test_output_padding_as_large_as_the_stride_is_refused():
+    with pytest.raises(ValueError, match="output_padding must be smaller than stride or dilation"):
+        AdderConvTranspose2d(1, 1, 3, stride=2, output_padding=2)
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+def test_an_input_that_does_not_fit_is_refused(layer):
+    for input, message in [
+        (torch.zeros(1, 3, 5, 5), r"input must be \(images, 2, height, width\)"),
+        (torch.zeros(2, 5), r"input must be \(images, 2, height, width\)"),
+        (torch.zeros(1, 2, 4, 9), "must not exceed the padded input"),
+        (torch.zeros(1, 2, 9, 9, dtype=torch.float64), "input must be torch.float32"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            layer(2, 1, 3, dilation=2)(input)
+
+
+def test_a_linear_input_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="input must end in 3 features"):
         AdderLinear(3, 1)(torch.zeros(1, 4))

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from golden import reference
+from golden.l2 import L2Conv2d
 from golden.layers import AdderConv2d
 from golden.networks import Block, Chain, lenet5_bn
 from golden.quantize import clip_exactly, code_range, quantize, requantizer, signed_codes
@@ -194,6 +195,8 @@ def test_bad_calibration_images_are_refused():
         (nn.ConvTranspose2d(1, 2, 3), nn.BatchNorm2d(2), "must be a convolution or linear layer"),
         (nn.Conv2d(2, 2, 3, groups=2), nn.BatchNorm2d(2), "must have no groups"),
         (nn.Conv2d(2, 2, 3, dilation=2), nn.BatchNorm2d(2), "must have no groups"),
+        (AdderConv2d(2, 2, 3, groups=2), nn.BatchNorm2d(2), "must have no groups"),
+        (L2Conv2d(2, 2, 3), nn.BatchNorm2d(2), "must be a convolution or linear layer"),
         (nn.Conv2d(2, 2, 3, padding_mode="reflect"), nn.BatchNorm2d(2), "must have no groups"),
         (nn.Conv2d(2, 2, 3, padding="same"), nn.BatchNorm2d(2), "must have no groups"),
         (AdderConv2d(2, 2, 3), nn.Identity(), "must be followed by a batch norm"),
