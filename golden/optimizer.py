@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with the paper's adaptive learning rate for adder filters."""
+"""Stochastic gradient descent with the paper's learning rates for adder filters."""
 
 import math
 from collections.abc import Iterable
@@ -6,22 +6,32 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from .layers import AdderConv2d, AdderLinear
+from .arguments import one_of
+from .kinds import kind_of
+
+RATES = ("alr", "ilr", "plain")
 
 
 class AdderSGD(torch.optim.Optimizer):
-    """Nesterov's accelerated gradient (NAG); adder filters take the adaptive rate of Eq. 12, 13.
+    """Nesterov's accelerated gradient (NAG), with a rate of its own for adder filters.
 
     For a parameter p with gradient g, in this order:
 
-        g ← g · η √k / max(‖g‖₂, epsilon)      adder filters only; k elements (Eq. 13)
+        g ← α · g                              adder filters only
         g ← g + weight_decay · p
         v ← momentum · v + g                   v starts as g
-        p ← p - lr · (g + momentum · v)        (Eq. 12)
+        p ← p - lr · (g + momentum · v)        with nesterov, else p - lr · v   (Eq. 12)
 
-    The rate is applied here, not in the backward pass, so it sees gradients after accumulation
-    and averaging. An exactly zero gradient stays zero. parameters: groups of which those with
-    "adaptive": True hold adder filters; see `parameter_groups`.
+    rate "alr", adaptive: α = η √k / max(‖g‖₂, epsilon), k the filters' elements (Eq. 13). "ilr",
+    increased: α = increase, 100 in section 4.5. "plain": α = 1.
+
+    The rate is applied here, not in the backward pass, so it sees gradients after accumulation,
+    averaging and clipping; a common factor of the filters' gradient, such as clipping by norm has,
+    changes nothing with "alr". An exactly zero gradient stays zero. parameters: groups, of which
+    those with "adaptive": True hold adder filters, and those with a "limit" are kept within
+    -limit … limit after each step (binary filters); see `parameter_groups`.
+
+    Raises ValueError on another rate, and on settings that are negative or not finite.
     """
 
     def __init__(
@@ -32,15 +42,19 @@ class AdderSGD(torch.optim.Optimizer):
         weight_decay: float = 5e-4,
         eta: float = 0.1,
         epsilon: float = 1e-12,
+        rate: str = "alr",
+        increase: float = 100.0,
+        nesterov: bool = True,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        defaults |= {"eta": eta, "epsilon": epsilon}
+        defaults |= {"eta": eta, "epsilon": epsilon, "increase": increase}
         for name, value in defaults.items():
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be a number of at least 0, not {value}")
         if epsilon == 0:
             raise ValueError("epsilon must be positive, not 0: a zero gradient has no direction")
-        super().__init__(parameters, defaults | {"adaptive": False})
+        defaults |= {"rate": one_of("rate", rate, RATES), "nesterov": nesterov}
+        super().__init__(parameters, defaults | {"adaptive": False, "limit": None})
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -57,15 +71,20 @@ class AdderSGD(torch.optim.Optimizer):
     def _update(self, parameter: Tensor, group: dict) -> None:
         gradient = parameter.grad
         if group["adaptive"]:
-            gradient = gradient * adaptive_rate(gradient, group["eta"], group["epsilon"])
+            gradient = gradient * _rate(gradient, group)
         gradient = gradient.add(parameter, alpha=group["weight_decay"])
         state = self.state[parameter]
         if "velocity" in state:
             state["velocity"].mul_(group["momentum"]).add_(gradient)
         else:
             state["velocity"] = gradient.clone()
-        gradient.add_(state["velocity"], alpha=group["momentum"])
+        if group["nesterov"]:
+            gradient.add_(state["velocity"], alpha=group["momentum"])
+        else:
+            gradient = state["velocity"]
         parameter.add_(gradient, alpha=-group["lr"])
+        if group["limit"] is not None:
+            parameter.clamp_(-group["limit"], group["limit"])
 
 
 def adaptive_rate(gradient: Tensor, eta: float, epsilon: float) -> Tensor:
@@ -74,13 +93,23 @@ def adaptive_rate(gradient: Tensor, eta: float, epsilon: float) -> Tensor:
 
 
 def parameter_groups(network: nn.Module) -> list[dict]:
-    """The network's parameters in two groups: adder filters, adaptive, and all others."""
-    filters = [
-        module.weight
-        for module in network.modules()
-        if isinstance(module, AdderConv2d | AdderLinear)
-    ]
-    known = {id(parameter) for parameter in filters}
+    """The network's parameters: filters of adder and ℓ2 layers, adaptive; filters of binary
+    layers, kept within -1 … 1; all others. Empty groups are left out."""
+    adaptive = {"params": filters(network, ("adder", "l2")), "adaptive": True}
+    binary = {"params": filters(network, ("bnn",)), "adaptive": False, "limit": 1.0}
+    known = {id(parameter) for parameter in adaptive["params"] + binary["params"]}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    groups = [{"params": filters, "adaptive": True}, {"params": others, "adaptive": False}]
+    groups = [adaptive, binary, {"params": others, "adaptive": False}]
     return [group for group in groups if group["params"]]
+
+
+def filters(network: nn.Module, kinds: tuple[str, ...]) -> list[nn.Parameter]:
+    """The weights of the network's layers of these kinds, each once."""
+    weights = [module.weight for module in network.modules() if kind_of(module) in kinds]
+    return list({id(weight): weight for weight in weights}.values())
+
+
+def _rate(gradient: Tensor, group: dict) -> Tensor | float:
+    if group["rate"] == "alr":
+        return adaptive_rate(gradient, group["eta"], group["epsilon"])
+    return group["increase"] if group["rate"] == "ilr" else 1.0

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from golden.layers import AdderLinear
+from golden.binary import BinaryLinear
+from golden.l2 import L2Conv2d
+from golden.layers import AdderConv2d, AdderLinear
 from golden.networks import lenet5_bn
 from golden.optimizer import AdderSGD, parameter_groups
 
@@ -77,7 +79,7 @@ def test_only_adder_filters_are_adaptive():
     assert len(others["params"]) == 15 and not others["adaptive"]
 
 
-@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "eta", "epsilon"])
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "eta", "epsilon", "increase"])
 def test_a_negative_setting_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be a number of at least 0, not -1"):
         AdderSGD([parameter(0.0, gradient=[0.0])], **{"lr": 0.1} | {name: -1})
@@ -86,3 +88,97 @@ def test_a_negative_setting_is_refused(name):
 def test_epsilon_0_is_refused():
     with pytest.raises(ValueError, match="epsilon must be positive"):
         AdderSGD([parameter(0.0, gradient=[0.0])], lr=0.1, epsilon=0)
+
+
+def test_clipping_by_norm_leaves_the_adaptive_step_and_shortens_the_others():
+    torch.manual_seed(0)
+    steps = {}
+    for clipped in (False, True):
+        torch.manual_seed(1)
+        network = AdderLinear(5, 2, bias=True).double()
+        before = [value.clone() for value in (network.weight, network.bias)]
+        network(torch.randn(6, 5, dtype=torch.float64)).square().sum().backward()
+        if clipped:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 0.01)
+        AdderSGD(parameter_groups(network), lr=0.1, weight_decay=0).step()
+        after = (network.weight, network.bias)
+        steps[clipped] = [now - then for now, then in zip(after, before, strict=True)]
+    torch.testing.assert_close(steps[False][0], steps[True][0])
+    assert steps[True][1].norm() < 0.01 < steps[False][1].norm()
+
+
+def test_accumulated_and_clipped_gradients_have_the_norm_of_equation_13():
+    torch.manual_seed(0)
+    layer = AdderConv2d(2, 3, 3)
+    before = layer.weight.detach().clone()
+    for _ in range(4):
+        layer(torch.randn(2, 2, 6, 6)).sum().backward()
+    torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
+    options = {"momentum": 0.0, "weight_decay": 0.0, "eta": 0.3}
+    AdderSGD(parameter_groups(layer), lr=0.5, **options).step()
+    moved = (layer.weight - before).norm().item()
+    assert moved == pytest.approx(0.5 * 0.3 * layer.weight.numel() ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(("rate", "step"), [("plain", 0.3), ("ilr", 30.0), ("alr", 0.01)])
+def test_each_rate_scales_the_filters_alone(rate, step):
+    for adaptive, wanted in ((True, [-step]), (False, [-0.3])):
+        filters = parameter(0.0, gradient=[3.0])
+        options = {"momentum": 0.0, "weight_decay": 0.0, "rate": rate}
+        assert wanted == stepped(filters, adaptive=adaptive, lr=0.1, **options)
+
+
+def test_without_nesterov_it_is_torchs_momentum():
+    ours = parameter(1.0, -2.0, gradient=[3.0, 4.0])
+    theirs = parameter(1.0, -2.0, gradient=[3.0, 4.0])
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05}
+    reference = torch.optim.SGD([theirs], **options)
+    for _ in range(3):
+        reference.step()
+    options |= {"nesterov": False, "rate": "plain"}
+    assert theirs.tolist() == stepped(ours, steps=3, **options)
+
+
+def test_binary_filters_stay_within_1():
+    torch.manual_seed(0)
+    layer = BinaryLinear(4, 3)
+    (group,) = parameter_groups(layer)
+    layer(torch.randn(5, 4)).sum().backward()
+    AdderSGD([group], lr=1000.0).step()
+    assert layer.weight.abs().max() == 1.0 and not group["adaptive"]
+
+
+def test_l2_filters_are_adaptive():
+    (group,) = parameter_groups(L2Conv2d(2, 3, 3))
+    assert group["adaptive"]
+
+
+def test_shared_filters_are_one_parameter():
+    layer = AdderLinear(3, 3)
+    twin = AdderLinear(3, 3)
+    twin.weight = layer.weight
+    (group,) = parameter_groups(torch.nn.Sequential(layer, twin))
+    assert len(group["params"]) == 1
+
+
+def test_the_optimizers_state_comes_back():
+    weights = []
+    for stopped in (False, True):
+        torch.manual_seed(0)
+        layer = AdderLinear(5, 2)
+        optimizer = AdderSGD(parameter_groups(layer), lr=0.1)
+        for step in range(4):
+            optimizer.zero_grad()
+            layer(torch.randn(3, 5)).sum().backward()
+            optimizer.step()
+            if stopped and step == 1:
+                state = optimizer.state_dict()
+                optimizer = AdderSGD(parameter_groups(layer), lr=0.1)
+                optimizer.load_state_dict(state)
+        weights.append(layer.weight.detach())
+    assert torch.equal(*weights)
+
+
+def test_an_unknown_rate_is_refused():
+    with pytest.raises(ValueError, match="rate must be one of"):
+        AdderSGD([parameter(0.0, gradient=[0.0])], lr=0.1, rate="adam")
