@@ -6,6 +6,7 @@ import os
 import click
 
 from .commands.arrays import simulate, synth, verilog
+from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.networks import quantize, train
@@ -48,5 +49,5 @@ def main() -> None:
     """
 
 
-for command in (demo, train, quantize, verilog, simulate, synth, doctor):
+for command in (demo, train, quantize, verilog, simulate, synth, count, doctor):
     main.add_command(command)
