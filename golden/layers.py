@@ -6,7 +6,14 @@ from torch.nn.functional import pad, unfold
 
 from .adder_function import GRADIENTS, adder_conv2d
 from .arguments import Size, at_least, check_images, check_type, divisor, map_shape, one_of, pair
-from .windowed import FeatureLayer, WindowLayer, add_parameters, reset
+from .windowed import (
+    FeatureLayer,
+    WindowLayer,
+    add_parameters,
+    autocasts,
+    in_own_type,
+    reset,
+)
 
 
 class AdderConv2d(WindowLayer):
@@ -58,9 +65,8 @@ class AdderLinear(FeatureLayer):
         self.gradient = one_of("gradient", gradient, GRADIENTS)
 
     def respond(self, input: Tensor) -> Tensor:
-        return adder_conv2d(
-            input[:, :, None, None], self.weight[:, :, None, None], gradient=self.gradient
-        )
+        pixels, filters = input[:, :, None, None], self.weight[:, :, None, None]
+        return _adder(pixels, filters, (1, 1), (0, 0), self.gradient, (1, 1), 1)
 
 
 class AdderConvTranspose2d(nn.Module):
@@ -124,6 +130,8 @@ class AdderConvTranspose2d(nn.Module):
         reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
+        if autocasts(input):
+            return in_own_type(self, input)
         if input.dim() == 3:
             return self(input[None])[0]
         check_images(input, self.in_channels, (1, 1), (0, 0), (1, 1))
@@ -159,7 +167,10 @@ class AdderConvTranspose2d(nn.Module):
 
 
 def _adder(input, weight, stride, padding, gradient, dilation, groups) -> Tensor:
-    """`adder_conv2d` of each group; windows with holes are gathered first."""
+    """`adder_conv2d` of each group, in float32 for half types; windows with holes are gathered."""
+    if weight.dtype in (torch.float16, torch.bfloat16):
+        window = (stride, padding, gradient, dilation, groups)
+        return _adder(input.float(), weight.float(), *window).to(weight.dtype)
     if groups > 1:
         parts = zip(input.chunk(groups, 1), weight.chunk(groups), strict=True)
         window = (stride, padding, gradient, dilation, 1)

@@ -24,6 +24,9 @@ class WindowLayer(nn.Module):
     (out_channels,) or None. Input: (images, in_channels, height, width), or one image without
     the first axis, in any memory format.
 
+    Under `torch.autocast` the layer computes in its weight's type: distances lose too much in half
+    precision.
+
     Raises ValueError on arguments that are no sizes, on groups that do not divide the channels,
     and on an input of other channels or type, or smaller than the kernel.
     """
@@ -59,6 +62,8 @@ class WindowLayer(nn.Module):
         reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
+        if autocasts(input):
+            return in_own_type(self, input)
         if input.dim() == 3:
             return self(input[None])[0]
         check_images(input, self.in_channels, self.kernel_size, self.padding, self.dilation)
@@ -81,7 +86,7 @@ class FeatureLayer(nn.Module):
     """An interface: layers that compare filters with whole feature vectors. `respond` says how.
 
     Arguments are those of `nn.Linear`. weight: (out_features, in_features); bias: (out_features,)
-    or None. Input: (..., in_features).
+    or None. Input: (..., in_features). Under `torch.autocast`: as `WindowLayer`.
 
     Raises ValueError on arguments that are no sizes, and on an input of other features or type.
     """
@@ -105,6 +110,8 @@ class FeatureLayer(nn.Module):
         reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
+        if autocasts(input):
+            return in_own_type(self, input)
         check_features(input, self.in_features)
         check_type(input, self.weight)
         output = self.respond(input.reshape(-1, self.in_features))
@@ -130,3 +137,14 @@ def reset(layer: nn.Module) -> None:
     nn.init.normal_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def autocasts(input: Tensor) -> bool:
+    device = input.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def in_own_type(layer: nn.Module, input: Tensor) -> Tensor:
+    """The layer's output in the type of its weight, whatever `torch.autocast` would make of it."""
+    with torch.autocast(input.device.type, enabled=False):
+        return layer(input.to(layer.weight.dtype))

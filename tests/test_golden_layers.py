@@ -1,5 +1,6 @@
 """Adder, ℓ2 and binary layers against a literal transcription of the equations, in float64."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -303,3 +304,30 @@ def test_an_input_that_does_not_fit_is_refused(layer):
 def test_a_linear_input_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="input must end in 3 features"):
         AdderLinear(3, 1)(torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("layer", [*CONVOLUTIONS, AdderConvTranspose2d])
+def test_autocast_changes_nothing(layer):
+    torch.manual_seed(0)
+    layer, input = layer(2, 3, 3), torch.randn(2, 2, 6, 6)
+    wanted = layer(input)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = layer(input)
+    assert torch.equal(got, wanted) and got.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_types_are_summed_in_single_precision(dtype):
+    torch.manual_seed(0)
+    layer, input = AdderConv2d(8, 3, 3, 2).to(dtype), torch.randn(2, 8, 7, 7, dtype=dtype)
+    upstream = torch.randn(2, 3, 3, 3, dtype=dtype)
+    halves = outputs_of(layer, input, upstream)
+    wholes = outputs_of(copy.deepcopy(layer).float(), input.float(), upstream.float())
+    for got, wanted in zip(halves, wholes, strict=True):
+        assert got.dtype == dtype and torch.equal(got, wanted.to(dtype))
+
+
+def test_a_linear_layer_of_half_type_works_under_autocast_too():
+    layer = AdderLinear(4, 2, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.randn(3, 4)).dtype == torch.bfloat16
