@@ -1,0 +1,154 @@
+"""The compiled forward pass and input gradient of the adder layer, built on first use.
+
+Without a C++ compiler everything works in plain PyTorch, slower, after one warning.
+ADDERFORGE_KERNELS=0 in the environment means plain PyTorch without a warning.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).with_name("adder_kernels.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+DIGEST_SIZE = hashlib.sha256().digest_size
+COMPILE_TIMEOUT = 300  # seconds
+
+
+class Shape(ctypes.Structure):
+    """Sizes of a layer: the twin of `Shape` in adder_kernels.cpp."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int64)
+        for name in (
+            *("images", "channels", "height", "width"),
+            *("filters", "kernel_rows", "kernel_cols"),
+            *("stride_rows", "stride_cols", "padding_rows", "padding_cols"),
+            *("dilation_rows", "dilation_cols", "groups", "map_rows", "map_cols"),
+        )
+    )
+
+
+class Kernels:
+    """The functions of a built library, on float32 tensors in the CPU's memory."""
+
+    def __init__(self, path: Path) -> None:
+        library = ctypes.CDLL(str(path))
+        self._forward = library.adder_forward
+        self._forward.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
+        self._input_gradient = library.adder_input_gradient
+        self._input_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
+        self._forward.restype = self._input_gradient.restype = None
+
+    def forward(self, shape: Shape, input: Tensor, weight: Tensor) -> Tensor:
+        """Y = -Σ|X - F|: (images, filters, map rows, map columns)."""
+        output = input.new_empty(shape.images, shape.filters, shape.map_rows, shape.map_cols)
+        _call(self._forward, shape, input, weight, output)
+        return output
+
+    def input_gradient(
+        self, shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor
+    ) -> Tensor:
+        """Σ g HT(F - X) (Eq. 6, 7), of the input's shape."""
+        grad_input = input.new_empty(input.shape)
+        _call(self._input_gradient, shape, input, weight, grad_output, grad_input)
+        return grad_input
+
+
+def _call(function, shape: Shape, *tensors: Tensor) -> None:
+    rows = [tensor.contiguous() for tensor in tensors]  # kept until the call returns
+    addresses = [tensor.data_ptr() for tensor in rows]
+    function(ctypes.byref(shape), *addresses, torch.get_num_threads())
+
+
+def suited(input: Tensor, weight: Tensor) -> Kernels | None:
+    """The kernels, if they are there and take these tensors."""
+    for tensor in (input, weight):
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            return None
+    return load()
+
+
+@cache
+def load() -> Kernels | None:
+    """The kernels, compiled unless they are in the user's cache; None where that is impossible."""
+    if os.environ.get("ADDERFORGE_KERNELS") == "0":
+        return None
+    try:
+        return Kernels(_library())
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
+        warnings.warn(_advice(error), stacklevel=2)
+        return None
+
+
+def _advice(error: Exception) -> str:
+    reason = getattr(error, "stderr", None) or str(error)
+    return (
+        f"adder layers run in plain PyTorch, some ten times slower: {reason.strip()}. "
+        "Install g++ with OpenMP (Debian: apt install g++), let XDG_CACHE_HOME name a writable "
+        "folder, or set ADDERFORGE_KERNELS=0 to hide this warning."
+    )
+
+
+def _library() -> Path:
+    """The library for this source, compiler and CPU; from the cache if it is there and whole."""
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        raise FileNotFoundError("no C++ compiler was found")
+    version = _run(compiler, "--version")
+    key = "\0".join([SOURCE.read_text(encoding="utf-8"), version, *FLAGS, _cpu()])
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    path = _cache_folder() / f"adder_kernels-{name}.so"
+    if not _is_whole(path):
+        _build(compiler, path)
+    return path
+
+
+def _cache_folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(home) / "adderforge"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _cpu() -> str:
+    """What -march=native depends on: the first CPU's name and instruction sets."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return platform.machine() + platform.processor()
+    return "\n".join(line for line in lines if line.startswith(("model", "flags", "Features")))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file ends in the digest that `_build` put there: a damaged library crashes."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return content[-DIGEST_SIZE:] == hashlib.sha256(content[:-DIGEST_SIZE]).digest()
+
+
+def _build(compiler: str, path: Path) -> None:
+    """Compile beside `path`, then rename, so that others see the whole library or none."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        built = Path(folder) / path.name
+        _run(compiler, *FLAGS, str(SOURCE), "-o", str(built))
+        content = built.read_bytes()
+        built.write_bytes(content + hashlib.sha256(content).digest())
+        built.replace(path)
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=COMPILE_TIMEOUT
+    ).stdout

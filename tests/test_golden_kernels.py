@@ -1,0 +1,208 @@
+"""The compiled kernels against the paper's equations in float64, and how they are built."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from golden import kernels
+from golden.adder_function import adder_conv2d
+
+SHAPES = {
+    # images, channels, height, width, filters, kernel, stride, padding, dilation, groups
+    "a single pixel": (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "odd sizes": (3, 5, 7, 9, 11, (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "17 images, stride 2": (17, 3, 8, 7, 9, (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "an even map": (16, 8, 6, 6, 8, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "all at once": (5, 6, 9, 10, 4, (2, 3), (2, 3), (0, 2), (3, 2), 2),
+    "one channel per group": (2, 7, 5, 6, 7, (3, 3), (1, 1), (1, 1), (1, 1), 7),
+    "padding beyond the kernel": (2, 2, 3, 3, 3, (1, 2), (3, 4), (4, 3), (1, 1), 1),
+    "inputs that no window reaches": (2, 3, 9, 9, 2, (1, 1), (4, 4), (0, 0), (1, 1), 1),
+    "a linear layer": (19, 45, 1, 1, 13, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "a long reduction": (2, 150, 4, 3, 3, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "strips of a large map": (2, 40, 24, 64, 2, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built_kernels():
+    kernels.load.cache_clear()
+    if kernels.load() is None:
+        pytest.skip("the kernels are switched off")
+
+
+@pytest.fixture
+def fresh_load():
+    """`load` as in a new process; afterwards, again."""
+    kernels.load.cache_clear()
+    yield
+    kernels.load.cache_clear()
+
+
+def tensors(shape, seed=0):
+    torch.manual_seed(seed)
+    images, channels, height, width, filters, kernel, stride, padding, dilation, groups = shape
+    moves = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    input = 2 * torch.randn(images, channels, height, width) + 0.5
+    return input, torch.randn(filters, channels // groups, *kernel), moves
+
+
+def run(input, weight, moves, gradient="full", upstream=None):
+    """output, input gradient, weight gradient"""
+    input, weight = input.detach().requires_grad_(), weight.detach().requires_grad_()
+    output = adder_conv2d(input, weight, **moves, gradient=gradient)
+    output.backward(torch.ones_like(output) if upstream is None else upstream.to(output))
+    return output.detach(), input.grad, weight.grad
+
+
+def literal(input, weight, moves, upstream, gradient):
+    """Eq. 2 and 4 to 7 in float64, position by position; and Σ|x| + Σ|f| of each output."""
+    (sr, sc), (pr, pc), (dr, dc) = moves["stride"], moves["padding"], moves["dilation"]
+    x = np.pad(input.double().numpy(), ((0, 0), (0, 0), (pr, pr), (pc, pc)))
+    f, g = weight.double().numpy(), upstream.double().numpy()
+    filters, channels, rows, cols = f.shape
+    output, magnitude = np.zeros(g.shape), np.zeros(g.shape)
+    grad_x, grad_f = np.zeros_like(x), np.zeros_like(f)
+    for t, r, c in np.ndindex(g.shape[1:]):
+        first = t // (filters // moves["groups"]) * channels
+        window = (
+            slice(None),
+            slice(first, first + channels),
+            slice(r * sr, r * sr + (rows - 1) * dr + 1, dr),
+            slice(c * sc, c * sc + (cols - 1) * dc + 1, dc),
+        )
+        difference, g_here = x[window] - f[t], g[:, t, r, c, None, None, None]
+        output[:, t, r, c] = -np.abs(difference).sum((1, 2, 3))
+        magnitude[:, t, r, c] = np.abs(x[window]).sum((1, 2, 3)) + np.abs(f[t]).sum()
+        grad_x[window] += g_here * np.clip(-difference, -1, 1)
+        step = difference if gradient == "full" else np.sign(difference)
+        grad_f[t] += (g_here * step).sum(0)
+    inner = grad_x[:, :, pr : x.shape[2] - pr, pc : x.shape[3] - pc]
+    return output, inner, grad_f, magnitude
+
+
+def close(got, wanted, tolerance):
+    np.testing.assert_allclose(
+        got.numpy(), wanted, rtol=tolerance, atol=tolerance * max(1e-3, np.abs(wanted).max())
+    )
+
+
+@pytest.mark.parametrize("gradient", ["full", "sign"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_both_paths_are_the_papers_equations(shape, dtype, gradient):
+    input, weight, moves = tensors(shape)
+    upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
+    got = run(input.to(dtype), weight.to(dtype), moves, gradient, upstream)
+    output, grad_input, grad_weight, magnitude = literal(input, weight, moves, upstream, gradient)
+    kernel = dtype == torch.float32
+    assert (np.abs(got[0].numpy() - output) <= (1e-6 if kernel else 1e-12) * magnitude).all()
+    close(got[1], grad_input, 2e-6 if kernel else 1e-10)
+    close(got[2], grad_weight, 2e-5 if kernel else 1e-10)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_the_kernels_are_the_torch_path(shape, monkeypatch):
+    input, weight, moves = tensors(shape, seed=1)
+    kernel = run(input, weight, moves)
+    monkeypatch.setattr(kernels, "load", lambda: None)
+    for got, wanted in zip(kernel, run(input, weight, moves), strict=True):
+        close(got, wanted.numpy(), 2e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_results_do_not_depend_on_the_number_of_threads(threads):
+    input, weight, moves = tensors(SHAPES["strips of a large map"])
+    wanted, before = run(input, weight, moves), torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        got = run(input, weight, moves)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(got[0], wanted[0]) and torch.equal(got[1], wanted[1])
+
+
+def test_tensors_that_are_not_contiguous_give_the_same():
+    input, weight, moves = tensors(SHAPES["17 images, stride 2"])
+    upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
+    wanted = run(input, weight, moves, upstream=upstream)
+    turned = weight.transpose(2, 3).contiguous().transpose(2, 3)
+    channels_last = input.contiguous(memory_format=torch.channels_last)
+    strided_upstream = upstream.transpose(0, 3).contiguous().transpose(0, 3)
+    got = run(channels_last, turned, moves, upstream=strided_upstream)
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_empty_batch_gives_empty_maps_and_a_zero_gradient():
+    output, grad_input, grad_weight = run(*tensors((0, *SHAPES["odd sizes"][1:])))
+    assert output.shape == (0, 11, 5, 7) and grad_input.shape == (0, 5, 7, 9)
+    assert not grad_weight.any()
+
+
+def test_what_is_not_a_number_stays_so():
+    input, weight, moves = tensors(SHAPES["odd sizes"])
+    input[1, 2, 3, 4] = torch.nan
+    output = adder_conv2d(input, weight, **moves)
+    assert output[1, :, 3, 4].isnan().all() and not output[0].isnan().any()
+
+
+def test_groups_that_do_not_divide_the_filters_are_refused():
+    with pytest.raises(ValueError, match="groups must divide the 3 filters, not be 2"):
+        adder_conv2d(torch.zeros(1, 4, 3, 3), torch.zeros(3, 2, 1, 1), groups=2)
+
+
+def test_without_a_compiler_it_warns_once_and_works(monkeypatch, fresh_load):
+    input, weight, moves = tensors(SHAPES["odd sizes"])
+    wanted = run(input, weight, moves)
+    kernels.load.cache_clear()
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.warns(UserWarning, match="no C\\+\\+ compiler was found.*apt install g") as seen:
+        got = [run(input, weight, moves) for _ in range(2)][1]
+    assert len(seen) == 1
+    for one, other in zip(got, wanted, strict=True):
+        close(one, other.numpy(), 2e-5)
+
+
+def test_a_build_that_fails_warns_with_the_compilers_words(monkeypatch, fresh_load, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "FLAGS", ("--no-such-flag",))
+    with pytest.warns(UserWarning, match="no-such-flag"):
+        assert kernels.load() is None
+    assert not any((tmp_path / "adderforge").iterdir())
+
+
+def test_the_environment_switches_the_kernels_off_without_a_warning(monkeypatch, fresh_load):
+    monkeypatch.setenv("ADDERFORGE_KERNELS", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kernels.load() is None
+
+
+def test_a_library_is_built_once_and_again_when_damaged(monkeypatch, fresh_load, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "FLAGS", ("-std=c++17", "-O0", "-shared", "-fPIC"))
+    builds = []
+    build = kernels._build
+    monkeypatch.setattr(kernels, "_build", lambda *where: builds.append(where) or build(*where))
+    assert kernels._library() == kernels._library()
+    assert len(builds) == 1
+    (library,) = (tmp_path / "adderforge").iterdir()
+    whole = library.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:5000] + b"?" + whole[5001:], b""):
+        library.write_bytes(damaged)
+        kernels._library()
+        assert kernels._is_whole(library)
+    assert len(builds) == 4
+    assert kernels.load() is not None
+
+
+def test_another_source_compiler_flag_or_cpu_is_another_library(monkeypatch, fresh_load, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "_build", lambda compiler, path: None)
+    first = kernels._library()
+    monkeypatch.setattr(kernels, "_cpu", lambda: "another")
+    second = kernels._library()
+    monkeypatch.setattr(kernels, "FLAGS", (*kernels.FLAGS, "-O1"))
+    assert len({first, second, kernels._library()}) == 3
