@@ -83,14 +83,3 @@ def check_features(input: Tensor, features: int) -> None:
 def check_type(input: Tensor, weight: Tensor) -> None:
     if input.dtype != weight.dtype:
         raise ValueError(f"input must be {weight.dtype} as the weight is, not {input.dtype}")
-
-
-def map_shape(shape, kernel, stride, padding, dilation) -> tuple[int, int]:
-    """Rows and columns of the map that windows of images (…, height, width) give."""
-    rows, cols = (
-        (shape[axis - 2] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1)
-        // stride[axis]
-        + 1
-        for axis in (0, 1)
-    )
-    return rows, cols

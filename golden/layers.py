@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, unfold
+from torch.nn.functional import pad
 
 from .adder_function import GRADIENTS, adder_conv2d
-from .arguments import Size, at_least, check_images, check_type, divisor, map_shape, one_of, pair
+from .arguments import Size, at_least, check_images, check_type, divisor, one_of, pair
 from .windowed import (
     FeatureLayer,
     WindowLayer,
@@ -66,7 +66,7 @@ class AdderLinear(FeatureLayer):
 
     def respond(self, input: Tensor) -> Tensor:
         pixels, filters = input[:, :, None, None], self.weight[:, :, None, None]
-        return _adder(pixels, filters, (1, 1), (0, 0), self.gradient, (1, 1), 1)
+        return _adder(pixels, filters, (1, 1), (0, 0), self.gradient)
 
 
 class AdderConvTranspose2d(nn.Module):
@@ -166,21 +166,8 @@ class AdderConvTranspose2d(nn.Module):
         return split.flatten(0, 1).flip(2, 3)
 
 
-def _adder(input, weight, stride, padding, gradient, dilation, groups) -> Tensor:
-    """`adder_conv2d` of each group, in float32 for half types; windows with holes are gathered."""
+def _adder(input: Tensor, weight: Tensor, *window: object) -> Tensor:
+    """`adder_conv2d`, in float32 for half types."""
     if weight.dtype in (torch.float16, torch.bfloat16):
-        window = (stride, padding, gradient, dilation, groups)
-        return _adder(input.float(), weight.float(), *window).to(weight.dtype)
-    if groups > 1:
-        parts = zip(input.chunk(groups, 1), weight.chunk(groups), strict=True)
-        window = (stride, padding, gradient, dilation, 1)
-        return torch.cat([_adder(*part, *window) for part in parts], 1)
-    if dilation == (1, 1):
-        return adder_conv2d(input, weight, stride, padding, gradient)
-    kernel = tuple(weight.shape[2:])
-    rows, _ = map_shape(input.shape, kernel, stride, padding, dilation)
-    columns = unfold(input, kernel, dilation, padding, stride)
-    output = adder_conv2d(
-        columns[..., None], weight.flatten(1)[:, :, None, None], gradient=gradient
-    )
-    return output.unflatten(2, (rows, -1)).squeeze(-1)
+        return adder_conv2d(input.float(), weight.float(), *window).to(weight.dtype)
+    return adder_conv2d(input, weight, *window)
