@@ -10,6 +10,7 @@ from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.networks import quantize, train
+from .commands.reproduce import reproduce
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -49,5 +50,5 @@ def main() -> None:
     """
 
 
-for command in (demo, train, quantize, verilog, simulate, synth, count, doctor):
+for command in (demo, train, quantize, verilog, simulate, synth, count, doctor, reproduce):
     main.add_command(command)

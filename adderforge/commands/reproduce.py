@@ -1,0 +1,60 @@
+"""adderforge reproduce"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import FILE, as_json, show
+
+if TYPE_CHECKING:
+    from golden.reproduce.experiments import Result
+
+
+@click.command()
+@click.argument("name")
+@click.option("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
+@click.option("--seeds", type=click.IntRange(min=1), help="runs of each kind; default: ours")
+@click.option("--epochs", type=click.IntRange(min=1), help="default: the paper's")
+@click.option("--out", type=FILE, default=Path("runs/reproduce"), show_default=True)
+@as_json
+def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
+    """Regenerate a table or a figure of the paper, beside the paper's numbers.
+
+    NAME is mnist, ablation, eta, table1, figure2, figure4 or propositions. Trainings that --out
+    already holds are used again, so a stopped run goes on with the next one.
+
+    \b
+    Example:  adderforge reproduce propositions
+              adderforge reproduce mnist --data-dir ~/mnist --seeds 2 --epochs 10
+    """
+    from rich.console import Console
+
+    from golden.reproduce.experiments import EXPERIMENTS, Options
+    from hw.tools import tool_versions
+
+    from ..progress import Stages
+    from ..runs import write_json, write_text
+
+    if name not in EXPERIMENTS:
+        raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, not {name!r}")
+    out.mkdir(parents=True, exist_ok=True)
+    stages = Stages(1, Console(stderr=True))
+    with stages.stage(f"reproduce {name}") as update:
+        result = EXPERIMENTS[name](Options(folder=out, **options), update)
+    figures = asdict(result) | {"seconds": stages.seconds, "tools": tool_versions()}
+    write_json(out / f"{name}.json", figures)
+    text = markdown(result)
+    write_text(out / f"{name}.md", text)
+    show(figures, as_json, text)
+
+
+def markdown(result: "Result") -> str:
+    lines = [f"# {result.title}", ""]
+    if result.rows:
+        lines += ["| | ours | paper |", "| --- | --: | --: |"]
+        lines += [f"| {row.label} | {row.ours} | {row.paper or '–'} |" for row in result.rows]
+        lines.append("")
+    lines += [f"![{result.title}]({picture})" for picture in result.pictures]
+    return "\n".join(lines) + "\n"

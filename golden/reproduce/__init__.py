@@ -1,0 +1,1 @@
+"""The paper's tables and figures, regenerated: one function each, named in `EXPERIMENTS`."""
