@@ -165,6 +165,22 @@ def test_without_a_compiler_it_warns_once_and_works(monkeypatch, fresh_load):
         close(one, other.numpy(), 2e-5)
 
 
+@pytest.mark.parametrize(("march", "needs"), [("x86-64", "sse2"), ("x86-64-v3", "avx2 fma")])
+def test_narrower_vectors_give_the_same(march, needs, monkeypatch, fresh_load, tmp_path):
+    if not set(needs.split()) <= set(kernels._cpu().split()):
+        pytest.skip(f"this CPU lacks {needs}")
+    cases = [tensors(SHAPES[name]) for name in ("all at once", "17 images, stride 2")]
+    wanted = [run(*case) for case in cases]
+    kernels.load.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    flags = [flag for flag in kernels.FLAGS if not flag.startswith(("-march", "-O"))]
+    monkeypatch.setattr(kernels, "FLAGS", (*flags, "-O1", f"-march={march}"))
+    for case, whole in zip(cases, wanted, strict=True):
+        for one, other in zip(run(*case), whole, strict=True):
+            close(one, other.numpy(), 2e-6)
+    assert kernels.load() is not None
+
+
 def test_a_build_that_fails_warns_with_the_compilers_words(monkeypatch, fresh_load, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(kernels, "FLAGS", ("--no-such-flag",))
