@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import data
+from golden import data, mnist
 
-FILES = tuple(data._MNIST_FILES.values())
+FILES = tuple(mnist.FILES.values())
 
 
 def idx(array):

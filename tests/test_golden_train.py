@@ -7,7 +7,7 @@ import torch
 from golden import checkpoint, data, reference
 from golden.optimizer import AdderSGD
 from golden.quantize import quantize
-from golden.train import TrainConfig, build_network, evaluate, shifted, train
+from golden.train import TrainConfig, build_network, evaluate, train
 
 
 def few(count=40):
@@ -41,7 +41,7 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another(kind):
 
 
 def test_the_seed_orders_the_images_too(monkeypatch):
-    monkeypatch.setattr("golden.train.build_network", lambda config: build_network(quick()))
+    monkeypatch.setattr("golden.training.build_network", lambda config: build_network(quick()))
     first, other = (train(quick(seed=seed), dataset=few()).network for seed in (5, 6))
     assert not same(first, other)
 
@@ -78,16 +78,6 @@ def test_the_learning_rate_falls_along_a_cosine_at_every_step(monkeypatch):
 
 def test_a_data_set_smaller_than_a_batch_is_one_batch():
     assert len(train(quick(batch_size=64), dataset=few(10)).history) == 2
-
-
-def test_a_shift_moves_the_image_and_brings_in_background():
-    images = torch.full((50, 1, 32, 32), 1.0)
-    images[:, :, 10, 12] = 5.0
-    moved = shifted(images, 2, torch.Generator().manual_seed(0))
-    places = {tuple((image[0] == 5).nonzero()[0].tolist()) for image in moved}
-    assert places <= {(row, col) for row in range(8, 13) for col in range(10, 15)}
-    assert len(places) > 10
-    assert {round(value, 4) for value in moved.unique().tolist()} == {data.BACKGROUND, 1.0, 5.0}
 
 
 def test_a_loss_that_is_not_finite_stops_training():
