@@ -44,10 +44,10 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        accumulate = {"complement": accumulate_distance, "mac": accumulate_product}[self.config.pe]
+        step = {"complement": accumulate_distance, "mac": accumulate_product}[self.config.pe]
         acc = Signal(self.config.acc_width)
         pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
-        m.d.comb += self.sum.eq(accumulate(m, acc, pairs))
+        m.d.comb += self.sum.eq(step(m, acc, pairs))
         m.d.sync += [acc.eq(self.sum), self.last_out.eq(self.last)]
         with m.If(self.last):
             m.d.sync += acc.eq(0)
@@ -73,14 +73,34 @@ def distance(m: Module, a: Value, w: Value, name: str) -> tuple[Signal, Signal]:
 
 
 def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
-    """acc + Σ|a − w|; the first lane's deferred carry is the accumulator's carry-in."""
+    """acc + Σ|a − w|. Each lane's deferred carry enters one of the adders as its carry-in."""
     terms = [distance(m, a, w, str(lane)) for lane, (a, w) in enumerate(pairs)]
-    (t, c), others = terms[0], terms[1:]
-    addend = sum((term + carry for term, carry in others), t)
-    return (Cat(Const(1, 1), acc) + Cat(c, addend))[1 : len(acc) + 1]
+    return accumulate(acc, [t for t, _ in terms], [c for _, c in terms])
 
 
 def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
     """acc + Σ a · w, a unsigned, w signed."""
     products = [a * w.as_signed() for a, w in pairs]
-    return (acc.as_signed() + sum(products[1:], products[0]))[: len(acc)]
+    return accumulate(acc.as_signed(), products, [Const(0, 1)] * len(products))
+
+
+def accumulate(acc: Value, terms: list[Value], carries: list[Value]) -> Value:
+    """acc + Σ terms + Σ carries, modulo 2**len(acc): a tree of as many adders as there are terms,
+    each with one of the carries at its carry-in. Terms and acc are all signed or all unsigned."""
+    *tree, last = carries
+    free = iter(tree)
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        odd = terms[len(terms) // 2 * 2 :]
+        terms = [add(x, y, next(free)) for x, y in pairs] + odd
+    return add(acc, terms[0], last)[: len(acc)]
+
+
+def add(x: Value, y: Value, carry: Value) -> Value:
+    """x + y + carry, one bit longer than the longer of the two, as one adder with a carry-in: the
+    carry is made by a bit below the lowest, where 1 + carry carries out just if carry is 1."""
+    signed = x.shape().signed
+    x, y = Cat(Const(1, 1), x), Cat(carry, y)
+    if not signed:
+        return (x + y)[1:]
+    return (x.as_signed() + y.as_signed())[1:].as_signed()

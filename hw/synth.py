@@ -21,8 +21,8 @@ BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.li
 
 # How the product of a `mac` PE is made, and the Yosys command that makes it. booth: radix-4 Booth
 # rows in a carry-save tree; booth-ripple: Booth rows added one after the other; rows: a row of
-# adders for each bit of the weight; macc: AND rows and the accumulator in one carry-save tree;
-# dsp: the FPGA's own multiplier blocks.
+# adders for each bit of the weight; macc: Yosys' own, AND rows in a carry-save tree; dsp: the
+# FPGA's own multiplier blocks.
 MULTIPLIERS = {
     "none": "",
     "booth": "booth",
