@@ -70,7 +70,10 @@ def test_another_configuration_is_another_training(few_digits, tmp_path):
     assert one.network != other.network
 
 
-@pytest.mark.parametrize(("name", "count"), [("mnist", 2), ("eta", 5), ("ablation", 6)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("mnist", 2), ("eta", 5), ("ablation", 6), ("cifar10-resnet20", 3)],
+)
 def test_an_experiment_stands_beside_the_paper(name, count, few_digits, tmp_path, monkeypatch):
     def trained(configs, folder, progress):
         return [
@@ -90,6 +93,18 @@ def test_an_experiment_stands_beside_the_paper(name, count, few_digits, tmp_path
     assert all(row.paper for row in result.rows)
     for picture in result.pictures:
         assert (tmp_path / picture).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure2", "figure4"])
+def test_a_figure_is_drawn_from_trained_networks(name, few_digits, tmp_path):
+    result = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1, epochs=1), quiet)
+    assert result.pictures == [f"{name}.png"]
+    assert (tmp_path / result.pictures[0]).stat().st_size > 1000
+
+
+def test_help_names_every_experiment():
+    text = " ".join(CliRunner().invoke(main, ["reproduce", "--help"]).stdout.split())
+    assert all(name in text for name in EXPERIMENTS)
 
 
 def test_the_command_writes_numbers_text_and_picture(tmp_path):

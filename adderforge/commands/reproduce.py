@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
     """Regenerate a table or a figure of the paper, beside the paper's numbers.
 
-    NAME is mnist, ablation, eta, table1, figure2, figure4 or propositions. Trainings that --out
-    already holds are used again, so a stopped run goes on with the next one.
+    NAME is mnist, ablation, eta, table1, figure1, figure2, figure4, cifar10-resnet20 or
+    propositions. Trainings that --out already holds are used again, so a stopped command goes on.
 
     \b
     Example:  adderforge reproduce propositions

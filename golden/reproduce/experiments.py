@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -69,6 +70,7 @@ ABLATION = {
 }
 ETA = {1.0: 99.26, 0.5: 99.30, 0.2: 99.35, 0.1: 99.40, 0.05: 99.32}
 TABLE_1 = {"adder": (0.0009, 0.0012, 0.0146), "cnn": (0.2261, 0.2990, 0.4646)}
+CIFAR10_RESNET20 = {"adder": 91.84, "cnn": 92.25, "bnn": 84.87}
 
 
 def mnist(options: Options, progress: Progress) -> Result:
@@ -171,6 +173,37 @@ def figure4(options: Options, progress: Progress) -> Result:
     )
 
 
+def figure1(options: Options, progress: Progress) -> Result:
+    """Figure 1: the 2-D features of LeNet++ on the test images, by class."""
+    configs = options.configs(
+        [{"model": "lenet-plus-plus", "kind": kind} for kind in ("adder", "cnn")], "mnist", 1
+    )
+    runs = train_all(configs, options.folder / "runs", progress)
+    dataset = data.load("mnist", options.data_dir)
+    features = {run.config["kind"]: _features(run, dataset.test_images) for run in runs}
+    picture = figures.features(features, dataset.test_labels, options.folder / "figure1.png")
+    rows = [Row(label=f"{run.config['kind']}: accuracy, %", ours=_spread([run])) for run in runs]
+    return Result(
+        title="Features of LeNet++ (Figure 1)",
+        rows=rows,
+        numbers=_numbers(_by(runs, "kind")),
+        pictures=[picture],
+    )
+
+
+def cifar10_resnet20(options: Options, progress: Progress) -> Result:
+    """Table 2, CIFAR-10: ResNet-20 as adder network, CNN and binary network."""
+    variations = [{"model": "resnet20", "kind": kind} for kind in CIFAR10_RESNET20]
+    configs = options.configs(variations, "cifar10", 1)
+    runs = _by(train_all(configs, options.folder / "runs", progress), "kind")
+    rows = [
+        Row(label=kind, ours=_spread(runs[kind]), paper=f"{accuracy:.2f}")
+        for kind, accuracy in CIFAR10_RESNET20.items()
+    ]
+    title = "CIFAR-10, ResNet-20 (Table 2): test accuracy, %"
+    return Result(title=title, rows=rows, numbers=_numbers(runs))
+
+
 def appendix_a(options: Options, progress: Progress) -> Result:
     """Propositions 1 and 2, as a numerical experiment."""
     numbers = propositions.run()
@@ -194,6 +227,8 @@ EXPERIMENTS: dict[str, Callable[[Options, Progress], Result]] = {
     "table1": table1,
     "figure2": figure2,
     "figure4": figure4,
+    "figure1": figure1,
+    "cifar10-resnet20": cifar10_resnet20,
     "propositions": appendix_a,
 }
 
@@ -203,6 +238,14 @@ def _first_networks(options: Options, progress: Progress) -> dict:
     firsts = [config for config in configs if config.seed == 0]
     runs = train_all(firsts, options.folder / "runs", progress)
     return {run.config["kind"]: checkpoint.load(run.network).network for run in runs}
+
+
+def _features(run: Run, images: np.ndarray) -> np.ndarray:
+    """(images, 2) outputs of the layer before the last."""
+    network = checkpoint.load(run.network).network
+    with torch.no_grad():
+        parts = [network(part, last="fc1") for part in torch.from_numpy(images).split(500)]
+    return torch.cat(parts).flatten(1).numpy()
 
 
 def _by(runs: list[Run], *names: str) -> dict:

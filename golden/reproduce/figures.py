@@ -45,6 +45,15 @@ def histograms(weights: dict[str, np.ndarray], path: Path) -> str:
     return _save(figure, path)
 
 
+def features(points: dict[str, np.ndarray], labels: np.ndarray, path: Path) -> str:
+    """(images, 2) features of every network, colored by class (Figure 1)."""
+    figure, axes = _figure(5 * len(points), 5, 1, len(points))
+    for cell, (kind, some) in zip(axes, points.items(), strict=True):
+        cell.scatter(*some.T, c=labels, cmap="tab10", s=2)
+        cell.set_title(kind)
+    return _save(figure, path)
+
+
 def fits(weights: np.ndarray) -> dict[str, float]:
     """Mean log-likelihood of the weights under the Laplace and Gauss fitted to them."""
     return {
