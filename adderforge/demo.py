@@ -43,6 +43,8 @@ class DemoConfig:
     liberty: str = str(BUILT_IN_LIBRARY)
 
     def __post_init__(self) -> None:
+        if self.data not in ("digits", "mnist"):
+            raise ValueError(f"data must be digits or mnist in the demo, not {self.data!r}")
         if self.images < 1:
             raise ValueError(f"images must be at least 1, not {self.images}")
 

@@ -43,9 +43,8 @@ def with_data(command: Callable) -> Callable:
     """--data and --data-dir."""
     text = "folder of the data set; default $ADDERFORGE_DATA"
     command = click.option("--data-dir", help=text)(command)
-    return click.option("--data", default="digits", show_default=True, help="digits or mnist")(
-        command
-    )
+    names = "digits, mnist, cifar10, cifar100 or imagenet"
+    return click.option("--data", default="digits", show_default=True, help=names)(command)
 
 
 def given(options: dict[str, object]) -> dict[str, object]:

@@ -3,16 +3,19 @@ folder of its own. A twin is known by its network's kind, its array by the PE ki
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from golden import checkpoint, reference
+from golden import state as training_state
 from golden.data import Dataset
+from golden.distributed import rank_and_count
+from golden.metrics import Metrics
 from golden.quantize import quantize
 from golden.spec import QuantizedModel, save
-from golden.train import Epoch, TrainConfig, TrainResult, train
+from golden.train import Step, TrainConfig, TrainResult, train
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
@@ -42,20 +45,56 @@ class Accuracy:
 
 
 def train_network(
-    config: TrainConfig, dataset: Dataset, folder: Path, update: Update
+    config: TrainConfig,
+    dataset: Dataset,
+    folder: Path,
+    update: Update,
+    device: str = "auto",
+    resume: bool = False,
 ) -> TrainResult:
-    """Train a network; writes `<kind>.pt` and its metrics, `<kind>.csv`, into `folder`."""
-    lines = ["epoch,loss,train_accuracy,seconds"]
+    """Train a network; writes `<kind>.pt` and its metrics into `folder`, see `golden.metrics`, and
+    until it is done `<kind>.state`, from which `resume` goes on.
 
-    def on_epoch(epoch: Epoch) -> None:
-        figures = f"{epoch.loss:.6f},{epoch.train_accuracy:.6f},{epoch.seconds:.3f}"
-        lines.append(f"{epoch.number},{figures}")
-        update(f"{config.kind}, loss {epoch.loss:.3f}", epoch.number, config.epochs)
+    resume: without a state train from the start, unless `<kind>.pt` is there: then that is the
+    result. Under torchrun only the first process writes.
 
-    result = train(config, on_epoch=on_epoch, dataset=dataset)
-    checkpoint.save(result, folder / f"{config.kind}.pt")
-    write_text(folder / f"{config.kind}.csv", "\n".join(lines) + "\n")
+    Raises ValueError on the state of an unfinished training without `resume`, and on one of
+    another configuration with it.
+    """
+    path, state = folder / f"{config.kind}.pt", folder / f"{config.kind}.state"
+    first = rank_and_count()[0] == 0
+    if state.exists() and not resume:
+        raise ValueError(
+            f"{state}: an unfinished training must be resumed or removed; add --resume, or remove "
+            "the file to train from the start"
+        )
+    if resume and path.exists() and not state.exists():
+        result = checkpoint.load(path)
+        training_state.check_same(config, asdict(result.config), path)
+        return result
+    if first:
+        training_state.remove_leftovers(state)
+        metrics = Metrics(folder, config.kind)
+    result = train(
+        config,
+        on_epoch=metrics.add if first else None,
+        dataset=dataset,
+        on_step=lambda step: update(*_at(config, step)),
+        state_file=state,
+        device=device,
+    )
+    if first:
+        checkpoint.save(result, path)
+        state.unlink()
     return result
+
+
+def _at(config: TrainConfig, step: Step) -> tuple[str, int, int]:
+    text = (
+        f"{config.kind}, epoch {step.epoch}/{config.epochs}, loss {step.loss:.3f}, accuracy "
+        f"{step.train_accuracy:.1%}, {step.images_per_second:,.0f} images/s"
+    )
+    return text, (step.epoch - 1) * step.steps + step.number, config.epochs * step.steps
 
 
 def quantize_network(

@@ -1,6 +1,7 @@
 """CIFAR-10 and CIFAR-100 in their usual files: Python pickles, read without trusting them."""
 
 import io
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def _read_batch(path: Path, count: int, files: Files) -> tuple[np.ndarray, np.nd
     levels, labels = (content.get(key) for key in (b"data", files.labels))
     key = files.labels.decode()
     _require(
-        isinstance(levels, _Array) and levels.shape == (count, 3072),
+        isinstance(levels, _Array) and levels.is_sound and levels.shape == (count, 3072),
         path,
         f"must hold 'data' of {count} × 3072 bytes",
     )
@@ -108,10 +109,17 @@ class _Array:
         _version, self.shape, kind, self.order, self.content = state
         self.type = kind.name if isinstance(kind, _Type) else ""
 
+    @property
+    def is_sound(self) -> bool:
+        """Of bytes, as many as its shape says."""
+        return (
+            self.type in ("u1", b"u1")
+            and isinstance(self.content, bytes)
+            and all(type(size) is int for size in self.shape)
+            and len(self.content) == math.prod(self.shape)
+        )
+
     def array(self) -> np.ndarray:
-        """Raises ValueError unless it is of bytes, row after row, as many as its shape says."""
-        if self.type not in ("u1", b"u1") or not isinstance(self.content, bytes):
-            raise ValueError(f"data must be an array of bytes, not of {self.type!r}")
         levels = np.frombuffer(self.content, np.uint8)
         return levels.reshape(self.shape, order="F" if self.order else "C")
 

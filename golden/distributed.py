@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
@@ -46,7 +45,7 @@ class Processes:
             return network
         _synchronize(network)
         devices = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=devices)
 
 
 @contextmanager
@@ -85,6 +84,20 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
+class _Total(torch.autograd.Function):
+    """The sum over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _Total.forward(ctx, gradient.contiguous())
+
+
 class SyncedBatchNorm(nn.Module):
     """A batch norm whose mean and variance are those of all processes' images together; it has the
     parameters and buffers of `norm`, under the same names. Unlike `nn.SyncBatchNorm`, it runs on
@@ -105,11 +118,11 @@ class SyncedBatchNorm(nn.Module):
             centered = input - mean.view(shape)
         else:
             elements = input.new_full((1,), input.numel() / input.shape[1])
-            sums = all_reduce(torch.cat([input.sum(axes), elements]))
+            sums = _Total.apply(torch.cat([input.sum(axes), elements]))
             count = sums[-1].detach()
             mean = sums[:-1] / count
             centered = input - mean.view(shape)
-            variance = all_reduce(centered.square().sum(axes)) / count
+            variance = _Total.apply(centered.square().sum(axes)) / count
             self._track(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()
         return centered * scale.view(shape) + self.bias.view(shape)

@@ -76,6 +76,33 @@ def test_the_learning_rate_falls_along_a_cosine_at_every_step(monkeypatch):
     np.testing.assert_allclose(rates, wanted)
 
 
+def test_the_learning_rate_falls_along_a_line_with_poly():
+    config = quick(decay="poly")
+    assert [config.rate_at(done) for done in (0, 0.25, 1)] == pytest.approx([0.1, 0.075, 0])
+
+
+@pytest.mark.parametrize("schedule", ["alr", "ilr", "plain"])
+def test_the_schedule_is_the_optimizers_rate(monkeypatch, schedule):
+    rates = []
+    step = AdderSGD.step
+
+    def recorded(optimizer):
+        rates.append(optimizer.param_groups[0]["rate"])
+        step(optimizer)
+
+    monkeypatch.setattr(AdderSGD, "step", recorded)
+    train(quick(epochs=1, schedule=schedule), dataset=few(16))
+    assert rates == [schedule]
+
+
+def test_every_data_set_has_a_configuration_that_suits_it():
+    for name in data.NAMES:
+        assert TrainConfig.suited_to(name).data == name
+    paper = TrainConfig.suited_to("mnist")
+    assert (paper.epochs, paper.batch_size, paper.eta, paper.decay) == (50, 256, 0.1, "cosine")
+    assert TrainConfig.suited_to("cifar100").outputs == 100
+
+
 def test_a_data_set_smaller_than_a_batch_is_one_batch():
     assert len(train(quick(batch_size=64), dataset=few(10)).history) == 2
 
@@ -83,7 +110,7 @@ def test_a_data_set_smaller_than_a_batch_is_one_batch():
 def test_a_loss_that_is_not_finite_stops_training():
     dataset = few()
     dataset.train_images[:] = np.inf
-    with pytest.raises(ValueError, match="the loss must stay finite, but was nan in epoch 1"):
+    with pytest.raises(ValueError, match="must stay finite, but was nan in epoch 1, step 1; lower"):
         train(quick(), dataset=dataset)
 
 
@@ -97,6 +124,10 @@ def test_a_loss_that_is_not_finite_stops_training():
         ({"epochs": 0}, "epochs must be an integer of at least 1, not 0"),
         ({"batch_size": 1}, "batch_size must be an integer of at least 2, not 1"),
         ({"learning_rate": -0.1}, "learning_rate must be a number of at least 0, not -0.1"),
+        ({"schedule": "fast"}, "schedule must be one of"),
+        ({"decay": "step"}, "decay must be one of"),
+        ({"data": "cifar10"}, r"must take images of \(3, 32, 32\) for data 'cifar10'.*resnet20"),
+        ({"classes": 5}, "classes must be 10 for data 'digits', not 5; leave it out"),
         ({"eta": float("nan")}, "eta must be a number of at least 0, not nan"),
     ],
 )

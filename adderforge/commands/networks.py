@@ -6,38 +6,60 @@ import click
 
 from ..options import ARRAY_OPTIONS, FILE, as_json, given, show, with_data
 
+LINES_EVERY = 60  # seconds, off a terminal
+
 
 @click.command()
 @with_data
-@click.option("--kind", default="adder", show_default=True, help="adder or cnn")
+@click.option("--classes", type=int, help="imagenet: class folders, if not all 1000 are there")
+@click.option("--model", help="lenet5-bn, resnet20, …; default: for the data")
+@click.option("--kind", default="adder", show_default=True, help="adder, cnn, bnn or l2")
+@click.option("--gradient", help="of adder filters: full (default) or sign")
+@click.option("--schedule", help="adder filters' rate: alr (default), ilr or plain")
+@click.option("--eta", type=float, help="η of Eq. 13, for alr; default: for the data")
 @click.option("--epochs", type=int, help="passes over the training images; default: for the data")
 @click.option("--batch-size", type=int, help="images a step; default: for the data")
-@click.option("--eta", type=float, help="η of Eq. 13, the adder filters' step")
+@click.option("--learning-rate", type=float, help="at the first step; default 0.1")
+@click.option("--decay", help="of the learning rate: cosine or poly; default: for the data")
+@click.option("--weight-decay", type=float, help="default: for the data")
 @click.option("--seed", type=int, help="seed of weights and batches; default 0")
-@click.option("--out", type=FILE, required=True, help="folder for <kind>.pt and <kind>.csv")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.option("--resume", is_flag=True, help="go on with the training in --out, if there is one")
+@click.option("--out", type=FILE, required=True, help="folder for <kind>.pt, <kind>.csv, curves")
 @as_json
-def train(data: str, out: Path, as_json: bool, **options: object) -> None:
-    """Train LeNet-5-BN as an adder network or as a CNN.
+def train(
+    data: str, device: str, resume: bool, out: Path, as_json: bool, **options: object
+) -> None:
+    """Train a network of the paper, as an adder network or another kind.
+
+    The defaults are the paper's for the data set. With --resume, a training that was broken off
+    goes on from its last whole epoch, to the same weights. OUT/tensorboard has curves.
 
     \b
     Example:  adderforge train --kind adder --data digits --out build/float
+              adderforge train --data cifar10 --data-dir ~/cifar --out run --resume
+              torchrun --nproc-per-node 2 -m adderforge train --data mnist --out run
     """
     from rich.console import Console
 
     from golden import data as datasets
+    from golden.distributed import rank_and_count
     from golden.train import TrainConfig
 
     from ..progress import Stages
     from ..stages import train_network
 
     config = TrainConfig.suited_to(data, **given(options))
-    dataset = datasets.load(config.data, config.data_dir)
+    dataset = datasets.load(config.data, config.data_dir, config.classes)
     out.mkdir(parents=True, exist_ok=True)
-    with Stages(1, Console(stderr=True)).stage(f"train {config.kind}") as update:
-        result = train_network(config, dataset, out, update)
-    path = out / f"{config.kind}.pt"
-    figures = {"checkpoint": str(path), "test_accuracy": result.test_accuracy}
-    show(figures, as_json, f"test accuracy {result.test_accuracy:.2%}\n{path}")
+    first = rank_and_count()[0] == 0
+    stages = Stages(1, Console(stderr=True, quiet=not first), every=LINES_EVERY)
+    with stages.stage(f"train {config.kind}") as update:
+        result = train_network(config, dataset, out, update, device, resume)
+    if first:
+        path = out / f"{config.kind}.pt"
+        figures = {"checkpoint": str(path), "test_accuracy": result.test_accuracy}
+        show(figures, as_json, f"test accuracy {result.test_accuracy:.2%}\n{path}")
 
 
 @click.command()

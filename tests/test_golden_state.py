@@ -1,0 +1,119 @@
+"""A training that is broken off and goes on."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from golden import checkpoint, data, state
+from golden.train import TrainConfig, train
+
+
+def few():
+    digits = data.load("digits")
+    fields = ("train_images", "train_labels", "test_images", "test_labels")
+    return dataclasses.replace(digits, **{name: getattr(digits, name)[:40] for name in fields})
+
+
+def quick(**changes):
+    return TrainConfig(**{"epochs": 3, "batch_size": 16, "seed": 4} | changes)
+
+
+class Broken(Exception):
+    pass
+
+
+def break_off(path, epoch, step):
+    """Train until that step of that epoch."""
+
+    def on_step(at):
+        if (at.epoch, at.number) == (epoch, step):
+            raise Broken
+
+    with pytest.raises(Broken):
+        train(quick(), dataset=few(), state_file=path, on_step=on_step)
+
+
+def same(first, second):
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 2), (2, 1), (3, 2)])
+def test_a_resumed_training_ends_with_the_same_bits(tmp_path, epoch, step):
+    path, seen = tmp_path / "adder.state", []
+    break_off(path, epoch, step)
+    resumed = train(quick(), seen.append, few(), state_file=path)
+    whole = train(quick(), dataset=few())
+    assert same(resumed.network, whole.network)
+    assert [at.loss for at in resumed.history] == [at.loss for at in whole.history]
+    assert [at.number for at in seen] == [1, 2, 3]
+
+
+def test_another_configuration_is_refused_with_the_key_that_differs(tmp_path):
+    path = tmp_path / "adder.state"
+    break_off(path, 2, 1)
+    with pytest.raises(ValueError, match=r"adder.state: eta must be 0.2 as when .* not 0.3"):
+        train(quick(eta=0.3), dataset=few(), state_file=path)
+    state.load(quick(data_dir="elsewhere"), path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, -1])
+def test_a_damaged_state_is_refused(tmp_path, keep):
+    path = tmp_path / "adder.state"
+    break_off(path, 2, 1)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="must be a whole training state, and is damaged"):
+        state.load(quick(), path)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_state_before_it(tmp_path):
+    path, dataset = tmp_path / "adder.state", few()
+
+    def spoil(epoch):
+        dataset.train_images[:] = np.inf
+
+    message = r"nan in epoch 2, step 1; .* the state after epoch 1 is kept in .*adder.state"
+    with pytest.raises(ValueError, match=message):
+        train(quick(), spoil, dataset, state_file=path)
+    kept = state.load(quick(), path)
+    assert all(tensor.isfinite().all() for tensor in kept["network"].values())
+
+
+def command(out, *words):
+    options = ["train", "--epochs", "4", "--batch-size", "32", "--out", str(out), *words]
+    return [sys.executable, "-m", "adderforge", *options]
+
+
+def wait_for(condition):
+    for _ in range(1500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    process = subprocess.Popen(command(killed), stderr=subprocess.DEVNULL)
+    wait_for((killed / "adder.state").exists)
+    time.sleep(0.05)  # well into the next epoch
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL and not (killed / "adder.pt").exists()
+    refused = subprocess.run(command(killed), capture_output=True, text=True)
+    assert refused.returncode == 1 and "add --resume" in refused.stderr
+    for _ in range(2):  # the second finds it done
+        subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
+        results = [checkpoint.load(folder / "adder.pt") for folder in (whole, killed)]
+        assert same(results[0].network, results[1].network)
+    lines = [(folder / "adder.csv").read_text().splitlines() for folder in (whole, killed)]
+    assert [line.split(",")[:3] for line in lines[0]] == [line.split(",")[:3] for line in lines[1]]
+    assert sorted(os.listdir(killed)) == ["adder.csv", "adder.pt", "tensorboard"]
