@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from adderforge.cli import main
 from golden import checkpoint, data, state
 from golden.train import TrainConfig, train
 
@@ -86,9 +88,14 @@ def test_a_loss_that_is_not_finite_keeps_the_state_before_it(tmp_path):
     assert all(tensor.isfinite().all() for tensor in kept["network"].values())
 
 
-def command(out, *words):
-    options = ["train", "--epochs", "4", "--batch-size", "32", "--out", str(out), *words]
-    return [sys.executable, "-m", "adderforge", *options]
+def words(out, *more):
+    return ["train", "--epochs", "4", "--batch-size", "32", "--out", str(out), *more]
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "adderforge", *arguments], stderr=subprocess.DEVNULL
+    )
 
 
 def wait_for(condition):
@@ -101,19 +108,24 @@ def wait_for(condition):
 
 @pytest.mark.slow
 def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(whole), check=True, capture_output=True)
-    process = subprocess.Popen(command(killed), stderr=subprocess.DEVNULL)
-    wait_for((killed / "adder.state").exists)
+    process = start(*words(tmp_path))
+    wait_for((tmp_path / "adder.state").exists)
     time.sleep(0.05)  # well into the next epoch
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL and not (killed / "adder.pt").exists()
-    refused = subprocess.run(command(killed), capture_output=True, text=True)
-    assert refused.returncode == 1 and "add --resume" in refused.stderr
-    for _ in range(2):  # the second finds it done
-        subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
-        results = [checkpoint.load(folder / "adder.pt") for folder in (whole, killed)]
-        assert same(results[0].network, results[1].network)
-    lines = [(folder / "adder.csv").read_text().splitlines() for folder in (whole, killed)]
-    assert [line.split(",")[:3] for line in lines[0]] == [line.split(",")[:3] for line in lines[1]]
-    assert sorted(os.listdir(killed)) == ["adder.csv", "adder.pt", "tensorboard"]
+    assert process.wait() == -signal.SIGKILL and not (tmp_path / "adder.pt").exists()
+    refused = CliRunner().invoke(main, words(tmp_path))
+    assert refused.exit_code == 1 and "must be resumed or removed" in refused.stderr
+    assert start(*words(tmp_path, "--resume")).wait() == 0
+    whole = train(TrainConfig(epochs=4, batch_size=32))
+    assert same(checkpoint.load(tmp_path / "adder.pt").network, whole.network)
+    lines = (tmp_path / "adder.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[1] for line in lines] == [f"{at.loss:.6f}" for at in whole.history]
+    assert sorted(os.listdir(tmp_path)) == ["adder.csv", "adder.pt", "tensorboard"]
+
+
+def test_resuming_a_finished_training_gives_its_result(tmp_path):
+    once = ["train", "--epochs", "1", "--out", str(tmp_path), "--json"]
+    first, again = (CliRunner().invoke(main, [*once, *more]) for more in ([], ["--resume"]))
+    assert first.exit_code == again.exit_code == 0 and first.stdout == again.stdout
+    other = CliRunner().invoke(main, [*once, "--resume", "--seed", "5"])
+    assert other.exit_code == 1 and "seed must be 0 as when it was begun, not 5" in other.stderr
