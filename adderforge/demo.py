@@ -6,13 +6,14 @@ from pathlib import Path
 from rich.console import Console
 
 from golden import data, reference
+from golden.spec import QuantizedModel
 from golden.train import TrainConfig
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.synth import BUILT_IN_LIBRARY
 from hw.tools import tool_versions
 from sim.runner import check_simulator
-from sim.workload import MatrixForm, matrix_forms
+from sim.workload import matrix_forms
 
 from . import stages
 from .chart import draw_chart
@@ -63,66 +64,79 @@ class DemoConfig:
 def run_demo(config: DemoConfig, out: Path | None, console: Console) -> tuple[dict, Path]:
     """Run every stage; returns the report and the run folder it was written into.
 
-    What can be refused is refused before the first stage.
+    What can be refused is refused before the first stage, and before there is a folder.
     """
     config.array_config("complement", 1)
     trainings = [config.train_config(kind) for kind in stages.PE_OF_KIND]
     check_simulator(config.simulator)
-    liberty = Path(config.liberty)
-    read_library(liberty)
+    read_library(config.liberty)
     dataset = data.load(config.data, config.data_dir)
     folder = new_run_folder(f"demo-{config.data}", out)
-    places = {name: folder / name for name in ("train", "quantize", "verilog", "simulate", "synth")}
-    for place in places.values():
-        place.mkdir()
     write_json(
         folder / "configuration.json",
         {"demo": asdict(config), "train": [asdict(training) for training in trainings]},
     )
     write_json(folder / "tools.json", tool_versions())
     line = Stages(STAGES, console)
+    twins = _networks(config, trainings, dataset, folder, line)
+    return _hardware(config, twins, dataset, folder, line), folder
 
+
+def _networks(
+    config: DemoConfig,
+    trainings: list[TrainConfig],
+    dataset: data.Dataset,
+    folder: Path,
+    line: Stages,
+) -> list[tuple[QuantizedModel, stages.Accuracy]]:
+    """Train and quantize the adder network and its CNN twin."""
     with line.stage("train") as update:
-        results = [
-            stages.train_network(training, dataset, places["train"], update)
-            for training in trainings
-        ]
+        place = new_place(folder, "train")
+        results = [stages.train_network(some, dataset, place, update) for some in trainings]
     with line.stage("quantize") as update:
-        twins = [
-            stages.quantize_network(result, dataset, config.width, places["quantize"], update)
+        place = new_place(folder, "quantize")
+        return [
+            stages.quantize_network(result, dataset, config.width, place, update)
             for result in results
         ]
-    models = [model for model, _ in twins]
+
+
+def _hardware(
+    config: DemoConfig,
+    twins: list[tuple[QuantizedModel, stages.Accuracy]],
+    dataset: data.Dataset,
+    folder: Path,
+    line: Stages,
+) -> dict:
+    """Generate, simulate, synthesize and measure both arrays; write and return the report."""
+    models, accuracies = zip(*twins, strict=True)
+    liberty = Path(config.liberty)
     depth = max(layer.spec.reduction for model in models for layer in model.layers)
     arrays = [config.array_config(pe, depth) for pe in stages.PE_OF_KIND.values()]
+    images = dataset.test_images[: config.images]
+    forms = [list(matrix_forms(model, reference.encode(model, images))) for model in models]
+    work = list(zip(arrays, forms, strict=True))
     with line.stage("verilog") as update:
-        stages.write_verilog(arrays, places["verilog"], update)
-    work = [
-        (array, forms_of(model, dataset, config.images))
-        for array, model in zip(arrays, models, strict=True)
-    ]
+        stages.write_verilog(arrays, new_place(folder, "verilog"), update)
     with line.stage("simulate") as update:
-        simulations = stages.simulate_arrays(work, config.simulator, places["simulate"], update)
+        place = new_place(folder, "simulate")
+        simulations = stages.simulate_arrays(work, config.simulator, place, update)
     with line.stage("synthesize") as update:
-        syntheses = stages.synthesize_arrays(arrays, liberty, places["synth"], update)
+        place = new_place(folder, "synth")
+        syntheses = stages.synthesize_arrays(arrays, liberty, place, update)
     with line.stage("energy") as update:
-        runs = stages.measure_energy(work, syntheses, liberty, places["synth"], update)
+        runs = stages.measure_energy(work, syntheses, liberty, place, update)
     with line.stage("report"):
-        report = build_report(
-            asdict(config),
-            arrays,
-            [accuracy for _, accuracy in twins],
-            simulations,
-            syntheses,
-            runs,
-        )
+        report = build_report(asdict(config), arrays, accuracies, simulations, syntheses, runs)
         report["seconds"] = dict(line.seconds)
         write_json(folder / "report.json", report)
         draw_chart(rows(report), folder / "report.png")
         write_text(folder / "report.md", markdown(report))
-    return report, folder
+    return report
 
 
-def forms_of(model, dataset: data.Dataset, images: int) -> list[MatrixForm]:
-    """The matrix forms of every layer on the first `images` test images."""
-    return list(matrix_forms(model, reference.encode(model, dataset.test_images[:images])))
+def new_place(folder: Path, name: str) -> Path:
+    """A new folder for a stage in the run's folder."""
+    place = folder / name
+    place.mkdir()
+    return place

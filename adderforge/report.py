@@ -1,5 +1,6 @@
 """The demo's report: one dictionary, shown as JSON, as Markdown and as a table."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.table import Table
@@ -20,7 +21,7 @@ HEADINGS = ("", "adder", "MAC twin", "adder / MAC")
 def build_report(
     options: dict,
     arrays: list[ArrayConfig],
-    accuracies: list[Accuracy],
+    accuracies: Sequence[Accuracy],
     simulations: list[list[FormResult]],
     syntheses: list[SynthReport],
     runs: list[GateRun],
