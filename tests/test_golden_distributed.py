@@ -33,7 +33,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path):
     starts = {"one": [sys.executable], "two": [*torchrun, "--nproc-per-node", "2"]}
     for name, start in starts.items():
         words = [*start, *options, "--out", str(tmp_path / name)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     one, two = (curve(tmp_path / name / "cnn.csv") for name in starts)
     np.testing.assert_allclose(two[0], one[0], rtol=0.01)
