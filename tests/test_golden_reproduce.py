@@ -89,6 +89,9 @@ def test_an_experiment_stands_beside_the_paper(name, count, few_digits, tmp_path
 
     monkeypatch.setattr(experiments, "train_all", trained)
     result = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1), quiet)
+    assert "epochs" not in result.title
+    short = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1, epochs=3), quiet)
+    assert "(3 epochs, the paper's " in short.title
     assert len(result.rows) == count and result.rows[0].ours == "90.00"
     assert all(row.paper for row in result.rows)
     for picture in result.pictures:

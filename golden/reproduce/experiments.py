@@ -27,6 +27,12 @@ class Options:
     seeds: int | None = None
     epochs: int | None = None
 
+    def length(self, data_name: str) -> str:
+        """For titles: nothing at the paper's number of epochs, else both numbers."""
+        paper = PAPER_EPOCHS[data_name]
+        shorter = self.epochs not in (None, paper)
+        return f" ({self.epochs} epochs, the paper's {paper})" if shorter else ""
+
     def configs(self, variations: list[dict], data_name: str, seeds: int) -> list[TrainConfig]:
         """A configuration for each variation and seed, at the paper's length by default."""
         epochs = self.epochs or PAPER_EPOCHS[data_name]
@@ -80,7 +86,9 @@ def mnist(options: Options, progress: Progress) -> Result:
     runs = _by(train_all(configs, options.folder / "runs", progress), "kind")
     rows = [Row(label=kind, ours=_spread(runs[kind]), paper="99.40") for kind in kinds]
     return Result(
-        title="MNIST, LeNet-5-BN (section 4.1): test accuracy, %", rows=rows, numbers=_numbers(runs)
+        title="MNIST, LeNet-5-BN (section 4.1): test accuracy, %" + options.length("mnist"),
+        rows=rows,
+        numbers=_numbers(runs),
     )
 
 
@@ -100,7 +108,7 @@ def ablation(options: Options, progress: Progress) -> Result:
     curves = {f"{GRADIENTS[g]}, {s}": some[0].curve for (g, s), some in runs.items()}
     picture = figures.learning_curves(curves, options.folder / "ablation.png")
     return Result(
-        title="Ablation (Figure 3): test accuracy, %",
+        title="Ablation (Figure 3): test accuracy, %" + options.length("mnist"),
         rows=rows,
         numbers=_numbers(runs),
         pictures=[picture],
@@ -116,7 +124,9 @@ def eta(options: Options, progress: Progress) -> Result:
         for value, accuracy in ETA.items()
     ]
     return Result(
-        title="Impact of η (Table 4): test accuracy, %", rows=rows, numbers=_numbers(runs)
+        title="Impact of η (Table 4): test accuracy, %" + options.length("mnist"),
+        rows=rows,
+        numbers=_numbers(runs),
     )
 
 
@@ -184,7 +194,7 @@ def figure1(options: Options, progress: Progress) -> Result:
     picture = figures.features(features, dataset.test_labels, options.folder / "figure1.png")
     rows = [Row(label=f"{run.config['kind']}: accuracy, %", ours=_spread([run])) for run in runs]
     return Result(
-        title="Features of LeNet++ (Figure 1)",
+        title="Features of LeNet++ (Figure 1)" + options.length("mnist"),
         rows=rows,
         numbers=_numbers(_by(runs, "kind")),
         pictures=[picture],
@@ -200,7 +210,7 @@ def cifar10_resnet20(options: Options, progress: Progress) -> Result:
         Row(label=kind, ours=_spread(runs[kind]), paper=f"{accuracy:.2f}")
         for kind, accuracy in CIFAR10_RESNET20.items()
     ]
-    title = "CIFAR-10, ResNet-20 (Table 2): test accuracy, %"
+    title = "CIFAR-10, ResNet-20 (Table 2): test accuracy, %" + options.length("cifar10")
     return Result(title=title, rows=rows, numbers=_numbers(runs))
 
 
