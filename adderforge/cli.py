@@ -9,8 +9,9 @@ from .commands.arrays import simulate, synth, verilog
 from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
-from .commands.networks import quantize, train
+from .commands.quantize import quantize
 from .commands.reproduce import reproduce
+from .commands.train import train
 
 # Before anything imports PyTorch: OpenMP's threads spin while they wait, and keep from the cores
 # whoever has work. With other work on 2 cores, 20 epochs on digits took 8 s with this and 220 s
