@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from golden import data, reference
+from golden.recipe import Recipe
 from golden.spec import QuantizedModel
 from golden.train import TrainConfig
 from hw.config import ArrayConfig
@@ -96,7 +97,7 @@ def _networks(
     with line.stage("quantize") as update:
         place = new_place(folder, "quantize")
         return [
-            stages.quantize_network(result, dataset, config.width, place, update)
+            stages.quantize_network(result, dataset, Recipe(width=config.width), place, update)
             for result in results
         ]
 

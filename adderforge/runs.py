@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from golden.spec import write_whole
+from golden.archive import write_whole
 
 
 def new_run_folder(name: str, out: Path | None = None) -> Path:

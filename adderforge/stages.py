@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from golden import checkpoint, reference
+from golden import checkpoint, fast
 from golden import state as training_state
 from golden.data import Dataset
 from golden.distributed import rank_and_count
 from golden.metrics import Metrics
 from golden.quantize import quantize
+from golden.recipe import Recipe
 from golden.spec import QuantizedModel, save
 from golden.train import Step, TrainConfig, TrainResult, train
 from hw.config import ArrayConfig
@@ -31,7 +32,7 @@ from .runs import write_text
 
 PE_OF_KIND = {"adder": "complement", "cnn": "mac"}
 CALIBRATION_IMAGES = 512
-BATCH = 100
+BATCH = 200
 WORKERS = 2  # external tools running at a time
 
 
@@ -98,14 +99,22 @@ def _at(config: TrainConfig, step: Step) -> tuple[str, int, int]:
 
 
 def quantize_network(
-    result: TrainResult, dataset: Dataset, width: int, folder: Path, update: Update
+    result: TrainResult,
+    dataset: Dataset,
+    recipe: Recipe,
+    folder: Path,
+    update: Update,
+    images: int = CALIBRATION_IMAGES,
 ) -> tuple[QuantizedModel, Accuracy]:
-    """Quantize, run the integer reference on every test image; writes `<model's name>.npz`."""
+    """Quantize, classify every test image with the integers; writes `<model's name>.npz`.
+
+    images: of the training set, for calibration.
+    """
     kind, count = result.config.kind, len(dataset.test_images)
     model = quantize(
         result.network,
-        dataset.train_images[:CALIBRATION_IMAGES],
-        width=width,
+        dataset.train_images[:images],
+        recipe=recipe,
         name=f"{result.config.model}-{dataset.name}-{kind}",
         metadata={"kind": kind, "data": dataset.name, "seed": result.config.seed},
     )
@@ -113,9 +122,9 @@ def quantize_network(
     correct = 0
     for start in range(0, count, BATCH):
         batch = slice(start, start + BATCH)
-        classes = reference.classify(model, dataset.test_images[batch])
+        classes = fast.classify(model, dataset.test_images[batch])
         correct += int(np.sum(classes == dataset.test_labels[batch]))
-        update(f"{kind}, integer reference", min(start + BATCH, count), count)
+        update(f"{kind}, integer network", min(start + BATCH, count), count)
     float_correct = round(result.test_accuracy * count)
     return model, Accuracy(float_correct=float_correct, integer_correct=correct, images=count)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .spec import write_whole
+from .archive import write_whole
 from .train import TrainConfig, TrainResult, build_network
 
 FORMAT = "adderforge-float-checkpoint"

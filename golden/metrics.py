@@ -9,7 +9,7 @@ import struct
 import time
 from pathlib import Path
 
-from .spec import write_whole
+from .archive import write_whole
 from .training import Epoch
 
 COLUMNS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .spec import write_whole
+from .archive import write_whole
 from .train_config import TrainConfig
 
 FORMAT = "adderforge-training-state-1"

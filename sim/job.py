@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.spec import load_arrays, save_arrays, write_whole
+from golden.archive import load_arrays, save_arrays, write_whole
 from hw.config import ArrayConfig
 
 from .workload import MatrixForm

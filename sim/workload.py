@@ -43,13 +43,19 @@ def matrix_forms(model: QuantizedModel, codes: np.ndarray) -> Iterator[MatrixFor
 
 
 def check_fit(model: QuantizedModel, config: ArrayConfig) -> None:
-    """ValueError when a layer cannot run on the array: another kind, more bits, a longer sum."""
+    """ValueError when a layer cannot run on the array: another kind, more bits, a longer sum,
+    channels of several scales."""
     kind = "mac" if config.pe == "mac" else "adder"
     for spec in (layer.spec for layer in model.layers):
         where = f"layer {spec.name!r} of {model.name}"
         if spec.kind != kind:
             raise ValueError(
                 f"{where} must be of kind {kind!r} for pe {config.pe!r}, not {spec.kind!r}"
+            )
+        if any(spec.weigh):
+            raise ValueError(
+                f"{where} must have one scale for all channels, not {max(spec.weigh) + 1}: PEs "
+                "weigh all terms alike; quantize with groups 1"
             )
         for name, needed, has in (
             ("width", spec.width, config.width),

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from golden import reference
 from golden.layers import AdderConv2d
-from golden.spec import LayerSpec, QuantizedLayer, QuantizedModel
+from golden.spec import LayerSpec, Pool, QuantizedLayer, QuantizedModel
 
 
 def layer(weight, bias=0, mult=1, shift=0, **changes):
@@ -70,10 +72,59 @@ def test_the_matrix_form_is_in_channel_row_column_order():
     assert rows.tolist() == [[0, 1, 3, 4, 6, 7, 9, 10], [1, 2, 4, 5, 7, 8, 10, 11]]
 
 
+def window(side, kind="max", **changes):
+    return Pool(**{"kind": kind, "kernel": (side, side), "stride": (side, side)} | changes)
+
+
+def pooled(codes, pool, zero=0):
+    values = {
+        "kind": "adder",
+        "in_shape": codes.shape[1:],
+        "out_channels": 1,
+        "out_zero_point": zero,
+    }
+    return reference.pool(codes, LayerSpec(name="l", pool=pool, **values)).tolist()
+
+
 def test_pooling_takes_the_maximum_and_drops_the_incomplete_edge():
     codes = np.arange(15).reshape(1, 1, 3, 5)
-    assert reference.max_pool(codes, 2).tolist() == [[[[6, 8]]]]
-    assert reference.max_pool(codes, 1).tolist() == codes.tolist()
+    assert pooled(codes, window(2)) == [[[[6, 8]]]]
+    assert pooled(codes, None) == codes.tolist()
+    overlapping = window(3, stride=(2, 2), padding=(1, 1))
+    assert pooled(codes, overlapping) == [[[[6, 8, 9], [11, 13, 14]]]]
+
+
+def test_a_mean_is_rounded_half_up_after_division_by_a_power_of_two():
+    codes = np.array([[[[1, 2, 3], [4, 0, 9], [8, 7, 7]]]])
+    assert pooled(codes, window(2, "mean")) == [[[[2]]]]  # 7 / 4
+    assert pooled(codes, window(3, "mean")) == [[[[3]]]]  # 41 / 16
+    assert pooled(codes, window(3, "mean"), zero=6) == [[[[5]]]]  # (41 - 54) / 16 + 6
+    assert pooled(codes, window(1, "mean"), zero=6) == codes.tolist()
+
+
+def test_low_bits_are_rounded_off_by_channel_and_count_again_in_the_sum():
+    weight = np.array([[[[3]], [[1]]]])
+    one = layer(weight, in_shape=(2, 1, 1), width=2, in_width=4, drop=(1, 2))
+    codes = np.array([[[[7]], [[5]]], [[[15]], [[15]]], [[[0]], [[0]]]])
+    operands = [[3, 1], [3, 3], [0, 0]]  # 7/2 and 15/2, 15/4 saturate at 3
+    assert reference.unfold(codes, one.spec).tolist() == operands
+    assert reference.accumulate(one, codes).ravel().tolist() == [0, 4, 3 + 2]
+
+
+def test_an_xnor_layer_counts_matches_minus_mismatches_and_padding_adds_nothing():
+    weight = np.array([[[[1, 0, 1]]]])
+    one = layer(weight, kind="xnor", width=1, in_shape=(1, 1, 2), padding=(0, 1), in_zero_point=100)
+    codes = np.array([[[[100, 99]]]])  # signs + -
+    assert reference.accumulate(one, codes).ravel().tolist() == [-1 - 1, 1 + 1]
+
+
+def test_an_added_map_is_scaled_and_counts_from_its_zero_point():
+    one = layer([[[[0]]]], bias=20, mult=3, shift=1, in_shape=(1, 1, 1), residual_zero_point=5)
+    spec = replace(one.spec, residual="image")
+    added = replace(one, spec=spec, residual_mult=np.array([4]))
+    # ((20 - 6) 3 + (9 - 5) 4) / 2 = 29
+    got = reference.requantize(added, np.array([[[[6]]]]), np.array([[[[9]]]]))
+    assert got.tolist() == [[[[29]]]]
 
 
 def test_an_adder_layer_is_the_float_layer_on_codes():
@@ -109,18 +160,20 @@ def test_extreme_codes_reach_the_accumulator_limit(kind, width):
 def small_model(kind="adder"):
     rng = np.random.default_rng(0)
     low, high = (0, 256) if kind == "adder" else (-128, 128)
-    first = random_layer(kind, bias=3000, mult=77, shift=13, out_zero_point=4, pool=2)
+    first = random_layer(kind, bias=3000, mult=77, shift=13, out_zero_point=4, pool=window(2))
     wide = np.prod(first.spec.out_shape)
     last = layer(
         rng.integers(low, high, (10, wide, 1, 1)),
         kind=kind,
         in_shape=(int(wide), 1, 1),
         shift=8,
+        source="conv",
+        name="fc",
         in_zero_point=4,
         out_width=16,
         out_zero_point=2**15,
     )
-    return QuantizedModel(name="m", layers=(first, last), input_scale=0.01)
+    return QuantizedModel(name="m", layers=(first, last), input_scale=0.01, input_zero_point=9)
 
 
 def test_records_fit_each_other():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import reference, spec
+from golden import archive, reference, spec
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
@@ -19,7 +19,7 @@ PE_OF_KIND = {"adder": "complement", "cnn": "mac"}
 
 
 def fixture(kind):
-    vectors = spec.load_arrays(FIXTURES / "digits-vectors.npz")
+    vectors = archive.load_arrays(FIXTURES / "digits-vectors.npz")
     return spec.load(FIXTURES / f"lenet5-bn-digits-{kind}.npz"), vectors
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from golden.spec import LayerSpec, QuantizedLayer, QuantizedModel
+from golden.spec import LayerSpec, Pool, QuantizedLayer, QuantizedModel
 from hw.config import ArrayConfig
 from hw.schedule import Schedule
 from sim.job import FormResult, read_job, read_results, write_job, write_results
@@ -16,7 +16,7 @@ STRIDED = {"stride": (2, 1), "padding": (1, 2)}
 
 
 def layer(rng, **values):
-    spec = LayerSpec(width=4, out_width=4, **values)
+    spec = LayerSpec(width=4, in_width=4, out_width=4, **values)
     lowest = 0 if spec.kind == "adder" else -8
     count = spec.out_channels
     return QuantizedLayer(
@@ -40,14 +40,22 @@ def model_of(kind, geometry):
         kernel=(3, 2),
         in_zero_point=5,
         out_zero_point=2,
-        pool=2,
+        pool=Pool(kind="max", kernel=(2, 2), stride=(2, 2)),
         **geometry,
     )
     features = int(np.prod(conv.spec.out_shape))
     full = layer(
-        rng, name="full", kind="mac", in_shape=(features, 1, 1), out_channels=4, in_zero_point=2
+        rng,
+        name="full",
+        kind="mac",
+        source="conv",
+        in_shape=(features, 1, 1),
+        out_channels=4,
+        in_zero_point=2,
     )
-    return QuantizedModel(name="tiny", layers=(conv, full), input_scale=1.0)
+    return QuantizedModel(
+        name="tiny", layers=(conv, full), input_scale=1.0, input_width=4, input_zero_point=5
+    )
 
 
 def codes_of(images=2):

@@ -96,7 +96,7 @@ def _images(vectors: Path | None, data: str, data_dir: str | None, count: int) -
     if count < 1:
         raise ValueError(f"images must be at least 1, not {count}")
     if vectors:
-        from golden.spec import load_arrays
+        from golden.archive import load_arrays
 
         return load_arrays(vectors)["images"][:count]
     from golden.data import load

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .. import checkpoint, data
-from ..spec import write_whole
+from ..archive import write_whole
 from ..train import Epoch, TrainConfig, train
 
 Progress = Callable[[str, int, int], None]
