@@ -99,11 +99,8 @@ class AdderFunction(torch.autograd.Function):
             else:
                 grad_input = _by_groups(_input_gradient, window, input, weight, grad_output)
         if ctx.needs_input_grad[1]:
-            if ctx.gradient == "full":
-                grad_weight = _full_gradient(window, input, weight, grad_output)
-            else:
-                groups = _split(window, input, weight, grad_output)
-                grad_weight = torch.cat([_sign_gradient(window, *group) for group in groups])
+            gradient = _full_gradient if ctx.gradient == "full" else _sign_gradient
+            grad_weight = gradient(window, input, weight, grad_output)
         return grad_input, grad_weight, None, None
 
 
@@ -184,6 +181,15 @@ def _full_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: T
 
 def _sign_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
     """Σ g sgn(X - F) (Eq. 4)."""
+    kernel = kernels.suited(input, weight)
+    if kernel is not None:
+        shape = _kernel_shape(input, weight, window)
+        return kernel.sign_gradient(shape, input, weight, grad_output)
+    groups = _split(window, input, weight, grad_output)
+    return torch.cat([_sign_gradient_of_group(window, *group) for group in groups])
+
+
+def _sign_gradient_of_group(window: Window, input, weight, grad_output) -> Tensor:
     gradient = torch.zeros_like(weight)
     for images, columns in _unfold(window, input, weight):
         upstreams = _matrix(grad_output[images])

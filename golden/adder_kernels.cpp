@@ -1,4 +1,5 @@
-// The adder layer on the CPU: Y = -Σ|x - f| (Eq. 2) and Σ g HT(f - x) (Eq. 6, 7), in float.
+// The adder layer on the CPU, in float: Y = -Σ|x - f| (Eq. 2), the input's gradient Σ g HT(f - x)
+// (Eq. 6, 7) and the filters' sign gradient Σ g sgn(x - f) (Eq. 4).
 //
 // One vector holds the same pixel of LANES images. So every kernel size, stride and dilation
 // reads whole vectors, nothing is unfolded, and a filter's weight is one scalar for all lanes.
@@ -67,6 +68,27 @@ inline Vector clipped(Vector a) {
   return above < all(1) ? above : all(1);
 #endif
 }
+
+// -SIGN_UNIT, 0 or SIGN_UNIT as `a` is below, at or above 0; `a` is a difference, see sign_filters.
+#if defined(__AVX512DQ__)
+constexpr float SIGN_UNIT = 1;
+inline Vector sign(Vector a) {
+  // A digit, from the last on, for: quiet, signaling NaN; 0; 1; -∞, ∞; other negative, positive.
+  // Digit 2 is a NaN, 8 is 0, 9 is -1, A is 1.
+  return _mm512_fixupimm_ps(a, a, _mm512_set1_epi32(0xA9A9A822), 0);
+}
+#elif defined(__AVX2__)
+constexpr float SIGN_UNIT = 2;
+inline Vector sign(Vector a) {
+  // The bits of 2.0 are 1 << 30: the only float whose negative has the negative integer's bits.
+  return _mm256_castsi256_ps(_mm256_sign_epi32(_mm256_set1_epi32(1 << 30), _mm256_castps_si256(a)));
+}
+#else
+constexpr float SIGN_UNIT = 1;
+inline Vector sign(Vector a) {
+  return (a > Vector{} ? all(1) : Vector{}) - (a < Vector{} ? all(1) : Vector{});
+}
+#endif
 
 // ---------------------------------------------------------------- packing
 
@@ -281,38 +303,54 @@ void sad_block(const Shape& shape, Index filters, const Vector* strip, Index str
           offsets, weights, weight_sums, output + row * shape.map_cols + col, rows * shape.map_cols);
 }
 
-// Rows of the padded input that `rows` rows of the output look at.
-Index padded_rows(const Shape& shape, Index rows) {
-  return (rows - 1) * shape.stride_rows + shape.span_rows();
-}
+// The part of the padded input that the item's output rows look at.
+struct Padded {
+  Index rows, cols, top;   // sizes; the first row's place in the input, negative in the padding
+  Index first, last;       // rows top … that lie in the input: first … last - 1
+
+  Padded(const Shape& shape, const Item& item)
+      : rows((item.rows - 1) * shape.stride_rows + shape.span_rows()),
+        cols(shape.width + 2 * shape.padding_cols),
+        top(item.first_row * shape.stride_rows - shape.padding_rows),
+        first(std::max<Index>(top, 0)),
+        last(std::min(top + rows, shape.height)) {}
+
+  // strip: of zeros, as (channel, row, column); channels first_channel … of the item's group.
+  void pack_into(Vector* strip, const Shape& shape, const Item& item, const float* input,
+                 Index first_channel, Index channels) const {
+    if (first >= last) return;
+    auto part = rows_of(item, input, shape.channels, shape.groups, shape.height, shape.width, first,
+                        last - first);
+    part.data += first_channel * part.channel_step;
+    part.channels = channels;
+    pack(part, strip + (first_channel * rows + first - top) * cols + shape.padding_cols,
+         {rows * cols, cols, 1});
+  }
+
+  // Distance of each term's pixel from the window's first.
+  std::vector<Index> offsets(const Shape& shape) const {
+    std::vector<Index> result;
+    for (Index channel = 0; channel < shape.group_channels(); ++channel)
+      for (Index row = 0; row < shape.kernel_rows; ++row)
+        for (Index col = 0; col < shape.kernel_cols; ++col)
+          result.push_back((channel * rows + row * shape.dilation_rows) * cols +
+                           col * shape.dilation_cols);
+    return result;
+  }
+};
 
 void forward_item(const Shape& shape, const Item& item, const float* input,
                   const ForwardFilters& filters, float* output) {
-  // The strip with its padding, as (channel, padded row, padded column).
-  const Index strip_rows = padded_rows(shape, item.rows);
-  const Index strip_cols = shape.width + 2 * shape.padding_cols;
-  const Index top = item.first_row * shape.stride_rows - shape.padding_rows;
-  const Index first = std::max<Index>(top, 0);
-  const Index last = std::min(top + strip_rows, shape.height);
-  std::vector<Vector> strip(shape.group_channels() * strip_rows * strip_cols);
-  if (first < last)
-    pack(rows_of(item, input, shape.channels, shape.groups, shape.height, shape.width, first,
-                 last - first),
-         strip.data() + (first - top) * strip_cols + shape.padding_cols,
-         {strip_rows * strip_cols, strip_cols, 1});
-
-  std::vector<Index> offsets;
-  for (Index channel = 0; channel < shape.group_channels(); ++channel)
-    for (Index row = 0; row < shape.kernel_rows; ++row)
-      for (Index col = 0; col < shape.kernel_cols; ++col)
-        offsets.push_back((channel * strip_rows + row * shape.dilation_rows) * strip_cols +
-                          col * shape.dilation_cols);
+  const Padded padded(shape, item);
+  std::vector<Vector> strip(shape.group_channels() * padded.rows * padded.cols);
+  padded.pack_into(strip.data(), shape, item, input, 0, shape.group_channels());
+  const auto offsets = padded.offsets(shape);
 
   const Index positions = item.rows * shape.map_cols;
   std::vector<Vector> result(shape.group_filters() * positions);
   for_blocks(shape.group_filters(), [&](Index block, Index size) {
     const Index filter = item.group * shape.group_filters() + block;
-    sad_block(shape, size, strip.data(), strip_cols, offsets,
+    sad_block(shape, size, strip.data(), padded.cols, offsets,
               &filters.weights[filter * offsets.size()], &filters.sums[filter],
               &result[block * positions], item.rows);
   });
@@ -428,6 +466,122 @@ void gradient_item(const Shape& shape, const Item& item, const Looks& row_looks,
                  item.first_row, item.rows));
 }
 
+// ---------------------------------------------------------------- Σ g sgn(x - f)
+
+// A tile has LANES sums, so that one transposition adds up the lanes of all of them.
+constexpr Index SIGN_FILTERS = 2, SIGN_TERMS = LANES / 2;
+
+inline Index blocks(Index count, Index size) { return (count + size - 1) / size; }
+
+// Tiles of a group: (block of filters, block of terms); what is beyond the last filter or term is
+// worked on like the others, and left out at the end.
+struct SignTiles {
+  Index filters, terms;
+
+  explicit SignTiles(const Shape& shape)
+      : filters(blocks(shape.group_filters(), SIGN_FILTERS)),
+        terms(blocks(shape.group_terms(), SIGN_TERMS)) {}
+
+  // Calls use(weight, place) with the places of a weight and of its sum in the tiles.
+  template <typename Use>
+  void for_weights(const Shape& shape, Use use) const {
+    for (Index filter = 0, weight = 0; filter < shape.filters; ++filter)
+      for (Index term = 0; term < shape.group_terms(); ++term, ++weight) {
+        const Index group = filter / shape.group_filters(), t = filter % shape.group_filters();
+        const Index tile =
+            (group * filters + t / SIGN_FILTERS) * terms + term / SIGN_TERMS;
+        use(weight, (tile * SIGN_FILTERS + t % SIGN_FILTERS) * SIGN_TERMS + term % SIGN_TERMS);
+      }
+  }
+};
+
+// Weights in the order of the tiles. Zeros become -0: ±0 - -0 is 0, but -0 - 0 is -0, which has a
+// sign.
+std::vector<float> sign_filters(const Shape& shape, const SignTiles& tiles, const float* weight) {
+  std::vector<float> result(shape.groups * tiles.filters * tiles.terms * LANES);
+  tiles.for_weights(shape, [&](Index from, Index to) {
+    result[to] = weight[from] == 0 ? -0.0f : weight[from];
+  });
+  return result;
+}
+
+// Where a row of positions starts, in the packed input and in the packed gradient of the output.
+struct SignRow {
+  Index window, upstream;
+};
+
+// A tile's sums over all rows of positions. offsets: of each term's pixel in the window.
+Vector sign_tile(const std::vector<SignRow>& rows, Index cols, Index col_step, const Vector* input,
+                 const Index* offsets, const Vector* upstream, Index filter_step,
+                 const float* weights) {
+  Vector sums[SIGN_FILTERS][SIGN_TERMS] = {};
+  for (const SignRow row : rows)
+    for (Index col = 0; col < cols; ++col) {
+      Vector g[SIGN_FILTERS];
+      for (int filter = 0; filter < SIGN_FILTERS; ++filter)
+        g[filter] = upstream[row.upstream + filter * filter_step + col];
+      for (int term = 0; term < SIGN_TERMS; ++term) {
+        const Vector x = input[row.window + offsets[term] + col * col_step];
+        for (int filter = 0; filter < SIGN_FILTERS; ++filter)
+          sums[filter][term] += g[filter] * sign(x - all(weights[filter * SIGN_TERMS + term]));
+      }
+    }
+  Vector lanes[LANES], total = {};
+  for (int i = 0; i < LANES; ++i) lanes[i] = sums[i / SIGN_TERMS][i % SIGN_TERMS];
+  transpose(lanes);
+  for (const Vector& lane : lanes) total += lane;
+  return total;
+}
+
+// Adds a strip's sums: some output rows of some blocks of images, all groups. Every tile belongs to
+// one thread.
+void sign_strip(const Shape& shape, const SignTiles& tiles, const Item& item, const float* input,
+                const std::vector<float>& weights, const float* upstream, std::vector<Vector>& sums,
+                int threads) {
+  const Padded padded(shape, item);
+  const Index area = padded.rows * padded.cols, positions = item.rows * shape.map_cols;
+  const Index filters = tiles.filters * SIGN_FILTERS, images = blocks(item.images, LANES);
+  std::vector<Vector> x(images * shape.channels * area);                 // (block, channel, pixel)
+  std::vector<Vector> g(images * shape.groups * filters * positions);  // (block, filter, position)
+  std::vector<SignRow> rows;
+  for (Index image = 0; image < images; ++image)
+    for (Index row = 0; row < item.rows; ++row)
+      rows.push_back({image * shape.channels * area + row * shape.stride_rows * padded.cols,
+                      image * shape.groups * filters * positions + row * shape.map_cols});
+  auto offsets = padded.offsets(shape);
+  offsets.resize(tiles.terms * SIGN_TERMS);
+
+  const auto block_of = [&](Index image, Index group) {
+    return Item{item.first_image + image * LANES,
+                std::min<Index>(LANES, item.images - image * LANES), group, item.first_row,
+                item.rows};
+  };
+#pragma omp parallel num_threads(threads)
+  {
+#pragma omp for collapse(2) nowait
+    for (Index image = 0; image < images; ++image)
+      for (Index channel = 0; channel < shape.channels; channel += LANES)
+        padded.pack_into(&x[image * shape.channels * area], shape, block_of(image, 0), input,
+                         channel, std::min<Index>(LANES, shape.channels - channel));
+#pragma omp for collapse(2)
+    for (Index image = 0; image < images; ++image)
+      for (Index group = 0; group < shape.groups; ++group)
+        pack(rows_of(block_of(image, group), upstream, shape.filters, shape.groups, shape.map_rows,
+                     shape.map_cols, item.first_row, item.rows),
+             &g[(image * shape.groups + group) * filters * positions],
+             {positions, shape.map_cols, 1});
+#pragma omp for schedule(guided)
+    for (Index tile = 0; tile < Index(sums.size()); ++tile) {
+      const Index block = tile / tiles.terms, group = block / tiles.filters;
+      sums[tile] += sign_tile(rows, shape.map_cols, shape.stride_cols,
+                              &x[group * shape.group_channels() * area],
+                              &offsets[tile % tiles.terms * SIGN_TERMS],
+                              &g[block * SIGN_FILTERS * positions], positions,
+                              &weights[tile * LANES]);
+    }
+  }
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- what golden/kernels.py calls
@@ -458,4 +612,27 @@ extern "C" void adder_input_gradient(const Shape* shape, const float* input, con
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (std::size_t i = 0; i < items.size(); ++i)
     gradient_item(*shape, items[i], row_looks, col_looks, input, weights, upstream, grad_input);
+}
+
+extern "C" void adder_sign_gradient(const Shape* shape, const float* input, const float* weight,
+                                    const float* upstream, float* grad_weight, int threads) {
+  const SignTiles tiles(*shape);
+  const auto weights = sign_filters(*shape, tiles, weight);
+  std::vector<Vector> sums(weights.size() / LANES);
+  const Index row_bytes =
+      sizeof(Vector) * (shape->channels * shape->stride_rows *
+                            (shape->width + 2 * shape->padding_cols) +
+                        shape->groups * tiles.filters * SIGN_FILTERS * shape->map_cols);
+  // As many output rows as fit a strip; of small maps, several blocks of images.
+  const Index height = std::clamp<Index>(STRIP / row_bytes, 1, shape->map_rows);
+  const Index images = LANES * std::max<Index>(1, STRIP / (row_bytes * shape->map_rows));
+  for (Index image = 0; image < shape->images; image += images)
+    for (Index row = 0; row < shape->map_rows; row += height)
+      sign_strip(*shape, tiles,
+                 {image, std::min(images, shape->images - image), 0, row,
+                  std::min(height, shape->map_rows - row)},
+                 input, weights, upstream, sums, threads);
+  tiles.for_weights(*shape, [&](Index to, Index from) {
+    grad_weight[to] = sums[from / LANES][from % LANES] / SIGN_UNIT;
+  });
 }

@@ -1,4 +1,4 @@
-"""The compiled forward pass and input gradient of the adder layer, built on first use.
+"""The compiled forward pass and gradients of the adder layer, built on first use.
 
 Without a C++ compiler everything works in plain PyTorch, slower, after one warning.
 ADDERFORGE_KERNELS=0 in the environment means plain PyTorch without a warning.
@@ -47,7 +47,10 @@ class Kernels:
         self._forward.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
         self._input_gradient = library.adder_input_gradient
         self._input_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
-        self._forward.restype = self._input_gradient.restype = None
+        self._sign_gradient = library.adder_sign_gradient
+        self._sign_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
+        for function in (self._forward, self._input_gradient, self._sign_gradient):
+            function.restype = None
 
     def forward(self, shape: Shape, input: Tensor, weight: Tensor) -> Tensor:
         """Y = -Σ|X - F|: (images, filters, map rows, map columns)."""
@@ -62,6 +65,14 @@ class Kernels:
         grad_input = input.new_empty(input.shape)
         _call(self._input_gradient, shape, input, weight, grad_output, grad_input)
         return grad_input
+
+    def sign_gradient(
+        self, shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor
+    ) -> Tensor:
+        """Σ g sgn(X - F) (Eq. 4), of the weight's shape."""
+        grad_weight = weight.new_empty(weight.shape)
+        _call(self._sign_gradient, shape, input, weight, grad_output, grad_weight)
+        return grad_weight
 
 
 def _call(function, shape: Shape, *tensors: Tensor) -> None:

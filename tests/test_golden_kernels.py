@@ -22,6 +22,7 @@ SHAPES = {
     "a linear layer": (19, 45, 1, 1, 13, (1, 1), (1, 1), (0, 0), (1, 1), 1),
     "a long reduction": (2, 150, 4, 3, 3, (3, 3), (1, 1), (1, 1), (1, 1), 1),
     "strips of a large map": (2, 40, 24, 64, 2, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "several blocks of images": (37, 3, 5, 4, 5, (2, 3), (2, 1), (1, 0), (1, 1), 1),
 }
 
 
@@ -102,41 +103,57 @@ def test_both_paths_are_the_papers_equations(shape, dtype, gradient):
     close(got[2], grad_weight, 2e-5 if kernel else 1e-10)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_sign_of_a_zero_difference_is_zero(dtype):
+    """Whole numbers are often equal; those near zero are rounded to 0 and to -0."""
+    input, weight, moves = tensors(SHAPES["all at once"])
+    input, weight = input.div(2).round(), weight.div(2).round()
+    upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
+    got = run(input.to(dtype), weight.to(dtype), moves, "sign", upstream)
+    close(got[2], literal(input, weight, moves, upstream, "sign")[2], 2e-6)
+
+
+@pytest.mark.parametrize("gradient", ["full", "sign"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_the_kernels_are_the_torch_path(shape, monkeypatch):
+def test_the_kernels_are_the_torch_path(shape, gradient, monkeypatch):
     input, weight, moves = tensors(shape, seed=1)
-    kernel = run(input, weight, moves)
+    kernel = run(input, weight, moves, gradient)
     monkeypatch.setattr(kernels, "load", lambda: None)
-    for got, wanted in zip(kernel, run(input, weight, moves), strict=True):
+    for got, wanted in zip(kernel, run(input, weight, moves, gradient), strict=True):
         close(got, wanted.numpy(), 2e-5)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_results_do_not_depend_on_the_number_of_threads(threads):
-    input, weight, moves = tensors(SHAPES["strips of a large map"])
-    wanted, before = run(input, weight, moves), torch.get_num_threads()
+@pytest.mark.parametrize("shape", ["strips of a large map", "several blocks of images"])
+def test_results_do_not_depend_on_the_number_of_threads(shape, threads):
+    input, weight, moves = tensors(SHAPES[shape])
+    upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
+    wanted, before = run(input, weight, moves, "sign", upstream), torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        got = run(input, weight, moves)
+        got = run(input, weight, moves, "sign", upstream)
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(got[0], wanted[0]) and torch.equal(got[1], wanted[1])
+    for one, other in zip(got, wanted, strict=True):
+        assert torch.equal(one, other)
 
 
-def test_tensors_that_are_not_contiguous_give_the_same():
+@pytest.mark.parametrize("gradient", ["full", "sign"])
+def test_tensors_that_are_not_contiguous_give_the_same(gradient):
     input, weight, moves = tensors(SHAPES["17 images, stride 2"])
     upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
-    wanted = run(input, weight, moves, upstream=upstream)
+    wanted = run(input, weight, moves, gradient, upstream)
     turned = weight.transpose(2, 3).contiguous().transpose(2, 3)
     channels_last = input.contiguous(memory_format=torch.channels_last)
     strided_upstream = upstream.transpose(0, 3).contiguous().transpose(0, 3)
-    got = run(channels_last, turned, moves, upstream=strided_upstream)
+    got = run(channels_last, turned, moves, gradient, strided_upstream)
     for one, other in zip(got, wanted, strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_an_empty_batch_gives_empty_maps_and_a_zero_gradient():
-    output, grad_input, grad_weight = run(*tensors((0, *SHAPES["odd sizes"][1:])))
+@pytest.mark.parametrize("gradient", ["full", "sign"])
+def test_an_empty_batch_gives_empty_maps_and_a_zero_gradient(gradient):
+    output, grad_input, grad_weight = run(*tensors((0, *SHAPES["odd sizes"][1:])), gradient)
     assert output.shape == (0, 11, 5, 7) and grad_input.shape == (0, 5, 7, 9)
     assert not grad_weight.any()
 
@@ -169,7 +186,9 @@ def test_without_a_compiler_it_warns_once_and_works(monkeypatch, fresh_load):
 def test_narrower_vectors_give_the_same(march, needs, monkeypatch, fresh_load, tmp_path):
     if not set(needs.split()) <= set(kernels._cpu().split()):
         pytest.skip(f"this CPU lacks {needs}")
-    cases = [tensors(SHAPES[name]) for name in ("all at once", "17 images, stride 2")]
+    cases = [(*tensors(SHAPES["17 images, stride 2"]), "full")]
+    input, weight, moves = tensors(SHAPES["all at once"])
+    cases.append((input.div(2).round(), weight.div(2).round(), moves, "sign"))
     wanted = [run(*case) for case in cases]
     kernels.load.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
