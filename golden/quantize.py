@@ -232,6 +232,11 @@ def _check_block(name: str, block: Block) -> None:
             f"layer {name!r}: must be followed by a batch norm with weight and bias, "
             f"not {type(norm).__name__}"
         )
+    if not isinstance(block.activation, nn.ReLU | nn.Identity):
+        raise ValueError(
+            f"layer {name!r}: its activation must be ReLU or none, "
+            f"not {type(block.activation).__name__}"
+        )
     values = [*layer.state_dict().values(), *norm.state_dict().values()]
     if not all(value.isfinite().all() for value in values):
         raise ValueError(f"layer {name!r}: weights and batch norm must be finite; train it again")

@@ -214,3 +214,11 @@ def test_weights_that_are_not_finite_are_refused():
     network.blocks["fc1"].norm.running_var[0] = np.nan
     with pytest.raises(ValueError, match="layer 'fc1': weights and batch norm must be finite"):
         quantize(network, np.zeros((1, 1, 32, 32), np.float32))
+
+
+@pytest.mark.parametrize("activation", [nn.PReLU, nn.Hardtanh])
+def test_an_activation_without_integer_form_is_refused_by_name(activation):
+    chain = Chain((2, 8, 8), {"odd": Block(AdderConv2d(2, 2, 3), nn.BatchNorm2d(2), activation)})
+    message = f"layer 'odd': its activation must be ReLU or none, not {activation.__name__}"
+    with pytest.raises(ValueError, match=message):
+        quantize(chain, np.zeros((1, 2, 8, 8), np.float32))
