@@ -16,7 +16,8 @@ from golden.metrics import Metrics
 from golden.quantize import quantize
 from golden.recipe import Recipe
 from golden.spec import QuantizedModel, save
-from golden.train import Step, TrainConfig, TrainResult, train
+from golden.start import check_start, read_start
+from golden.train import Start, Step, TrainConfig, TrainResult, train
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
@@ -52,15 +53,17 @@ def train_network(
     update: Update,
     device: str = "auto",
     resume: bool = False,
+    from_checkpoint: Path | None = None,
 ) -> TrainResult:
     """Train a network; writes `<kind>.pt` and its metrics into `folder`, see `golden.metrics`, and
     until it is done `<kind>.state`, from which `resume` goes on.
 
     resume: without a state train from the start, unless `<kind>.pt` is there: then that is the
-    result. Under torchrun only the first process writes.
+    result. Under torchrun only the first process writes. from_checkpoint: where a new training
+    takes its first weights from, see `golden.start`; it is not read to resume.
 
-    Raises ValueError on the state of an unfinished training without `resume`, and on one of
-    another configuration with it.
+    Raises ValueError on the state of an unfinished training without `resume`, on one of another
+    configuration or start with it, and on a checkpoint that does not fit the network.
     """
     path, state = folder / f"{config.kind}.pt", folder / f"{config.kind}.state"
     first = rank_and_count()[0] == 0
@@ -72,7 +75,9 @@ def train_network(
     if resume and path.exists() and not state.exists():
         result = checkpoint.load(path)
         training_state.check_same(config, asdict(result.config), path)
+        check_start(from_checkpoint, result.start, path)
         return result
+    begun = _start(from_checkpoint, config, state)
     if first:
         training_state.remove_leftovers(state)
         metrics = Metrics(folder, config.kind)
@@ -82,12 +87,23 @@ def train_network(
         dataset=dataset,
         on_step=lambda step: update(*_at(config, step)),
         state_file=state,
+        start=begun,
         device=device,
     )
     if first:
         checkpoint.save(result, path)
         state.unlink()
     return result
+
+
+def _start(from_checkpoint: Path | None, config: TrainConfig, state: Path) -> Start | None:
+    """Weights to start from; None for random ones, and when the training goes on from `state`."""
+    if from_checkpoint is None:
+        return None
+    if not state.exists():
+        return read_start(from_checkpoint, config)
+    check_start(from_checkpoint, training_state.load(config, state).get("start"), state)
+    return None
 
 
 def _at(config: TrainConfig, step: Step) -> tuple[str, int, int]:

@@ -40,7 +40,7 @@ def load_authors(state_dict: Mapping[str, Tensor], network: nn.Module) -> LoadRe
     given = {_our_name(name): value for name, value in _tensors(state_dict).items()}
     own = network.state_dict()
     mismatched, fitting = {}, {}
-    for name in given.keys() & own.keys():
+    for name in (name for name in own if name in given):
         value = _in_shape(given[name], own[name].shape)
         if value is None:
             mismatched[name] = f"{tuple(given[name].shape)}, not {tuple(own[name].shape)}"

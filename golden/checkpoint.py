@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 
 from .archive import write_whole
-from .train import TrainConfig, TrainResult, build_network
+from .train_config import TrainConfig
+from .training import TrainResult, build_network
 
 FORMAT = "adderforge-float-checkpoint"
 FORMAT_VERSION = 1
+EXTRAS = ("test_top5", "start")  # of a TrainResult; kept where they are not None
 DAMAGES = (  # what reading a damaged archive raises
     pickle.UnpicklingError,
     AttributeError,
@@ -25,7 +27,8 @@ DAMAGES = (  # what reading a damaged archive raises
 
 
 def save(result: TrainResult, path: str | Path) -> None:
-    """Write the network's tensors, its config and its accuracy; the name appears when whole."""
+    """Write the network's tensors, its config, its accuracies and what it started from; the name
+    appears when whole."""
     content = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -33,6 +36,8 @@ def save(result: TrainResult, path: str | Path) -> None:
         "test_accuracy": result.test_accuracy,
         "state": result.network.state_dict(),
     }
+    extras = {name: getattr(result, name) for name in EXTRAS}
+    content |= {name: value for name, value in extras.items() if value is not None}
     content["digest"] = _digest(content)
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -65,6 +70,7 @@ def load(path: str | Path) -> TrainResult:
             network=network.eval(),
             history=(),
             test_accuracy=float(content["test_accuracy"]),
+            **{name: content.get(name) for name in EXTRAS},
         )
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -87,8 +93,10 @@ def _read(path: str | Path) -> object:
 
 
 def _digest(content: dict) -> str:
-    """SHA-256 of config, accuracy and tensors: torch does not check what it reads."""
-    digest = hashlib.sha256(repr((content["config"], content["test_accuracy"])).encode())
+    """SHA-256 of all that is kept: torch does not check what it reads."""
+    extras = tuple(content[name] for name in EXTRAS if name in content)
+    described = (content["config"], content["test_accuracy"], *extras)
+    digest = hashlib.sha256(repr(described).encode())
     for name, tensor in content["state"].items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.contiguous().numpy().tobytes())

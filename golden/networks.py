@@ -1,9 +1,10 @@
 """Networks of the paper that are chains of blocks, each in four kinds; and the list of all."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
-from torch.nn.functional import hardtanh, max_pool2d, relu
+from torch.nn.functional import max_pool2d
 
 from .kinds import KINDS, Layers, layers_of
 from .layers import AdderConv2d, AdderLinear
@@ -16,27 +17,24 @@ LINEARS = (AdderLinear, nn.Linear)
 
 
 class Block(nn.Module):
-    """layer, batch norm, optional activation, optional max pooling over pool × pool windows, in
-    this order. A linear layer flattens its input in (channel, row, column) order. relu: with an
-    activation; it is ReLU, or clipping to -1 … 1 when `hardtanh` (binary networks)."""
+    """layer, batch norm, activation, optional max pooling over pool × pool windows, in this order.
+    A linear layer flattens its input in (channel, row, column) order. activation: what makes the
+    module; `nn.Identity` for none."""
 
     def __init__(
         self,
         layer: nn.Module,
         norm: nn.Module,
-        relu: bool = True,
+        activation: Callable[[], nn.Module] = nn.ReLU,
         pool: int = 1,
-        hardtanh: bool = False,
     ) -> None:
         super().__init__()
         self.layer, self.norm = layer, norm
-        self.relu, self.pool, self.hardtanh = relu, pool, hardtanh
+        self.activation, self.pool = activation(), pool
 
     def forward(self, input: Tensor) -> Tensor:
         output = self.layer(input.flatten(1) if self.layer.weight.dim() == 2 else input)
-        output = self.norm(output)
-        if self.relu:
-            output = hardtanh(output) if self.hardtanh else relu(output)
+        output = self.activation(self.norm(output))
         return max_pool2d(output, self.pool) if self.pool > 1 else output
 
 
@@ -67,12 +65,13 @@ def lenet5_bn(kind: str = "adder", gradient: str = "full", classes: int = 10) ->
     and the last stay ordinary, "the general setting in binary networks" (section 4.2).
     """
     inner, ends = _on_mnist(kind, gradient)
+    active = inner.activation
     blocks = {
-        "conv1": _conv(inner, ends, 1, 6, 5, pool=2),
-        "conv2": _conv(inner, inner, 6, 16, 5, pool=2),
-        "fc1": _linear(inner, inner, 400, 120),
-        "fc2": _linear(inner, inner, 120, 84),
-        "fc3": _linear(inner, ends, 84, classes, relu=False),
+        "conv1": _conv(ends, 1, 6, 5, active, pool=2),
+        "conv2": _conv(inner, 6, 16, 5, active, pool=2),
+        "fc1": _linear(inner, 400, 120, active),
+        "fc2": _linear(inner, 120, 84, active),
+        "fc3": _linear(ends, 84, classes),
     }
     return Chain((1, 32, 32), blocks)
 
@@ -82,17 +81,19 @@ def lenet_plus_plus(kind: str = "adder", gradient: str = "full", classes: int = 
     and "fc1" with two outputs, so that its features can be drawn: `network(images, last="fc1")`.
 
     As in `lenet5_bn`, batch norm follows every layer, every layer is of the kind, and "bnn" keeps
-    the first and the last ordinary. Activations are ReLU where Wen et al. have PReLU.
+    the first and the last ordinary. Activations are PReLU in every kind, as in Wen et al., with a
+    slope for each channel; none follows the features.
     """
     inner, ends = _on_mnist(kind, gradient)
     blocks, before = {}, 1
     for index, channels in enumerate((32, 32, 64, 64, 128, 128), 1):
         made_of = ends if index == 1 else inner
         pool = 1 if index % 2 else 2
-        blocks[f"conv{index}"] = _conv(inner, made_of, before, channels, 5, pool, padding=2)
+        active = partial(nn.PReLU, channels)
+        blocks[f"conv{index}"] = _conv(made_of, before, channels, 5, active, pool, padding=2)
         before = channels
-    blocks["fc1"] = _linear(inner, inner, 2048, 2, relu=False)
-    blocks["fc2"] = _linear(inner, ends, 2, classes, relu=False)
+    blocks["fc1"] = _linear(inner, 2048, 2)
+    blocks["fc2"] = _linear(ends, 2, classes)
     return Chain((1, 32, 32), blocks)
 
 
@@ -105,9 +106,10 @@ def vgg_small(kind: str = "adder", gradient: str = "full", classes: int = 10) ->
     for index, channels in enumerate((128, 128, 256, 256, 512, 512), 1):
         made_of = ends if index == 1 else inner
         pool = 1 if index % 2 else 2
-        blocks[f"conv{index}"] = _conv(inner, made_of, before, channels, 3, pool, padding=1)
+        active = inner.activation
+        blocks[f"conv{index}"] = _conv(made_of, before, channels, 3, active, pool, padding=1)
         before = channels
-    blocks["fc"] = _linear(inner, ends, 8192, classes, relu=False)
+    blocks["fc"] = _linear(ends, 8192, classes)
     return Chain((3, 32, 32), blocks)
 
 
@@ -136,12 +138,10 @@ def _on_mnist(kind: str, gradient: str) -> tuple[Layers, Layers]:
     return inner, layers_of("cnn") if kind == "bnn" else inner
 
 
-def _conv(inner: Layers, made_of: Layers, before, channels, kernel, pool, padding=0) -> Block:
-    layer = made_of.conv2d(before, channels, kernel, padding=padding)
-    clip = inner.activation is nn.Hardtanh
-    return Block(layer, nn.BatchNorm2d(channels), pool=pool, hardtanh=clip)
+def _conv(layers: Layers, before, channels, kernel, activation, pool=1, padding=0) -> Block:
+    layer = layers.conv2d(before, channels, kernel, padding=padding)
+    return Block(layer, nn.BatchNorm2d(channels), activation, pool)
 
 
-def _linear(inner: Layers, made_of: Layers, before: int, features: int, relu=True) -> Block:
-    layer, clip = made_of.linear(before, features), inner.activation is nn.Hardtanh
-    return Block(layer, nn.BatchNorm1d(features), relu=relu, hardtanh=clip)
+def _linear(layers: Layers, before: int, features: int, activation=nn.Identity) -> Block:
+    return Block(layers.linear(before, features), nn.BatchNorm1d(features), activation)

@@ -1,9 +1,9 @@
-"""A training under way: what changes from step to step, and one epoch of it."""
+"""A training under way: what changes from step to step, one epoch of it, and what comes of it."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -18,8 +18,8 @@ from .train_config import TrainConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch's mean loss, accuracy on the training images as seen (0 … 1), seconds, and the
-    learning rate of its last step."""
+    """One epoch's mean loss, accuracy on the training images as seen (0 … 1), seconds, the
+    learning rate of its last step, and, where it was asked for, accuracy on the test images."""
 
     number: int
     loss: float
@@ -27,6 +27,24 @@ class Epoch:
     seconds: float
     images_per_second: float = math.nan
     learning_rate: float = math.nan
+    test_accuracy: float = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """The trained network, in evaluation mode, on the CPU; accuracies are from 0 to 1.
+
+    test_top5: of the test images, those whose class is among the five of the highest logits; None
+    where it was not kept. start: `Start.record` of the checkpoint that the training
+    began from, None for weights drawn at random.
+    """
+
+    config: TrainConfig
+    network: torch.nn.Module
+    history: tuple[Epoch, ...]
+    test_accuracy: float
+    test_top5: float | None = None
+    start: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +57,21 @@ class Step:
     loss: float
     train_accuracy: float
     images_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Weights to start from, read by `golden.start`. tensors: the whole state of the network. file:
+    the checkpoint's name, without its folder. sha256: of its content."""
+
+    file: str
+    sha256: str
+    tensors: dict[str, torch.Tensor]
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What a training keeps of it."""
+        return {"file": self.file, "sha256": self.sha256}
 
 
 OnStep = Callable[[Step], None]
@@ -75,6 +108,12 @@ class Training:
         )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.history: list[Epoch] = []
+        self.start: dict[str, str] | None = None
+
+    def begin_from(self, start: Start) -> None:
+        """Take its weights in place of those drawn at random."""
+        self.network.load_state_dict(start.tensors)
+        self.start = start.record
 
     def state(self) -> dict:
         """All that later epochs depend on; the learning rate follows from the number of epochs."""
@@ -83,6 +122,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "history": [asdict(epoch) for epoch in self.history],
+            "start": self.start,
         }
 
     def restore(self, state: dict) -> None:
@@ -90,48 +130,26 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.start = state.get("start")
 
     def run_epoch(self, on_step: OnStep | None = None) -> Epoch:
         """Train for one more epoch. Raises ValueError when loss or weights are not finite."""
-        number, start = len(self.history) + 1, time.perf_counter()
-        steps = count_batches(self.dataset, self.config)
+        number, steps = len(self.history) + 1, count_batches(self.dataset, self.config)
         self.joined.train()
-        seen, loss, correct = 0, 0.0, 0.0
+        sums = _Sums()
         parts = batches(self.dataset, self.config, self.generator, self.group.share)
         for step, (images, labels, size) in enumerate(parts, 1):
             done = (number - 1) * steps + step - 1
             rate = self.config.rate_at(done / (self.config.epochs * steps))
-            batch_loss, batch_correct = self._step(images, labels, size, rate)
-            if not math.isfinite(batch_loss):
-                raise ValueError(
-                    f"the loss must stay finite, but was {batch_loss} in epoch {number}, step "
-                    f"{step}; lower learning_rate or eta"
-                )
-            seen, loss, correct = seen + size, loss + batch_loss, correct + batch_correct
-            speed = seen / (time.perf_counter() - start)
+            loss, correct = self._step(images, labels, size, rate)
+            _check_loss(loss, number, step)
+            sums.add(size, loss, correct)
             if on_step is not None:
-                on_step(
-                    Step(
-                        epoch=number,
-                        number=step,
-                        steps=steps,
-                        loss=loss / seen,
-                        train_accuracy=correct / seen,
-                        images_per_second=speed,
-                    )
-                )
+                on_step(Step(epoch=number, number=step, steps=steps, **sums.means()))
         self._check_weights(number)
-        self.history.append(
-            Epoch(
-                number=number,
-                loss=loss / seen,
-                train_accuracy=correct / seen,
-                seconds=time.perf_counter() - start,
-                images_per_second=speed,
-                learning_rate=rate,
-            )
-        )
-        return self.history[-1]
+        epoch = Epoch(number=number, seconds=sums.seconds, learning_rate=rate, **sums.means())
+        self.history.append(epoch)
+        return epoch
 
     def _step(self, images, labels, size: int, rate: float) -> tuple[float, float]:
         """The whole batch's summed loss and right answers, before the step is taken."""
@@ -154,3 +172,38 @@ class Training:
                     f"weights must stay finite, but {name} is not after epoch {number}; lower "
                     "learning_rate or eta"
                 )
+
+
+@dataclass
+class _Sums:
+    """What an epoch has seen so far."""
+
+    started: float = field(default_factory=time.perf_counter)
+    images: int = 0
+    loss: float = 0.0
+    correct: float = 0.0
+
+    def add(self, images: int, loss: float, correct: float) -> None:
+        self.images += images
+        self.loss += loss
+        self.correct += correct
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def means(self) -> dict[str, float]:
+        """The fields that `Step` and `Epoch` share."""
+        return {
+            "loss": self.loss / self.images,
+            "train_accuracy": self.correct / self.images,
+            "images_per_second": self.images / self.seconds,
+        }
+
+
+def _check_loss(loss: float, epoch: int, step: int) -> None:
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"the loss must stay finite, but was {loss} in epoch {epoch}, step {step}; lower "
+            "learning_rate or eta"
+        )

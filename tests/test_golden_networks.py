@@ -105,6 +105,18 @@ def test_the_embedding_of_lenet_plus_plus_has_two_dimensions():
         network(images, last="fc9")
 
 
+def test_lenet_plus_plus_keeps_a_learned_share_of_what_is_negative():
+    network = build("lenet-plus-plus", "adder").eval()
+    block = network.blocks["conv3"]
+    block.activation.weight.data = torch.arange(64) / 64
+    block.pool = 1
+    input = torch.randn(1, 32, 6, 6)
+    plain = block.norm(block.layer(input))
+    slopes = (torch.arange(64) / 64)[:, None, None]
+    torch.testing.assert_close(block(input), torch.where(plain > 0, plain, slopes * plain))
+    assert isinstance(network.blocks["fc1"].activation, nn.Identity)
+
+
 def test_a_shortcut_is_the_input_or_a_normalized_layer():
     torch.manual_seed(0)
     same = Residual(layers_of("cnn"), 4, [(4, 3, 1), (4, 3, 1)]).eval()

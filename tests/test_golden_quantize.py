@@ -286,3 +286,9 @@ def test_resnet20_is_quantized_whole():
     network = settled(build("resnet20"), images)
     model = quantize(network, images)
     assert len(model.layers) == 22 and correlation(model, network, images) > 0.97
+
+
+def test_an_activation_without_integer_form_is_refused_by_name():
+    chain = Chain((2, 8, 8), {"odd": Block(AdderConv2d(2, 2, 3), nn.BatchNorm2d(2), nn.PReLU)})
+    with pytest.raises(ValueError, match=r"odd.activation': PReLU has no integer form; use"):
+        quantize(chain, np.zeros((1, 2, 8, 8), np.float32))

@@ -1,17 +1,22 @@
 """The experiments: their arithmetic by hand, their trainings done once, their files whole."""
 
+import itertools
 import json
+import pickle
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from adderforge.cli import main
-from golden import data
-from golden.reproduce import experiments, figures, propositions, runs
-from golden.reproduce.experiments import EXPERIMENTS, Options
-from golden.train import TrainConfig
+from golden import checkpoint, cifar, data
+from golden.reproduce import accuracies, figures, paper, propositions, runs
+from golden.reproduce.experiments import EXPERIMENTS
+from golden.reproduce.results import Options
+from golden.train import Step, TrainConfig
 
 
 def quiet(what, done, total):
@@ -56,7 +61,9 @@ def test_a_training_is_done_once_and_kept(few_digits, tmp_path, monkeypatch):
     configs = [TrainConfig(epochs=1, batch_size=32, seed=seed) for seed in (0, 1)]
     seen = []
     first = runs.train_all(configs, tmp_path, lambda *step: seen.append(step))
-    assert seen[-1] == ("epochs", 2, 2) and [run.config["seed"] for run in first] == [0, 1]
+    assert seen[-1][1:] == (2, 2) and [run.config["seed"] for run in first] == [0, 1]
+    assert "run 2 of 2 (lenet5-bn adder, seed 1), epoch 1/1, about 0 min left" in seen[-1][0]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".json", ".pt", ".pt"]
     monkeypatch.setattr(runs, "train", None)
     assert runs.train_all(configs, tmp_path, quiet) == first
     moved = [replace(config, data_dir="elsewhere") for config in configs]
@@ -70,32 +77,186 @@ def test_another_configuration_is_another_training(few_digits, tmp_path):
     assert one.network != other.network
 
 
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [("mnist", 2), ("eta", 5), ("ablation", 6), ("cifar10-resnet20", 3)],
-)
-def test_an_experiment_stands_beside_the_paper(name, count, few_digits, tmp_path, monkeypatch):
-    def trained(configs, folder, progress):
+def test_a_training_that_is_broken_off_goes_on(few_digits, tmp_path):
+    config, epochs = TrainConfig(epochs=3, batch_size=32), []
+    whole = runs.train_all([config], tmp_path / "whole", quiet)
+
+    def progress(what, done, total):
+        epochs.append(done)
+        if len(epochs) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.train_all([config], tmp_path / "again", progress)
+    resumed = runs.train_all([config], tmp_path / "again", progress)
+    assert epochs == [0, 1, 1, 2, 2, 2, 3]
+    assert [run.curve for run in resumed] == [run.curve for run in whole]
+    networks = [checkpoint.load(run.network).network for run in (*resumed, *whole)]
+    pairs = zip(*[network.state_dict().values() for network in networks], strict=True)
+    assert all(one.equal(other) for one, other in pairs)
+
+
+def test_the_time_left_is_at_the_pace_of_what_was_done_here(monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(runs.time, "monotonic", lambda: now[0])
+    configs = [TrainConfig(epochs=10, seed=seed) for seed in (0, 1)]
+    clock = runs.Clock(configs, lambda *step: seen.append(step))
+    first, second = clock.follow(configs[0]), clock.follow(configs[1])
+    means = {"steps": 4, "loss": 1.0, "train_accuracy": 0.5, "images_per_second": 1.0}
+    for on_step, epoch, number, seconds in (
+        (first, 7, 1, 60),  # six epochs were there already
+        (first, 8, 4, 8 * 60),
+        (second, 1, 4, 5 * 3600),
+    ):
+        now[0] = seconds
+        on_step(Step(epoch=epoch, number=number, **means))
+    texts = [text.removesuffix(" left; epochs").rpartition("about ")[2] for text, *_ in seen]
+    assert texts == ["55 min", "48 min", "9 h 0 min"]  # 13.75 × 4, 12 × 4, 9 × 60
+    assert [done for _, done, _ in seen] == [6, 8, 11] and seen[0][2] == 20
+    assert seen[2][0].startswith("run 2 of 2 (lenet5-bn adder, seed 1), epoch 1/10, about")
+
+
+def test_a_run_without_a_test_curve_is_done_again_where_one_is_wanted(few_digits, tmp_path):
+    config = TrainConfig(epochs=2, batch_size=32)
+    (plain,) = runs.train_all([config], tmp_path, quiet)
+    (tested,) = runs.train_all([config], tmp_path, quiet, test_epochs=True)
+    assert plain.test_curve is None and len(tested.test_curve) == 2
+    assert tested.test_curve[-1] == tested.accuracy and tested.curve == plain.curve
+    assert runs.train_all([config], tmp_path, quiet) == [tested]
+
+
+def test_a_record_made_before_keeps_its_name():
+    config = TrainConfig.suited_to("mnist", kind="adder", seed=0, data_dir="somewhere")
+    assert runs._name(config) == "lenet5-bn-mnist-adder-seed0-b5d0b00437"
+
+
+@pytest.fixture
+def made_up(monkeypatch, tmp_path):
+    """Trainings that are not done: their configurations, and results that count up."""
+    seen = []
+
+    def trained(configs, folder, progress, test_epochs=False):
+        seen.extend(configs)
         return [
             runs.Run(
                 config=asdict(config),
                 accuracy=0.9 + index / 1000,
+                top5=0.99,
                 seconds=1.0,
                 curve=[(1.0, 0.5)],
+                test_curve=[0.5],
                 network=tmp_path / "none.pt",
             )
             for index, config in enumerate(configs)
         ]
 
-    monkeypatch.setattr(experiments, "train_all", trained)
+    monkeypatch.setattr(accuracies, "train_all", trained)
+    return seen
+
+
+@pytest.mark.parametrize(("name", "count"), [("mnist", 4), ("eta", 5), ("ablation", 6)])
+def test_an_experiment_stands_beside_the_paper(name, count, made_up, tmp_path):
     result = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1), quiet)
     assert "epochs" not in result.title
     short = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1, epochs=3), quiet)
     assert "(3 epochs, the paper's " in short.title
     assert len(result.rows) == count and result.rows[0].ours == "90.00"
     assert all(row.paper for row in result.rows)
-    for picture in result.pictures:
-        assert (tmp_path / picture).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", paper.NETWORKS)
+def test_every_network_of_the_tables_is_trained_as_the_paper_says(name, made_up, tmp_path):
+    result, entry = (
+        EXPERIMENTS[name](Options(folder=tmp_path, seeds=1), quiet),
+        paper.NETWORKS[name],
+    )
+    wanted = [
+        TrainConfig.suited_to(entry.data, model=entry.model, kind=kind) for kind in entry.accuracies
+    ]
+    assert made_up == wanted
+    assert all(row.paper for row in result.rows)
+    json.dumps(result.numbers)
+
+
+def test_a_row_of_table_2_has_accuracies_and_operations(made_up, tmp_path):
+    result = EXPERIMENTS["cifar100-resnet32"](Options(folder=tmp_path), quiet)
+    assert [(row.label, row.ours, row.paper) for row in result.rows] == [
+        ("adder", "90.00", "69.02"),
+        ("cnn", "90.10", "69.74"),
+        ("bnn", "90.20", "56.21"),
+        ("adder, #mul / #add / #xnor", "0 / 138.25 M / 0", "0 / 138.24 M / 0"),
+        ("cnn, #mul / #add / #xnor", "69.12 M / 69.12 M / 0", "69.12 M / 69.12 M / 0"),
+        ("bnn, #mul / #add / #xnor", "0 / 69.12 M / 69.12 M", "0 / 69.12 M / 69.12 M"),
+    ]
+    assert result.numbers["operations"]["bnn"]["mul"] == 0
+
+
+def test_imagenet_has_top_5_too(made_up, tmp_path):
+    result = EXPERIMENTS["table5"](Options(folder=tmp_path), quiet)
+    assert [(row.label, row.ours, row.paper) for row in result.rows[:3]] == [
+        ("l2, top-1", "90.00", "69.6"),
+        ("l2, top-5", "99.00", "89.0"),
+        ("adder, top-1", "90.10", "66.8"),
+    ]
+    operations = next(row for row in result.rows if row.label.startswith("l2, #mul"))
+    assert (operations.ours, operations.paper) == ("1.81 G / 3.63 G / 0", "1.8 G / 3.6 G / 0")
+
+
+def few_pixels(monkeypatch, folder, name):
+    """The data set with four random images a file."""
+    files = cifar.CIFAR[name]
+    few = replace(files, train=dict.fromkeys(files.train, 4), test=dict.fromkeys(files.test, 4))
+    monkeypatch.setitem(cifar.CIFAR, name, few)
+    rng = np.random.default_rng(0)
+    for file in few.train | few.test:
+        pixels = rng.integers(0, 256, (4, 3072), dtype=np.uint8)
+        content = {b"data": pixels, files.labels: rng.integers(0, files.classes, 4).tolist()}
+        (folder / file).write_bytes(pickle.dumps(content, 2))
+
+
+def few_pictures(monkeypatch, folder):
+    """Six classes of two random pictures, of all and of those for testing."""
+    monkeypatch.setitem(data.CLASSES, "imagenet", 6)
+    rng = np.random.default_rng(0)
+    for part, name in itertools.product(("train", "val"), "abcdef"):
+        (folder / part / name).mkdir(parents=True)
+        for number in "12":
+            picture = Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8))
+            picture.save(folder / part / name / f"{number}.png")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["cifar10-vgg-small", "cifar10-resnet32", "cifar100-resnet20", "table5"]
+)
+def test_the_command_trains_a_network_of_the_tables(name, tmp_path, monkeypatch):
+    entry, place = paper.NETWORKS[name], tmp_path / "data"
+    place.mkdir()
+    if entry.data == "imagenet":
+        few_pictures(monkeypatch, place)
+    else:
+        few_pixels(monkeypatch, place, entry.data)
+    words = ["reproduce", name, "--data-dir", place, "--epochs", 1, "--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, [*map(str, words), "--json"])
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert f"{entry.title}: test accuracy, % (1 epochs, the paper's " in figures["title"]
+    for kind, percents in entry.accuracies.items():
+        (run,) = figures["numbers"][kind]
+        assert run["epochs"] == 1 and 0 <= run["accuracy"] <= run["top5"] <= 1
+        labels = [row["label"] for row in figures["rows"] if row["label"].startswith(kind)]
+        assert len(labels) == len(percents) + 1
+    assert len(list((tmp_path / "out" / "runs").glob("*.pt"))) == len(entry.accuracies)
+
+
+def test_a_line_is_printed_off_a_terminal_as_time_goes_by(few_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("adderforge.commands.reproduce.LINES_EVERY", 0)
+    words = ["reproduce", "mnist", "--seeds", "1", "--epochs", "1", "--out", str(tmp_path)]
+    lines = CliRunner().invoke(main, words).stderr.splitlines()
+    assert lines[0].startswith(
+        "[1/1] reproduce mnist … run 1 of 2 (lenet5-bn adder, seed 0), epoch"
+    )
+    assert re.search(r"about 0 min left; epochs \(\d of 2, \d+ s\)", lines[0])
 
 
 @pytest.mark.parametrize("name", ["figure1", "figure2", "figure4"])
@@ -106,8 +267,10 @@ def test_a_figure_is_drawn_from_trained_networks(name, few_digits, tmp_path):
 
 
 def test_help_names_every_experiment():
-    text = " ".join(CliRunner().invoke(main, ["reproduce", "--help"]).stdout.split())
-    assert all(name in text for name in EXPERIMENTS)
+    text = CliRunner().invoke(main, ["reproduce", "--help"]).stdout
+    for name, title in paper.TITLES.items():
+        assert re.search(rf"^  {re.escape(name)} +{re.escape(title)}$", text, re.MULTILINE)
+    assert list(EXPERIMENTS) == list(paper.TITLES)
 
 
 def test_the_command_writes_numbers_text_and_picture(tmp_path):
@@ -122,4 +285,6 @@ def test_the_command_writes_numbers_text_and_picture(tmp_path):
 def test_an_unknown_experiment_is_refused_in_one_line(tmp_path):
     result = CliRunner().invoke(main, ["reproduce", "table9", "--out", str(tmp_path / "no")])
     assert result.exit_code == 1 and not (tmp_path / "no").exists()
-    assert result.stderr.startswith("adderforge: error: NAME must be one of mnist, ablation")
+    assert result.stderr.startswith(
+        "adderforge: error: NAME must be one of mnist, cifar10-vgg-small"
+    )

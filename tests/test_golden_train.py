@@ -62,6 +62,30 @@ def test_every_epoch_is_reported_as_it_ends():
     assert seen[-1].loss < seen[0].loss and 0 <= seen[-1].train_accuracy <= 1
 
 
+def test_looking_at_the_test_images_after_every_epoch_changes_nothing_else():
+    plain, tested = (train(quick(), dataset=few(), test_epochs=wish) for wish in (False, True))
+    assert same(plain.network, tested.network)
+    accuracies = [epoch.test_accuracy for epoch in tested.history]
+    assert accuracies[-1] == tested.test_accuracy and 0 <= accuracies[0] <= 1
+    assert all(np.isnan(epoch.test_accuracy) for epoch in plain.history)
+
+
+@pytest.mark.parametrize(
+    ("logits", "score"),
+    [  # of classes 0 … : the class is 1 in both images
+        ([[9, 8, 7, 6, 5, 4], [9, 0, 7, 6, 5, 4]], (0.0, 0.5)),
+        ([[0, 9, 7, 6, 5, 4], [9, 1, 7, 6, 5, 0]], (0.5, 1.0)),
+        ([[9, 8], [8, 9]], (0.5, 1.0)),
+    ],
+)
+def test_a_class_among_the_five_highest_counts_for_top_5(logits, score):
+    images = np.zeros((2, 1, 2, 3), np.float32)
+    images.reshape(2, 6)[:, : len(logits[0])] = logits
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, len(logits[0])))
+    network[1].weight.data, network[1].bias.data[:] = torch.eye(6)[: len(logits[0])], 0
+    assert evaluate(network, images, np.array([1, 1])) == score
+
+
 def test_the_learning_rate_falls_along_a_cosine_at_every_step(monkeypatch):
     rates = []
     step = AdderSGD.step
@@ -212,6 +236,7 @@ def test_a_trained_network_keeps_its_accuracy_in_8_bit_integers(kind):
     result = train(TrainConfig(kind=kind, epochs=6), dataset=digits)
     model = quantize(result.network, digits.train_images[:256])
     integer = (reference.classify(model, digits.test_images) == digits.test_labels).mean()
-    assert result.test_accuracy == evaluate(result.network, digits.test_images, digits.test_labels)
+    score = evaluate(result.network, digits.test_images, digits.test_labels)
+    assert (result.test_accuracy, result.test_top5) == score
     assert result.test_accuracy > 0.94
     assert abs(integer - result.test_accuracy) < 0.015

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from golden.reproduce.paper import TITLES
+
 from ..options import FILE, as_json, show
+from .train import LINES_EVERY
 
 if TYPE_CHECKING:
-    from golden.reproduce.experiments import Result
+    from golden.reproduce.results import Result
+
+_NAMES = "\n".join(f"{name:<18} {title}" for name, title in TITLES.items())
 
 
-@click.command()
+@click.command(epilog=f"\b\nNAME is one of\n{_NAMES}")
 @click.argument("name")
 @click.option("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
 @click.option("--seeds", type=click.IntRange(min=1), help="runs of each kind; default: ours")
@@ -22,8 +27,8 @@ if TYPE_CHECKING:
 def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
     """Regenerate a table or a figure of the paper, beside the paper's numbers.
 
-    NAME is mnist, ablation, eta, table1, figure1, figure2, figure4, cifar10-resnet20 or
-    propositions. Trainings that --out already holds are used again, so a stopped command goes on.
+    Trainings that --out already holds are used again, and one that was broken off goes on from its
+    last whole epoch, so a stopped command can be given again.
 
     \b
     Example:  adderforge reproduce propositions
@@ -31,7 +36,8 @@ def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
     """
     from rich.console import Console
 
-    from golden.reproduce.experiments import EXPERIMENTS, Options
+    from golden.reproduce.experiments import EXPERIMENTS
+    from golden.reproduce.results import Options
     from hw.tools import tool_versions
 
     from ..progress import Stages
@@ -40,7 +46,7 @@ def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
     if name not in EXPERIMENTS:
         raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, not {name!r}")
     out.mkdir(parents=True, exist_ok=True)
-    stages = Stages(1, Console(stderr=True))
+    stages = Stages(1, Console(stderr=True), every=LINES_EVERY)
     with stages.stage(f"reproduce {name}") as update:
         result = EXPERIMENTS[name](Options(folder=out, **options), update)
     figures = asdict(result) | {"seconds": stages.seconds, "tools": tool_versions()}

@@ -1,10 +1,14 @@
 """adderforge train"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..options import FILE, as_json, given, show, with_data
+
+if TYPE_CHECKING:
+    from golden.train import TrainResult
 
 LINES_EVERY = 60  # seconds, off a terminal
 
@@ -23,21 +27,32 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--decay", help="of the learning rate: cosine or poly; default: for the data")
 @click.option("--weight-decay", type=float, help="default: for the data")
 @click.option("--seed", type=int, help="seed of weights and batches; default 0")
+@click.option("--from-checkpoint", type=FILE, help="start from its weights; ours or the authors'")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--resume", is_flag=True, help="go on with the training in --out, if there is one")
 @click.option("--out", type=FILE, required=True, help="folder for <kind>.pt, <kind>.csv, curves")
 @as_json
 def train(
-    data: str, device: str, resume: bool, out: Path, as_json: bool, **options: object
+    data: str,
+    from_checkpoint: Path | None,
+    device: str,
+    resume: bool,
+    out: Path,
+    as_json: bool,
+    **options: object,
 ) -> None:
     """Train a network of the paper, as an adder network or another kind.
 
     The defaults are the paper's for the data set. With --resume, a training that was broken off
     goes on from its last whole epoch, to the same weights. OUT/tensorboard has curves.
 
+    --from-checkpoint takes the weights of a network with the same layers, of any kind: a <kind>.pt
+    of this command, or a state_dict of the AdderNet authors' public code.
+
     \b
     Example:  adderforge train --kind adder --data digits --out build/float
               adderforge train --data cifar10 --data-dir ~/cifar --out run --resume
+              adderforge train --epochs 5 --from-checkpoint build/float/adder.pt --out build/more
               torchrun --nproc-per-node 2 -m adderforge train --data mnist --out run
     """
     from rich.console import Console
@@ -51,12 +66,17 @@ def train(
 
     config = TrainConfig.suited_to(data, **given(options))
     dataset = datasets.load(config.data, config.data_dir, config.classes)
-    out.mkdir(parents=True, exist_ok=True)
     first = rank_and_count()[0] == 0
     stages = Stages(1, Console(stderr=True, quiet=not first), every=LINES_EVERY)
     with stages.stage(f"train {config.kind}") as update:
-        result = train_network(config, dataset, out, update, device, resume)
+        result = train_network(config, dataset, out, update, device, resume, from_checkpoint)
     if first:
         path = out / f"{config.kind}.pt"
-        figures = {"checkpoint": str(path), "test_accuracy": result.test_accuracy}
-        show(figures, as_json, f"test accuracy {result.test_accuracy:.2%}\n{path}")
+        names = ("test_accuracy", "test_top5", "start")
+        figures = {"checkpoint": str(path)} | {name: getattr(result, name) for name in names}
+        show(figures, as_json, f"{_accuracy(result)}\n{path}")
+
+
+def _accuracy(result: "TrainResult") -> str:
+    text = f"test accuracy {result.test_accuracy:.2%}"
+    return text if result.test_top5 is None else f"{text}, top-5 {result.test_top5:.2%}"

@@ -1,1 +1,2 @@
-"""The paper's tables and figures, regenerated: one function each, named in `EXPERIMENTS`."""
+"""The paper's tables and figures, regenerated: see `paper` for what it says, `experiments` for
+the function behind each name."""

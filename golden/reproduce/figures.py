@@ -6,16 +6,19 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from .runs import Run
 
-def learning_curves(curves: dict[str, list[tuple[float, float]]], path: Path) -> str:
-    """Accuracy on the training images, and loss, of every run by epoch (Figure 3)."""
+
+def learning_curves(runs: dict[str, Run], path: Path) -> str:
+    """Accuracy on the test images, and training loss, of every run by epoch (Figure 3)."""
     figure, (left, right) = _figure(10, 4, 1, 2)
-    for label, curve in curves.items():
-        epochs = range(1, len(curve) + 1)
-        left.plot(epochs, [100 * accuracy for _, accuracy in curve], label=label)
-        right.plot(epochs, [loss for loss, _ in curve], label=label)
-    left.set(xlabel="epoch", ylabel="training accuracy, %")
-    right.set(xlabel="epoch", ylabel="loss", yscale="log")
+    for label, run in runs.items():
+        epochs = range(1, len(run.curve) + 1)
+        percent = 100 * np.array(run.test_curve, dtype=float)  # None becomes NaN: a gap
+        left.plot(epochs, percent, label=label)
+        right.plot(epochs, [loss for loss, _ in run.curve], label=label)
+    left.set(xlabel="epoch", ylabel="test accuracy, %")
+    right.set(xlabel="epoch", ylabel="training loss", yscale="log")
     left.legend(fontsize="small")
     return _save(figure, path)
 

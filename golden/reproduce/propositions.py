@@ -7,7 +7,26 @@ full-precision gradient (Eq. 16) and α < 1, f converges to x.
 
 import numpy as np
 
+from . import figures, paper
+from .results import Options, Result, Row
+from .runs import Progress
+
 ALPHA = 0.1
+
+
+def appendix_a(options: Options, progress: Progress) -> Result:
+    """Both propositions, shown on random vectors."""
+    numbers = run()
+    picture = figures.descent(numbers["curves"], options.folder / "propositions.png")
+    last = {name: f"{value:.2g}" for name, value in numbers["last"].items()}
+    rows = [
+        Row(label="sign gradient, mean |x − f| at the end", ours=last["sign"], paper="> 0"),
+        Row(label="full-precision gradient", ours=last["full"], paper="0"),
+        Row(label="elements that cycle, sign gradient", ours=f"{numbers['cycling']:.1%}"),
+    ]
+    return Result(
+        title=paper.TITLES["propositions"], rows=rows, numbers=numbers, pictures=[picture]
+    )
 
 
 def descend(x: np.ndarray, f: np.ndarray, alpha: float, steps: int, gradient: str) -> np.ndarray:

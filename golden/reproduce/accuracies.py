@@ -1,0 +1,105 @@
+"""The experiments that compare accuracies: section 4.1, Tables 2 to 5, and Figure 3."""
+
+from dataclasses import asdict
+
+from ..count import Operations, count, published
+from . import figures, paper
+from .results import Options, Result, Row, accuracy, by, numbers, spread
+from .runs import Progress, Run, train_all
+
+GRADIENTS = {"full": "full-precision", "sign": "sign"}
+UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "K"))
+
+
+def network(name: str, options: Options, progress: Progress) -> Result:
+    """A network of `paper.NETWORKS` in each of its kinds: accuracies and operations."""
+    entry = paper.NETWORKS[name]
+    variations = [{"model": entry.model, "kind": kind} for kind in entry.accuracies]
+    configs = options.configs(variations, entry.data, entry.seeds)
+    runs = by(train_all(configs, options.folder / "runs", progress), "kind")
+    rows = []
+    for kind, papers in entry.accuracies.items():
+        rows += _accuracies(kind, runs[kind], papers)
+    rows += [_operations(entry.model, kind) for kind in entry.accuracies]
+    counts = {kind: asdict(count(entry.model, kind)) for kind in entry.accuracies}
+    return Result(
+        title=f"{entry.title}: test accuracy, %" + options.length(entry.data),
+        rows=rows,
+        numbers=numbers(runs) | {"operations": counts},
+    )
+
+
+def ablation(options: Options, progress: Progress) -> Result:
+    """Figure 3: two gradients with three ways to set the adder filters' rate.
+
+    The picture has the accuracy on the test images and the training loss after each epoch. The
+    paper does not say which images its curves are of; their best is its test accuracy.
+    """
+    keys = [{"gradient": gradient, "schedule": schedule} for gradient, schedule in paper.ABLATION]
+    configs = options.configs(keys, "mnist", 1)
+    runs = by(
+        train_all(configs, options.folder / "runs", progress, test_epochs=True),
+        "gradient",
+        "schedule",
+    )
+    rows = [
+        Row(
+            label=f"{GRADIENTS[gradient]} gradient, {schedule}",
+            ours=accuracy(runs[gradient, schedule]),
+            paper=f"{percent:.2f}",
+        )
+        for (gradient, schedule), percent in paper.ABLATION.items()
+    ]
+    firsts = {f"{GRADIENTS[g]}, {s}": some[0] for (g, s), some in runs.items()}
+    picture = figures.learning_curves(firsts, options.folder / "ablation.png")
+    return Result(
+        title=f"{paper.TITLES['ablation']}: test accuracy, %" + options.length("mnist"),
+        rows=rows,
+        numbers=numbers(runs),
+        pictures=[picture],
+    )
+
+
+def eta(options: Options, progress: Progress) -> Result:
+    """Table 4: the impact of η (Eq. 13)."""
+    configs = options.configs([{"eta": value} for value in paper.ETA], "mnist", 1)
+    runs = by(train_all(configs, options.folder / "runs", progress), "eta")
+    rows = [
+        Row(label=f"η = {value:g}", ours=accuracy(runs[value]), paper=f"{percent:.2f}")
+        for value, percent in paper.ETA.items()
+    ]
+    return Result(
+        title=f"{paper.TITLES['eta']}: test accuracy, %" + options.length("mnist"),
+        rows=rows,
+        numbers=numbers(runs),
+    )
+
+
+def _accuracies(kind: str, runs: list[Run], papers: tuple[float, ...]) -> list[Row]:
+    if len(papers) == 1:
+        return [Row(label=kind, ours=accuracy(runs), paper=f"{papers[0]:.2f}")]
+    shares = {"top-1": [run.accuracy for run in runs], "top-5": [run.top5 for run in runs]}
+    return [
+        Row(label=f"{kind}, {name}", ours=spread(some), paper=f"{percent:.1f}")
+        for (name, some), percent in zip(shares.items(), papers, strict=True)
+    ]
+
+
+def _operations(model: str, kind: str) -> Row:
+    theirs = published(model, kind)
+    return Row(
+        label=f"{kind}, #mul / #add / #xnor",
+        ours=_text(count(model, kind)),
+        paper=None if theirs is None else _text(theirs.operations),
+    )
+
+
+def _text(operations: Operations) -> str:
+    return " / ".join(_scaled(value) for value in asdict(operations).values())
+
+
+def _scaled(value: int) -> str:
+    for unit, letter in UNITS:
+        if value >= unit:
+            return f"{round(value / unit, 2):g} {letter}"
+    return str(value)

@@ -1,0 +1,95 @@
+"""What a user chooses of an experiment, and what comes out of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, stdev
+
+from ..train import TrainConfig
+from .runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user chooses. folder: for results and figures; trainings go to folder/runs, and those
+    done are used again. data_dir: of the data set. seeds, epochs: None for the paper's or, where
+    it names none, ours."""
+
+    folder: Path
+    data_dir: str | None = None
+    seeds: int | None = None
+    epochs: int | None = None
+
+    def length(self, data_name: str) -> str:
+        """For titles: nothing at the paper's number of epochs, else both numbers."""
+        paper = TrainConfig.suited_to(data_name).epochs
+        shorter = self.epochs not in (None, paper)
+        return f" ({self.epochs} epochs, the paper's {paper})" if shorter else ""
+
+    def configs(self, variations: list[dict], data_name: str, seeds: int) -> list[TrainConfig]:
+        """A configuration for each variation and seed, at the paper's length by default."""
+        chosen = {"data_dir": self.data_dir}
+        if self.epochs is not None:
+            chosen["epochs"] = self.epochs
+        return [
+            TrainConfig.suited_to(data_name, **chosen | {"seed": seed} | variation)
+            for variation in variations
+            for seed in range(self.seeds or seeds)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a result: ours beside the paper's figure, None where it gives none."""
+
+    label: str
+    ours: str
+    paper: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """title: with the paper's number. rows: for people. numbers: JSON values behind them.
+    pictures: file names in the folder."""
+
+    title: str
+    rows: list[Row]
+    numbers: dict
+    pictures: list[str] = field(default_factory=list)
+
+
+def by(runs: list[Run], *names: str) -> dict:
+    """Runs with the same values of these keys of their configuration, by the value or values."""
+    groups: dict = {}
+    for run in runs:
+        key = tuple(run.config[name] for name in names)
+        groups.setdefault(key if len(names) > 1 else key[0], []).append(run)
+    return groups
+
+
+def spread(shares: list[float]) -> str:
+    """In percent: mean ± standard deviation, and the best; of one share, itself."""
+    percent = [100 * share for share in shares]
+    if len(percent) == 1:
+        return f"{percent[0]:.2f}"
+    return f"{mean(percent):.2f} ± {stdev(percent):.2f}, best {max(percent):.2f}"
+
+
+def accuracy(runs: list[Run]) -> str:
+    return spread([run.accuracy for run in runs])
+
+
+def numbers(runs: dict) -> dict:
+    """Of groups of runs, as JSON values."""
+    return {
+        " ".join(map(str, key)) if isinstance(key, tuple) else str(key): [
+            {
+                "seed": run.config["seed"],
+                "epochs": run.config["epochs"],
+                "accuracy": run.accuracy,
+                "top5": run.top5,
+                "seconds": run.seconds,
+            }
+            for run in some
+        ]
+        for key, some in runs.items()
+    }
