@@ -1,0 +1,66 @@
+"""Test accuracy of trained networks as integers: a table of widths, groups and requantizers.
+
+python benchmarks/quantized_accuracy.py CHECKPOINT... [--data-dir DIR]
+                                        [--widths 8,6,5,4] [--json FILE]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from golden import checkpoint, data, fast
+from golden.quantize import quantize
+from golden.recipe import MAX_GROUPS, Recipe
+
+CALIBRATION_IMAGES = 512
+SHIFT_WIDTHS = (8, 4)
+
+
+def recipes(widths: list[int]) -> dict[str, Recipe]:
+    """By title."""
+    titled = {f"{width} bits": Recipe(width=width) for width in widths}
+    for width in widths:
+        groups = Recipe(width=width, groups=MAX_GROUPS)
+        titled[f"{width} bits, {MAX_GROUPS} groups of channels"] = groups
+    for width in SHIFT_WIDTHS:
+        titled[f"{width} bits, shift-only"] = Recipe(width=width, requantize="shift")
+    return titled
+
+
+def accuracies(path: Path, data_dir: str | None, chosen: dict[str, Recipe]) -> dict[str, float]:
+    """Float accuracy and that of every recipe, of one checkpoint."""
+    trained = checkpoint.load(path)
+    dataset = data.load(trained.config.data, data_dir)
+    calibration = dataset.train_images[:CALIBRATION_IMAGES]
+    shares = {"float": trained.test_accuracy}
+    for title, recipe in chosen.items():
+        model = quantize(trained.network, calibration, recipe=recipe)
+        right = fast.classify(model, dataset.test_images) == dataset.test_labels
+        shares[title] = float(np.mean(right))
+        print(f"{path.name}  {title}: {shares[title]:.2%}", flush=True)
+    return shares
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", nargs="+", type=Path)
+    parser.add_argument("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
+    parser.add_argument("--widths", default="8,6,5,4")
+    parser.add_argument("--json", type=Path, help="also write the table here")
+    options = parser.parse_args()
+    chosen = recipes([int(width) for width in options.widths.split(",")])
+    table = {str(path): accuracies(path, options.data_dir, chosen) for path in options.checkpoints}
+    kinds = [checkpoint.load(path).config.kind for path in options.checkpoints]
+    print(f"\n| | {' | '.join(kinds)} |\n| --- |{' --: |' * len(kinds)}")
+    for title in ("float", *chosen):
+        shares = " | ".join(f"{100 * shares[title]:.2f}" for shares in table.values())
+        print(f"| {title} | {shares} |")
+    if options.json:
+        named = {kind: shares for kind, shares in zip(kinds, table.values(), strict=True)}
+        options.json.write_text(json.dumps(named, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
