@@ -58,7 +58,7 @@ def main() -> None:
         shares = " | ".join(f"{100 * shares[title]:.2f}" for shares in table.values())
         print(f"| {title} | {shares} |")
     if options.json:
-        named = {kind: shares for kind, shares in zip(kinds, table.values(), strict=True)}
+        named = dict(zip(kinds, table.values(), strict=True))
         options.json.write_text(json.dumps(named, indent=1) + "\n", encoding="utf-8")
 
 

@@ -5,10 +5,24 @@ from itertools import pairwise
 
 from amaranth import Module, Mux, Signal, Value
 from amaranth.lib.data import ArrayLayout
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, Signature
 
 from .config import ArrayConfig
 from .pe import ProcessingElement
+
+
+def array_signature(config: ArrayConfig) -> Signature:
+    """The ports of an array; `SystolicArray` says what they mean."""
+    operands = ArrayLayout(config.width, config.lanes)
+    return Signature(
+        {
+            "a": In(ArrayLayout(operands, config.rows)),
+            "w": In(ArrayLayout(operands, config.cols)),
+            "last": In(1),
+            "sums": Out(ArrayLayout(config.acc_width, config.cols)),
+            "valid": Out(1),
+        }
+    )
 
 
 class SystolicArray(Component):
@@ -41,16 +55,7 @@ class SystolicArray(Component):
     ):
         self.config = config
         self._pe = pe
-        operands = ArrayLayout(config.width, config.lanes)
-        super().__init__(
-            {
-                "a": In(ArrayLayout(operands, config.rows)),
-                "w": In(ArrayLayout(operands, config.cols)),
-                "last": In(1),
-                "sums": Out(ArrayLayout(config.acc_width, config.cols)),
-                "valid": Out(1),
-            }
-        )
+        super().__init__(array_signature(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

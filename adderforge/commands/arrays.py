@@ -16,22 +16,49 @@ if TYPE_CHECKING:
 
 @click.command()
 @array_options
-@click.option("--out", type=FILE, help="Verilog file; default: the terminal")
-def verilog(out: Path | None, **options: object) -> None:
+@click.option("--clock-mhz", default=100.0, show_default=True, help="for the constraint files")
+@click.option("--out", type=FILE, help="a .v file, or a folder for all; default: the terminal")
+def verilog(out: Path | None, clock_mhz: float, **options: object) -> None:
     """Write the Verilog of an array.
+
+    With a folder as --out, also: a page of ports and parameters, the clock for SDC, XDC, PCF and
+    LPF, Verilator's waivers, a FuseSoC core file, and a plain Verilog test bench with vectors that
+    needs no Python.
 
     \b
     Example:  adderforge verilog --rows 16 --cols 16 --depth 576 --out array.v
-              adderforge verilog --config my.toml --pe mac
+              adderforge verilog --config my.toml --clock-mhz 200 --out ip
+              cd ip && iverilog -o bench adderforge_array.v adderforge_array_tb.v && vvp bench
     """
+    from hw.collateral import clock_files
     from hw.verilog import array_verilog
 
     from ..runs import write_text
 
-    text = array_verilog(array_config(**options))
-    if out:
+    config = array_config(**options)
+    clocks = clock_files(clock_mhz)
+    text = array_verilog(config)
+    if out and out.suffix != ".v":
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in (_beside(config) | clocks | {"adderforge_array.v": text}).items():
+            write_text(out / name, content)
+    elif out:
         write_text(out, text)
     click.echo(out if out else text)
+
+
+def _beside(config: "ArrayConfig") -> dict[str, str]:
+    """Files for the folder of `verilog`, by name."""
+    from hw.collateral import fusesoc_core, interface_page, lint_waivers
+    from hw.verilog import TOP
+    from sim.testbench import bench_files
+    from sim.workload import generated_forms
+
+    return {
+        "README.md": interface_page(config),
+        f"{TOP}.core": fusesoc_core(config),
+        f"{TOP}.vlt": lint_waivers(),
+    } | bench_files(config, generated_forms(config))
 
 
 @click.command()
