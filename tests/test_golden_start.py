@@ -1,19 +1,28 @@
 """Trainings that start from a checkpoint."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from click.testing import CliRunner
 
 from adderforge.cli import main
-from golden import checkpoint
+from golden import checkpoint, data
 from golden.kinds import kind_of
 from golden.networks import build
 from golden.start import read_start
 from golden.train import TrainConfig, TrainResult, build_network, train
 
 CIFAR = TrainConfig.suited_to("cifar10")
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch):
+    digits = data.load("digits")
+    names = ("train_images", "train_labels", "test_images", "test_labels")
+    few = replace(digits, **{name: getattr(digits, name)[:32] for name in names})
+    monkeypatch.setattr(data, "load", lambda *names: few)
 
 
 def saved(path, **changes):
@@ -31,7 +40,7 @@ def same(first, second):
 
 
 def call(out, *words):
-    size = ["--epochs", "2", "--batch-size", "479"]
+    size = ["--epochs", "2", "--batch-size", "16"]
     return CliRunner().invoke(main, ["train", *size, "--out", str(out), "--json", *map(str, words)])
 
 
