@@ -62,7 +62,7 @@ def test_a_missing_row_and_a_broken_array_fail(tmp_path):
     fewer = files["expected.mem"].splitlines()[1:]
     assert "FAIL" in run(tmp_path, files | {"expected.mem": "\n".join(fewer) + "\n"})
     verilog = files[f"{TOP}.v"]
-    broken = verilog.replace("last_out <= last;", "last_out <= 1'h0;")
+    broken = verilog.replace(" = rst ? 1'h0 : last;", " = 1'h0;")
     assert broken != verilog and "FAIL" in run(tmp_path, files | {f"{TOP}.v": broken})
 
 
