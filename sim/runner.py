@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -46,12 +48,15 @@ def simulate(
     folder: Path,
     simulator: str = "verilator",
     verilog: str | None = None,
+    waves: bool = False,
 ) -> list[FormResult]:
     """Run matrix forms through the array's Verilog; one result each, in order.
 
     Writes `adderforge_array.v`, the job, logs, `results.json` and cocotb's `results.xml` (JUnit)
     into `folder`, which must be this run's own. `verilog` replaces the generated text (for
-    injected faults). ToolError when the simulator is missing or stops before the end.
+    injected faults). waves: also `waves.fst`, every signal of every cycle; on Verilator without
+    the headers of lz4 and zlib `waves.vcd`. ToolError when the simulator is missing or stops
+    before the end.
     """
     check_simulator(simulator)
     folder = folder.resolve()
@@ -68,7 +73,8 @@ def simulate(
                 hdl_toplevel=TOP,
                 build_dir=build,
                 log_file=folder / "build.log",
-                build_args=["-Wno-fatal", "-O3"] if simulator == "verilator" else [],
+                build_args=_build_arguments(simulator, waves),
+                waves=waves,
             )
         except (RuntimeError, SystemExit):
             what = f"{simulator} could not build {source}"
@@ -82,10 +88,35 @@ def simulate(
                 results_xml=str(folder / "results.xml"),
                 extra_env={JOB_VARIABLE: str(folder / "job.npz")},
                 log_file=folder / "simulation.log",
+                waves=waves,
             )
+    if waves:
+        _keep_waves(folder, build)
     if not (folder / RESULTS).exists():
         raise failed(f"{simulator} gave no results", folder / "simulation.log")
     return read_results(folder)
+
+
+def _build_arguments(simulator: str, waves: bool) -> list[str]:
+    if simulator == "icarus":
+        return []
+    fst = ["--trace-fst"] if waves and has_fst_headers() else []
+    return ["-Wno-fatal", "-O3", *fst]
+
+
+@cache
+def has_fst_headers() -> bool:
+    """Whether the compiler finds what Verilator's FST writer includes."""
+    program = b"#include <lz4.h>\n#include <zlib.h>\n"
+    command = [os.environ.get("CXX", "g++"), "-E", "-x", "c++", "-"]
+    return subprocess.run(command, input=program, capture_output=True).returncode == 0
+
+
+def _keep_waves(folder: Path, build: Path) -> None:
+    """Give the simulator's wave file one name; it has others, in one folder or the other."""
+    for path in (folder / "dump.fst", folder / "dump.vcd", build / f"{TOP}.fst"):
+        if path.exists():
+            shutil.move(path, folder / f"waves{path.suffix}")
 
 
 class _Verilator:

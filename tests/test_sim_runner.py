@@ -296,3 +296,22 @@ def test_simulations_side_by_side_share_verilators_environment(monkeypatch, tmp_
         list(pool.map(run, ["first", "second"]))
     assert found == ["bin"]
     assert dict(sim.runner.os.environ) == before
+
+
+@pytest.mark.slow
+@needs_icarus
+def test_waves_are_written_as_fst(tmp_path):
+    config = ArrayConfig(width=2, rows=1, cols=1, depth=2)
+    simulate(config, generated_forms(config), tmp_path, "icarus", waves=True)
+    assert (tmp_path / "waves.fst").read_bytes()[0] in (0, 254)  # a header block, or gzip around
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("headers", [True, False])
+def test_verilators_waves_are_fst_where_its_headers_are(tmp_path, headers, monkeypatch):
+    if headers and not sim.runner.has_fst_headers():
+        pytest.skip("needs the headers of lz4 and zlib (Debian: liblz4-dev, zlib1g-dev)")
+    monkeypatch.setattr(sim.runner, "has_fst_headers", lambda: headers)
+    config = ArrayConfig(width=2, rows=1, cols=1, depth=2)
+    simulate(config, generated_forms(config), tmp_path, waves=True)
+    assert (tmp_path / ("waves.fst" if headers else "waves.vcd")).stat().st_size > 500

@@ -68,6 +68,7 @@ def _beside(config: "ArrayConfig") -> dict[str, str]:
 @with_data
 @click.option("--images", default=2, show_default=True, help="how many images for --model")
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
+@click.option("--waves", is_flag=True, help="also write waves.fst, for GTKWave")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/simulate-…")
 @as_json
 def simulate(
@@ -77,6 +78,7 @@ def simulate(
     data_dir: str | None,
     images: int,
     simulator: str,
+    waves: bool,
     out: Path | None,
     as_json: bool,
     **options: object,
@@ -107,7 +109,7 @@ def simulate(
         forms = _forms_of(model, _images(vectors, data, data_dir, images), config)
     folder = new_run_folder("simulate", out)
     with Stages(1, Console(stderr=True)).stage(f"simulate {config.pe}"):
-        results = runner.simulate(config, forms, folder, simulator)
+        results = runner.simulate(config, forms, folder, simulator, waves=waves)
     text = [
         f"{'passed' if result.passed else 'FAILED'} {result.name}: {result.compared} sums, "
         f"{result.mismatches} wrong; {result.cycles} cycles, {result.predicted_cycles} predicted"
