@@ -1,12 +1,16 @@
 """Time and memory of adder layers, forward and backward, as ratios to nn.Conv2d in the same run.
 
-python benchmarks/adder_layer.py [--repeats 20] [--threads N] [--compile]
+python benchmarks/adder_layer.py [--repeats 20] [--threads 1] [--march x86-64-v3] [--compile]
+python benchmarks/adder_layer.py --device cuda [--peak-tflops 19.5]
+
+On a GPU it has never been run.
 """
 
 import argparse
 import multiprocessing
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -16,7 +20,7 @@ from torch.nn.functional import conv2d, cross_entropy, unfold
 
 from golden import kernels
 from golden.adder_function import adder_conv2d
-from golden.networks import lenet5_bn
+from golden.networks import build
 from golden.optimizer import AdderSGD, parameter_groups
 
 LAYERS = {
@@ -27,6 +31,16 @@ LAYERS = {
 }
 TWIN = "nn.Conv2d"
 FAST = (TWIN, "adder, compiled kernels")  # the others run a tenth as often
+STEPS = {  # network, images, image
+    "LeNet-5-BN, a training step, batch 256": ("lenet5-bn", 256, (1, 32, 32)),
+    "ResNet-20, a training step, batch 128": ("resnet20", 128, (3, 32, 32)),
+}
+KINDS = {  # kind of layers, gradient of adder filters
+    "cnn": ("cnn", "full"),
+    "adder": ("adder", "full"),
+    "adder, sign gradient": ("adder", "sign"),
+}
+OPERATIONS = 6  # of each distance: a difference and a sum, forward and in both gradients
 
 
 class Broadcast(torch.autograd.Function):
@@ -66,16 +80,19 @@ def kernel(input: Tensor, weight: Tensor, padding: int) -> Tensor:
 def candidates(compiled: bool) -> dict[str, Callable]:
     layers = {TWIN: conv2d, "adder, compiled kernels": kernel, "adder, plain PyTorch": kernel}
     layers |= {"torch.cdist": cdist, "broadcast": broadcast}
-    return layers | ({"broadcast, torch.compile": torch.compile(broadcast)} if compiled else {})
+    if compiled:
+        layers["broadcast, torch.compile"] = torch.compile(broadcast, dynamic=False)
+    return layers
 
 
-def passes(name: str, layer: Callable, shape: tuple[int, ...]) -> Callable[[], None]:
+def passes(name: str, layer: Callable, shape: tuple[int, ...], device: str) -> Callable[[], None]:
     """A call of forward and backward on fixed tensors."""
     images, channels, size, filters, kernel_size, padding = shape
     torch.manual_seed(0)
-    input = torch.randn(images, channels, size, size, requires_grad=True)
-    weight = torch.randn(filters, channels, kernel_size, kernel_size, requires_grad=True)
-    upstream = torch.randn(conv2d(input, weight, padding=padding).shape)
+    where = {"device": device, "requires_grad": True}
+    input = torch.randn(images, channels, size, size, **where)
+    weight = torch.randn(filters, channels, kernel_size, kernel_size, **where)
+    upstream = torch.randn_like(conv2d(input, weight, padding=padding))
 
     def call():
         input.grad = weight.grad = None
@@ -83,28 +100,48 @@ def passes(name: str, layer: Callable, shape: tuple[int, ...]) -> Callable[[], N
         output.backward(upstream.view_as(output))
 
     def call_without_kernels():
-        with mock.patch.object(kernels, "load", lambda: None):
+        with mock.patch.object(kernels, "suited", lambda *tensors: None):
             call()
 
     return call_without_kernels if name == "adder, plain PyTorch" else call
 
 
-def training_step(kind: str) -> Callable[[], None]:
-    """A step of LeNet-5-BN on 256 images of 32 × 32."""
+def training_step(
+    kind: str, gradient: str, model: str, images: int, image: tuple, device: str
+) -> Callable:
+    """A call of a step on random images."""
     torch.manual_seed(0)
-    network = lenet5_bn(kind)
+    network = build(model, kind, gradient).to(device)
     optimizer = AdderSGD(parameter_groups(network), lr=0.1)
-    images, labels = torch.randn(256, 1, 32, 32), torch.randint(10, (256,))
+    batch = torch.randn(images, *image, device=device)
+    labels = torch.randint(10, (images,), device=device)
 
     def call():
         optimizer.zero_grad()
-        cross_entropy(network(images), labels).backward()
+        cross_entropy(network(batch), labels).backward()
         optimizer.step()
 
     return call
 
 
-def best_times(calls: dict[str, Callable], repeats: dict[str, int]) -> dict[str, float]:
+def seconds_on_cpu(call: Callable[[], None], clock: Callable = time.perf_counter) -> float:
+    start = clock()
+    call()
+    return clock() - start
+
+
+def seconds_on_gpu(call: Callable[[], None]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def best_times(
+    calls: dict[str, Callable], repeats: dict[str, int], seconds: Callable = seconds_on_cpu
+) -> dict[str, float]:
     """Seconds of each call's fastest run; the calls take turns, so that all see the same load."""
     times = {name: [] for name in calls}
     for call in calls.values():
@@ -112,10 +149,8 @@ def best_times(calls: dict[str, Callable], repeats: dict[str, int]) -> dict[str,
     for turn in range(max(repeats.values())):
         for name, call in calls.items():
             if turn < repeats[name]:
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
-    return {name: min(seconds) for name, seconds in times.items()}
+                times[name].append(seconds(call))
+    return {name: min(runs) for name, runs in times.items()}
 
 
 def memory_line(name: str) -> int:
@@ -126,8 +161,8 @@ def memory_line(name: str) -> int:
 
 def _measure_memory(result, threads: int, name: str, layer: Callable, shape: tuple) -> None:
     torch.set_num_threads(threads)
-    passes(name, layer, (2, *shape[1:]))()  # loads libraries
-    call = passes(name, layer, shape)
+    passes(name, layer, (2, *shape[1:]), "cpu")()  # loads libraries
+    call = passes(name, layer, shape, "cpu")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before = memory_line("VmRSS")
     call()
@@ -146,6 +181,16 @@ def peak_memory(*arguments) -> int:
     return result.get()
 
 
+def peak_memory_on_gpu(name: str, layer: Callable, shape: tuple) -> int:
+    """The same on a GPU."""
+    call = passes(name, layer, shape, "cuda")
+    call()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    return torch.cuda.max_memory_allocated() - before
+
+
 def print_rows(rows: dict[str, tuple[float, float | None]], twin: str) -> None:
     """rows: seconds and bytes by name."""
     seconds, size = rows[twin]
@@ -154,34 +199,80 @@ def print_rows(rows: dict[str, tuple[float, float | None]], twin: str) -> None:
         print(f"  {name:26}{1e3 * row_seconds:10.2f} ms  {row_seconds / seconds:8.2f}{memory}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--compile", action="store_true", help="also torch.compile of broadcast")
-    options = parser.parse_args()
-    if kernels.load() is None:
-        raise SystemExit("the kernels could not be built")
+def layer_operations(shape: tuple[int, ...]) -> int:
+    images, channels, size, filters, kernel_size, padding = shape
+    side = size + 2 * padding - kernel_size + 1
+    return OPERATIONS * images * side**2 * filters * channels * kernel_size**2
+
+
+def compare_layers(options: argparse.Namespace) -> None:
     layers = candidates(options.compile)
-    sizes = {  # before threads are started, since processes with threads do not fork
-        (title, name): peak_memory(options.threads, name, layers[name], shape)
+    if options.device == "cpu":  # before threads are started: processes with threads do not fork
+        memory = partial(peak_memory, options.threads)
+    else:
+        memory = peak_memory_on_gpu
+    sizes = {
+        (title, name): memory(name, layers[name], shape)
         for title, shape in LAYERS.items()
         for name in layers
     }
     torch.set_num_threads(options.threads)
-    print(f"{options.threads} threads; forward + backward; ratios to {TWIN}")
-    repeats = {
-        name: options.repeats if name in FAST else max(1, options.repeats // 10) for name in layers
-    }
+    few = max(1, options.repeats // 10)
+    repeats = {name: options.repeats if name in FAST else few for name in layers}
     for title, shape in LAYERS.items():
-        calls = {name: passes(name, layer, shape) for name, layer in layers.items()}
-        times = best_times(calls, repeats)
+        calls = {name: passes(name, layer, shape, options.device) for name, layer in layers.items()}
+        times = best_times(calls, repeats, options.seconds)
         print(title)
         print_rows({name: (times[name], sizes[title, name]) for name in layers}, TWIN)
-    steps = {kind: training_step(kind) for kind in ("adder", "cnn")}
-    times = best_times(steps, dict.fromkeys(steps, options.repeats))
-    print("LeNet-5-BN, a training step, batch 256")
-    print_rows({kind: (seconds, None) for kind, seconds in times.items()}, "cnn")
+        if options.peak_tflops:
+            speed = layer_operations(shape) / times[FAST[1]] / 1e12
+            print(f"  {FAST[1]}: {100 * speed / options.peak_tflops:.1f} % of the FP32 peak")
+
+
+def compare_steps(options: argparse.Namespace) -> None:
+    for title, step in STEPS.items():
+        steps = {name: training_step(*kind, *step, options.device) for name, kind in KINDS.items()}
+        repeats = dict.fromkeys(steps, max(1, options.repeats // 5))
+        times = best_times(steps, repeats, options.seconds)
+        print(title)
+        print_rows({name: (seconds, None) for name, seconds in times.items()}, "cnn")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--march", default="native", help="CPU the kernels are compiled for")
+    parser.add_argument("--compile", action="store_true", help="also torch.compile of broadcast")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--peak-tflops", type=float, help="the device's FP32 peak, for a fraction")
+    parser.add_argument("--cpu-time", action="store_true", help="CPU time, with --threads 1")
+    options = parser.parse_args()
+    if options.repeats < 1 or options.threads < 1:
+        parser.error("--repeats and --threads must be at least 1")
+    if options.cpu_time and (options.threads > 1 or options.device != "cpu"):
+        parser.error("--cpu-time needs --threads 1 and --device cpu")
+    if options.peak_tflops is not None and not options.peak_tflops > 0:
+        parser.error(f"--peak-tflops must be above 0, not {options.peak_tflops}")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU, and PyTorch for CUDA; PyTorch sees none")
+    options.seconds = seconds_on_cpu if options.device == "cpu" else seconds_on_gpu
+    if options.cpu_time:
+        options.seconds = partial(seconds_on_cpu, clock=time.process_time)
+    return options
+
+
+def main() -> None:
+    options = parse()
+    kernels.FLAGS = tuple(
+        f"-march={options.march}" if flag.startswith("-march") else flag for flag in kernels.FLAGS
+    )
+    torch.backends.cudnn.allow_tf32 = False  # of a GPU: both kinds of layer in full float32
+    if (kernels.load() if options.device == "cpu" else kernels.load_for_gpu()) is None:
+        raise SystemExit("the kernels could not be built")
+    print(f"{options.device}, {options.threads} threads; forward + backward; ratios to {TWIN}")
+    compare_layers(options)
+    compare_steps(options)
 
 
 if __name__ == "__main__":

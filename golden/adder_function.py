@@ -52,8 +52,9 @@ def adder_conv2d(
     The gradients are the paper's, not the derivatives: of the filters X - F (Eq. 5), or
     sgn(X - F) (Eq. 4) for gradient "sign"; of the input HT(F - X), clipped to -1 … 1 (Eq. 6, 7).
 
-    float32 on the CPU runs in compiled kernels where they can be built, see `golden.kernels`;
-    sums are then right to 1e-6 of Σ|X| + Σ|F|. Everything else runs in plain PyTorch.
+    float32 runs in compiled kernels where they can be built, see `golden.kernels`; on the CPU sums
+    are then right to 1e-6 of Σ|X| + Σ|F|. Everything else runs in plain PyTorch. The full gradient
+    holds a convolution, which rounds on a GPU as `torch.backends.cudnn.allow_tf32` says.
 
     Raises ValueError when input and weight do not fit each other.
     """

@@ -1,7 +1,8 @@
 """The compiled forward pass and gradients of the adder layer, built on first use.
 
-Without a C++ compiler everything works in plain PyTorch, slower, after one warning.
-ADDERFORGE_KERNELS=0 in the environment means plain PyTorch without a warning.
+Tensors on a GPU go to `gpu_kernels`. Without a C++ compiler, or on a GPU without Triton, everything
+works in plain PyTorch, slower, after one warning. ADDERFORGE_KERNELS=0 in the environment means
+plain PyTorch without a warning.
 """
 
 import ctypes
@@ -14,6 +15,7 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -81,24 +83,46 @@ def _call(function, shape: Shape, *tensors: Tensor) -> None:
     function(ctypes.byref(shape), *addresses, torch.get_num_threads())
 
 
-def suited(input: Tensor, weight: Tensor) -> Kernels | None:
-    """The kernels, if they are there and take these tensors."""
-    for tensor in (input, weight):
-        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
-            return None
-    return load()
+def suited(input: Tensor, weight: Tensor) -> Kernels | ModuleType | None:
+    """The kernels, if they are there and take these tensors; on a GPU, `gpu_kernels`."""
+    if (input.dtype, weight.dtype) != (torch.float32, torch.float32):
+        return None
+    if input.device != weight.device or input.device.type not in ("cpu", "cuda"):
+        return None
+    return load() if input.device.type == "cpu" else load_for_gpu()
 
 
 @cache
 def load() -> Kernels | None:
     """The kernels, compiled unless they are in the user's cache; None where that is impossible."""
-    if os.environ.get("ADDERFORGE_KERNELS") == "0":
+    if _are_off():
         return None
     try:
         return Kernels(_library())
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
         warnings.warn(_advice(error), stacklevel=2)
         return None
+
+
+@cache
+def load_for_gpu() -> ModuleType | None:
+    """`gpu_kernels`, whose functions are the methods of `Kernels`; None without Triton."""
+    if _are_off():
+        return None
+    try:
+        from . import gpu_kernels
+    except ImportError as error:
+        warnings.warn(
+            f"adder layers on the GPU run in plain PyTorch, slower: {error}. Install Triton, which "
+            "comes with PyTorch for CUDA, or set ADDERFORGE_KERNELS=0 to hide this warning.",
+            stacklevel=2,
+        )
+        return None
+    return gpu_kernels
+
+
+def _are_off() -> bool:
+    return os.environ.get("ADDERFORGE_KERNELS") == "0"
 
 
 def _advice(error: Exception) -> str:

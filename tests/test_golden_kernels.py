@@ -1,11 +1,14 @@
 """The compiled kernels against the paper's equations in float64, and how they are built."""
 
+import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import golden
 from golden import kernels
 from golden.adder_function import adder_conv2d
 
@@ -210,9 +213,29 @@ def test_a_build_that_fails_warns_with_the_compilers_words(monkeypatch, fresh_lo
 
 def test_the_environment_switches_the_kernels_off_without_a_warning(monkeypatch, fresh_load):
     monkeypatch.setenv("ADDERFORGE_KERNELS", "0")
+    kernels.load_for_gpu.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert kernels.load() is None
+        assert kernels.load() is None and kernels.load_for_gpu() is None
+    kernels.load_for_gpu.cache_clear()
+
+
+def test_tensors_on_a_gpu_do_not_go_to_the_kernels_of_the_cpu(monkeypatch):
+    monkeypatch.setattr(kernels, "load_for_gpu", lambda: "for the GPU")
+    there = SimpleNamespace(dtype=torch.float32, device=torch.device("cuda", 0))
+    assert kernels.suited(there, there) == "for the GPU"
+    assert kernels.suited(there, torch.zeros(1)) is None
+
+
+def test_on_a_gpu_without_triton_it_warns_once(monkeypatch):
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.delitem(sys.modules, "golden.gpu_kernels", raising=False)
+    monkeypatch.delattr(golden, "gpu_kernels", raising=False)
+    kernels.load_for_gpu.cache_clear()
+    with pytest.warns(UserWarning, match="on the GPU run in plain PyTorch.*Install Triton") as seen:
+        assert [kernels.load_for_gpu() for _ in range(2)] == [None, None]
+    assert len(seen) == 1
+    kernels.load_for_gpu.cache_clear()
 
 
 def test_a_library_is_built_once_and_again_when_damaged(monkeypatch, fresh_load, tmp_path):
