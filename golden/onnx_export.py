@@ -38,7 +38,7 @@ def onnx_model(model: QuantizedModel, codes: bool = False, all_layers: bool = Fa
     input's codes. The model checks neither. Its output is the last layer's map, int64, under the
     layer's name; with `all_layers` every layer's, in order. N may be any number, 0 too.
 
-    Raises ValueError on layers whose sums may reach 2**53 or whose products need more than 64
+    Raises ValueError on layers whose sums may reach 2**53 or whose products need more than 63
     bits, and on names with '/'.
     """
     _check(model)
@@ -67,9 +67,9 @@ def _check(model: QuantizedModel) -> None:
         limit, bits = layer.spec.accumulator_limit, proof.product_bits
         if limit >= max(EXACT.values()):
             raise ValueError(f"{where} sums must be below 2**53, but may reach {limit}; drop less")
-        if bits > 64:
+        if bits > 63:
             raise ValueError(
-                f"{where} products must fit 64 bits, but need {bits}; take a smaller bias or mult"
+                f"{where} products must fit 63 bits, but need {bits}; take a smaller bias or mult"
             )
 
 

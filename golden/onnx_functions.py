@@ -1,5 +1,10 @@
 """What the nodes of an exported network compute: ONNX local functions made of standard operators,
-in ONNX's textual syntax. Integers are int64 unless said otherwise."""
+in ONNX's textual syntax. Integers are int64 unless said otherwise.
+
+onnxruntime 1.31 does some integer operators wrongly; they must be kept from large numbers. Its
+int64 Clip, Min, Max and ReduceMax compare the lower halves of two numbers with equal upper halves
+as signed ones: right below 2**31. Its int64 ReduceSum goes through float64: right below 2**53.
+"""
 
 from onnx import FunctionProto, parser
 
@@ -96,12 +101,15 @@ TEXTS = {
             weighed = Mul(centered, mult)
             sum = Add(total, weighed)
         }""",
-    "clamp(round_half_up(total / divisor) + zero, 0, highest)": """
+    "clamp(round_half_up(total / divisor) + zero, 0, highest); clamped, and highest, in float64, "
+    "which rounds only what is clamped": """
         Store (total, divisor, zero, highest) => (codes) {
             rounded = adderforge.RoundHalfUp(total, divisor)
             placed = Add(rounded, zero)
-            lowest = Constant<value_int=0>()
-            codes = Clip(placed, lowest, highest)
+            real = Cast<to=11>(placed)
+            lowest = Constant<value=double {0.0}>()
+            clamped = Clip(real, lowest, highest)
+            codes = Cast<to=7>(clamped)
         }""",
     "The largest code of each window": """
         MaxPool (codes, rows, cols) => (pooled) {

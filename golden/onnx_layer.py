@@ -6,8 +6,7 @@ from onnx import GraphProto, helper, numpy_helper
 from .onnx_functions import DOMAIN
 from .spec import LayerSpec, Pool, QuantizedLayer
 
-# Whole numbers below are exact. Not int64: onnxruntime's ReduceSum of int64 goes through float64.
-EXACT = {np.float32: 2**24, np.float64: 2**53}
+EXACT = {np.float32: 2**24, np.float64: 2**53}  # whole numbers below are exact
 LARGEST_SHIFT = 62  # 2**63 is no int64; and no code has a bit so high
 
 
@@ -51,7 +50,7 @@ def add_layer(
         total = nodes.call("added", "AddMap", total, maps[spec.residual], zero, mult)
     divisor = nodes.constant("divisor", 2 ** layer.shift.reshape(-1, 1, 1))
     zero = nodes.constant("zero", spec.out_zero_point)
-    highest = nodes.constant("highest", 2**spec.out_width - 1)
+    highest = nodes.constant("highest", 2**spec.out_width - 1, np.float64)
     codes = nodes.call("codes", "Store", total, divisor, zero, highest)
     if spec.pool:
         _pool(nodes, spec, codes, zero)
