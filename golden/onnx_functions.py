@@ -86,8 +86,7 @@ TEXTS = {
             operands = CastLike(codes, weight)
             matrix = adderforge.Unfold(operands, rows, cols)
             filters = Flatten<axis=1>(weight)
-            columns = Transpose<perm=[1, 0]>(matrix)
-            products = MatMul(filters, columns)
+            products = Gemm<transB=1>(filters, matrix)
             sums = adderforge.Fold(products, shape)
         }""",
     "(bias + sum) mult": """
