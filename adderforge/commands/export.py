@@ -11,7 +11,7 @@ from ..options import FILE, as_json, show
 @click.argument("model", type=FILE)
 @click.option("--onnx", "out", type=FILE, required=True, help="the file to write")
 @click.option("--codes", is_flag=True, help="take int64 codes instead of float32 images")
-@click.option("--all-layers", is_flag=True, help="give every layer's codes, not the last one's")
+@click.option("--all-layers", is_flag=True, help="give every layer's codes, not only the last's")
 @as_json
 def export(model: Path, out: Path, codes: bool, all_layers: bool, as_json: bool) -> None:
     """Write a quantized network as an ONNX file.
