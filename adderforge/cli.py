@@ -9,6 +9,7 @@ from .commands.arrays import simulate, synth, verilog
 from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
+from .commands.export import export
 from .commands.quantize import quantize
 from .commands.reproduce import reproduce
 from .commands.train import train
@@ -56,5 +57,6 @@ def main() -> None:
     """
 
 
-for command in (demo, train, quantize, verilog, simulate, synth, count, doctor, reproduce):
+COMMANDS = (demo, train, quantize, export, verilog, simulate, synth, count, doctor, reproduce)
+for command in COMMANDS:
     main.add_command(command)
