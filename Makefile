@@ -29,7 +29,8 @@ format: $(READY)
 fixtures: $(READY)
 	for kind in adder cnn; do \
 	  $(VENV)/bin/adderforge train --kind $$kind --data digits --seed 0 --out build/float && \
-	  $(VENV)/bin/adderforge quantize build/float/$$kind.pt --vectors 16 --out fixtures || exit 1; \
+	  $(VENV)/bin/adderforge quantize build/float/$$kind.pt --vectors 16 --out build/integer && \
+	  cp build/integer/*.npz fixtures || exit 1; \
 	done
 
 clean:

@@ -3,17 +3,19 @@ folder of its own. A twin is known by its network's kind, its array by the PE ki
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from golden import checkpoint, fast
+from golden import checkpoint, fast, quality
 from golden import state as training_state
 from golden.data import Dataset
 from golden.distributed import rank_and_count
+from golden.finetune import CALIBRATION_IMAGES, Tuning, finetune
 from golden.metrics import Metrics
-from golden.quantize import quantize
+from golden.quantize import Quantization, quantize_whole
 from golden.recipe import Recipe
 from golden.spec import QuantizedModel, save
 from golden.start import check_start, read_start
@@ -29,10 +31,11 @@ from sim.runner import simulate
 from sim.workload import MatrixForm
 
 from .progress import Update
+from .quality_chart import draw_quality
 from .runs import write_text
 
 PE_OF_KIND = {"adder": "complement", "cnn": "mac"}
-CALIBRATION_IMAGES = 512
+QUALITY_IMAGES = 200  # of the test set
 BATCH = 200
 WORKERS = 2  # external tools running at a time
 
@@ -114,6 +117,25 @@ def _at(config: TrainConfig, step: Step) -> tuple[str, int, int]:
     return text, (step.epoch - 1) * step.steps + step.number, config.epochs * step.steps
 
 
+def finetune_network(
+    result: TrainResult,
+    dataset: Dataset,
+    recipe: Recipe,
+    tuning: Tuning,
+    folder: Path,
+    update: Update,
+    images: int = CALIBRATION_IMAGES,
+) -> TrainResult:
+    """Fine-tune a float network to its integers; writes `<kind>-finetuned.pt`, with the config of
+    the training before: what was done since has no place in the format."""
+    config = replace(result.config, epochs=tuning.epochs)
+    tuned = finetune(
+        result, dataset, recipe, tuning, images, lambda step: update(*_at(config, step))
+    )
+    checkpoint.save(tuned, folder / f"{config.kind}-finetuned.pt")
+    return tuned
+
+
 def quantize_network(
     result: TrainResult,
     dataset: Dataset,
@@ -121,19 +143,27 @@ def quantize_network(
     folder: Path,
     update: Update,
     images: int = CALIBRATION_IMAGES,
+    tuning: Tuning | None = None,
 ) -> tuple[QuantizedModel, Accuracy]:
-    """Quantize, classify every test image with the integers; writes `<model's name>.npz`.
+    """Quantize, classify every test image with the integers; writes `<model's name>.npz` and what
+    `golden.quality` tells of it: `.quality.json`, `.quality.md` and, where there is matplotlib,
+    `.quality.png`.
 
-    images: of the training set, for calibration.
+    images: of the training set, for calibration. tuning: that the network has had, for the
+    model's metadata.
     """
     kind, count = result.config.kind, len(dataset.test_images)
-    model = quantize(
+    metadata = {"kind": kind, "data": dataset.name, "seed": result.config.seed}
+    if tuning and tuning.epochs:
+        metadata["finetuned"] = asdict(tuning)
+    made = quantize_whole(
         result.network,
         dataset.train_images[:images],
-        recipe=recipe,
+        recipe,
         name=f"{result.config.model}-{dataset.name}-{kind}",
-        metadata={"kind": kind, "data": dataset.name, "seed": result.config.seed},
+        metadata=metadata,
     )
+    model = made.model
     save(model, folder / f"{model.name}.npz")
     correct = 0
     for start in range(0, count, BATCH):
@@ -141,8 +171,19 @@ def quantize_network(
         classes = fast.classify(model, dataset.test_images[batch])
         correct += int(np.sum(classes == dataset.test_labels[batch]))
         update(f"{kind}, integer network", min(start + BATCH, count), count)
+    _write_quality(result, made, dataset.test_images[:QUALITY_IMAGES], folder)
     float_correct = round(result.test_accuracy * count)
     return model, Accuracy(float_correct=float_correct, integer_correct=correct, images=count)
+
+
+def _write_quality(
+    result: TrainResult, made: Quantization, images: np.ndarray, folder: Path
+) -> None:
+    qualities = quality.measure(result.network, made, images)
+    quality.save(qualities, made, len(images), folder)
+    if find_spec("matplotlib"):
+        name = made.model.name
+        draw_quality(name, qualities, folder / f"{name}.quality.png")
 
 
 def write_verilog(configs: list[ArrayConfig], folder: Path, update: Update) -> list[Path]:

@@ -2,7 +2,7 @@
 take the map: for each, the mean squared error of their outputs on calibration images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from .codes import (
     weight_steps,
 )
 from .folding import adder_weight, as_map, response, slope_of, weight_of
-from .graph import FloatLayer, pooled, run
+from .graph import FloatLayer, pooled
+from .graph import run as run_float
 from .recipe import Recipe
 from .spec import IMAGE, signed_digits
 
@@ -26,16 +27,25 @@ SHARES = tuple(0.93**step for step in range(20))  # of the widest range, 1 … 0
 WEIGHT_STEPS = 30
 
 Formats = dict[str, tuple[MapFormat, MapFormat]]
+Run = Callable[[Tensor], Iterator[tuple[FloatLayer, Tensor, Tensor]]]
 
 
 @torch.no_grad()
-def calibrate(layers: list[FloatLayer], images: Tensor, recipe: Recipe) -> Formats:
+def calibrate(
+    layers: list[FloatLayer], images: Tensor, recipe: Recipe, run: Run | None = None
+) -> Formats:
     """The formats of every map by name: as its layer gives it, and as later layers take it, which
-    differ where a mean is pooled."""
+    differ where a mean is pooled. run: in place of the float network's, see `golden.graph.run`."""
     formats: Formats = {}
     image = _choose(IMAGE, images, None, layers, recipe, formats)
     formats[IMAGE] = image, image
-    for layer, total, _ in run(layers, images):
+    runs = run(images) if run else run_float(layers, images)
+    for layer, total, _ in runs:
+        if not total.isfinite().all():
+            raise ValueError(
+                f"layer {layer.name!r}: its outputs on the calibration images must be finite, but "
+                "some are NaN or infinite; train it again"
+            )
         values = total.clamp(*layer.limits)
         chosen = _choose(layer.name, values, layer, layers, recipe, formats)
         formats[layer.name] = chosen, chosen.after(layer.pool)

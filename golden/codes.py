@@ -91,6 +91,10 @@ class Operands:
     def real(self, operands: Tensor) -> Tensor:
         return (operands - self.zero.to(operands)) * self.step.to(operands)
 
+    def zeros_in(self, weight: Tensor) -> Tensor:
+        """What real zeros add to each filter's sum, in units: (filters,), for any weights."""
+        return (weight * (self.zero * self.step / self.unit).to(weight)).sum((1, 2, 3))
+
     def clip_exactly(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (filters, channels, rows, columns) clipped to the activations' limits, and the
         distance each filter lost: for x within limits, Σ|x - f| = Σ|x - clipped f| + lost."""

@@ -10,15 +10,19 @@ zero point (MAC), and d holds what batch norm adds, and the mean error of the la
 calibration images ("bias correction", Nagel et al. 2019). M becomes mult / 2**shift, B bias.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import fast, reference
-from .calibrate import Formats, calibrate, signed_step
+from .calibrate import Formats, Run, calibrate, signed_step
+from .certificate import certify
 from .codes import Operands, operands_of, signed_codes
 from .folding import as_map, slope_of, weight_of, window_of
-from .graph import FloatLayer, Maps, run, trace
+from .graph import FloatLayer, Maps, trace
+from .graph import run as run_float
 from .recipe import Recipe, check_images
 from .requantizer import requantizer
 from .spec import IMAGE, LayerSpec, QuantizedLayer, QuantizedModel
@@ -26,7 +30,16 @@ from .spec import IMAGE, LayerSpec, QuantizedLayer, QuantizedModel
 KINDS = {"adder": "adder", "cnn": "mac", "bnn": "xnor"}
 
 
-@torch.no_grad()
+@dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """A quantized model and what its integers stand for: the formats of its maps, and the step of
+    the weights of each ordinary layer."""
+
+    model: QuantizedModel
+    formats: Formats
+    steps: dict[str, float]
+
+
 def quantize(
     network: nn.Module,
     calibration_images: np.ndarray,
@@ -47,35 +60,70 @@ def quantize(
     on a network that the integer format does not hold, naming the layer and the remedy.
     """
     recipe = recipe or Recipe(width=width)
+    return quantize_whole(network, calibration_images, recipe, name, metadata).model
+
+
+@torch.no_grad()
+def quantize_whole(
+    network: nn.Module,
+    calibration_images: np.ndarray,
+    recipe: Recipe,
+    name: str = "lenet5-bn",
+    metadata: dict | None = None,
+    corrects: bool = True,
+    run: Run | None = None,
+) -> Quantization:
+    """As `quantize`, with what the integers stand for.
+
+    corrects: give each filter's mean the float network's. run: what formats of maps are chosen by,
+    in place of the float network, see `golden.graph.run`.
+    """
     check_images(calibration_images, network.in_shape)
     network = network.eval()
     layers = trace(network, network.in_shape)
     recipe.check(layers)
     images = torch.from_numpy(np.asarray(calibration_images)).to(layers[0].layer.weight.dtype)
-    formats = calibrate(layers, images, recipe)
+    formats, steps = calibrate(layers, images, recipe, run), {}
     image = formats[IMAGE][0]
-    return QuantizedModel(
+    model = QuantizedModel(
         name=name,
-        layers=tuple(_quantized_layers(layers, images, formats, recipe)),
+        layers=tuple(_quantized_layers(layers, images, formats, steps, recipe, corrects)),
         input_scale=image.scale,
         input_width=image.width,
         input_zero_point=image.zero_point,
         requantize=recipe.requantize,
         metadata=metadata or {},
     )
+    _check_products(model)
+    return Quantization(model=model, formats=formats, steps=steps)
+
+
+def _check_products(model: QuantizedModel) -> None:
+    """ValueError when a requantizer's products do not fit int64, in which they are defined."""
+    for proof in certify(model):
+        if proof.product_bits > 64:
+            raise ValueError(
+                f"layer {proof.layer!r}: its requantizer's products must fit 64 bits, not "
+                f"{proof.product_bits}; give it fewer bits"
+            )
 
 
 def _quantized_layers(
-    layers: list[FloatLayer], images: Tensor, formats: Formats, recipe: Recipe
+    layers: list[FloatLayer],
+    images: Tensor,
+    formats: Formats,
+    steps: dict[str, float],
+    recipe: Recipe,
+    corrects: bool,
 ) -> list[QuantizedLayer]:
-    """Layer after layer, each on what the integer layers before it give."""
+    """Layer after layer, each on what the integer layers before it give; adds its step."""
     codes = formats[IMAGE][0].store(images).numpy().astype(np.int64)
     maps, result = Maps(layers, codes), []
     in_shape, shapes = tuple(images.shape[1:]), {}
     shapes[IMAGE] = in_shape
-    for layer, total, _ in run(layers, images):
-        quantizer = _LayerQuantizer(layer, shapes[layer.source], formats, recipe)
-        made = quantizer.quantize(maps, total)
+    for layer, total, _ in run_float(layers, images):
+        quantizer = _LayerQuantizer(layer, shapes[layer.source], formats, steps, recipe)
+        made = quantizer.quantize(maps, total if corrects else None)
         residual = maps.get(layer.residual)
         out = reference.requantize(made, quantizer.sums, residual)
         maps[layer.name] = reference.pool(out, made.spec)
@@ -93,9 +141,10 @@ class _LayerQuantizer:
         layer: FloatLayer,
         in_shape: tuple[int, int, int],
         formats: Formats,
+        steps: dict[str, float],
         recipe: Recipe,
     ) -> None:
-        self.layer, self.recipe = layer, recipe
+        self.layer, self.recipe, self.steps = layer, recipe, steps
         self.source = formats[layer.source][1]
         self.residual = formats[layer.residual][1] if layer.residual else None
         self.out = formats[layer.name][0]
@@ -124,8 +173,9 @@ class _LayerQuantizer:
             **window_of(layer),
         )
 
-    def quantize(self, maps: Maps, total: Tensor) -> QuantizedLayer:
-        """maps: integer ones. total: the float layer's output before its limits."""
+    def quantize(self, maps: Maps, total: Tensor | None) -> QuantizedLayer:
+        """maps: integer ones. total: the float layer's output before its limits, whose mean the
+        integers shall have; None to leave theirs."""
         codes = maps[self.layer.source].reshape(-1, *self.in_shape)
         integers, unit, correction = self._weights(codes)
         blank = np.zeros(len(integers), np.int64)
@@ -133,7 +183,8 @@ class _LayerQuantizer:
         self.sums = fast.accumulate(bare, codes)
         slope, offset = (some.numpy() for some in slope_of(self.layer))
         offset = offset + slope * unit * correction
-        offset = offset + self._mean_error(slope * unit, offset, maps, total)
+        if total is not None:
+            offset = offset + self._mean_error(slope * unit, offset, maps, total)
         residual = self.residual
         return QuantizedLayer(
             spec=self.spec,
@@ -180,6 +231,7 @@ class _LayerQuantizer:
         step = signed_step(
             self.layer, as_map(self.layer, operands.real(operands.read(stored))), self.spec.width
         )
+        self.steps[self.layer.name] = step
         integers = signed_codes(weight, self.spec.width, step)
-        zeros = (integers * operands.zero * operands.step / operands.unit).sum((1, 2, 3))
-        return integers.numpy().astype(np.int64), operands.unit * step, -zeros.numpy()
+        unit, zeros = operands.unit * step, operands.zeros_in(integers)
+        return integers.numpy().astype(np.int64), unit, -zeros.numpy()

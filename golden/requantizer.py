@@ -7,7 +7,8 @@ import numpy as np
 from .spec import LayerSpec
 
 MULT_LIMIT = 2**15 - 1  # mult is signed and has 16 bits
-RESIDUAL_LIMIT = 2**23 - 1  # residual_mult has 24: an added map weighs more than a sum's unit
+RESIDUAL_LIMIT = 2.0**44  # residual_mult: 16 significant bits and zeros behind them, so that an
+RESIDUAL_DIGITS = 16  # added map may weigh much more than a sum's unit
 SHIFT_LIMIT = 44  # keeps (bias + acc) · mult below 2**62
 Integers = dict[str, np.ndarray]
 
@@ -48,8 +49,17 @@ def requantizer(
     saturating = limit + reach / np.abs(slope)
     bias = np.rint((offset / slope).clip(-saturating, saturating))
     residual_mult = rounded(residual_slope * 2.0**shift)
+    if mode == "multiply":
+        residual_mult = _significant(residual_mult)
     integers = {"bias": bias, "mult": mult, "shift": shift, "residual_mult": residual_mult}
     return {name: value.astype(np.int64) for name, value in integers.items()}
+
+
+def _significant(values: np.ndarray) -> np.ndarray:
+    """Whole numbers rounded to RESIDUAL_DIGITS binary digits."""
+    digits = np.ceil(np.log2(np.maximum(np.abs(values), 1)))
+    unit = 2.0 ** np.maximum(digits - RESIDUAL_DIGITS, 0)
+    return np.rint(values / unit) * unit
 
 
 def two_powers(values: np.ndarray) -> np.ndarray:

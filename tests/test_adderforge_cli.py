@@ -79,6 +79,39 @@ def test_a_parameter_out_of_range_is_refused_in_one_line(words, message):
     assert refused(*words) == message
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        (
+            "--finetune",
+            -1,
+            "epochs of fine-tuning must be an integer of at least 0, for none, not -1",
+        ),
+        ("--finetune-rate", 0, "the rate of fine-tuning must be a positive number, not 0.0"),
+        ("--seed", -1, "seed must be an integer of at least 0, not -1"),
+    ],
+)
+def test_bad_settings_of_fine_tuning_are_refused(option, value, message):
+    assert refused("quantize", "adder.pt", option, value, "--out", "new") == message
+
+
+@pytest.mark.slow
+def test_quantize_fine_tunes_and_leaves_a_report_and_a_checkpoint_to_quantize_again():
+    assert call("train", "--epochs", 1, "--out", "run").exit_code == 0
+    words = ("--width", 3, "--calibration-images", 64, "--json")
+    first = call("quantize", "run/adder.pt", *words, "--finetune", 1, "--out", "one")
+    assert first.exit_code == 0, first.output
+    figures = json.loads(first.stdout)
+    assert figures["tuning"] == {"epochs": 1, "rate": figures["tuning"]["rate"], "seed": 0}
+    assert [layer["bits"] for layer in figures["layers"]] == [3] * 5
+    again = json.loads(call("quantize", figures["finetuned"], *words, "--out", "two").stdout)
+    assert again["integer_accuracy"] == figures["integer_accuracy"] > 0.5
+    for path in Path("one").glob("*.quality.*"):
+        same = path.read_bytes() == (Path("two") / path.name).read_bytes()
+        assert same or path.suffix == ".png"
+    assert {path.suffix for path in Path("one").glob("*.quality.*")} == {".json", ".md", ".png"}
+
+
 def test_an_unknown_key_in_a_configuration_file_is_refused():
     Path("my.toml").write_text("rows = 2\nrws = 3\n")
     message = refused("simulate", "--config", "my.toml")

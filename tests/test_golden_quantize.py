@@ -272,6 +272,15 @@ def test_a_layer_without_integer_form_is_refused_by_name(layer, norm, message):
         quantize(chain, np.zeros((1, 2, 8, 8), np.float32))
 
 
+def test_outputs_that_are_not_finite_are_refused():
+    network = lenet5_bn()
+    with torch.no_grad():
+        network.blocks["conv2"].norm.weight.fill_(1e38)
+        network.blocks["conv2"].norm.running_var.fill_(1e-20)
+    with pytest.raises(ValueError, match="layer 'conv2': its outputs on the calibration images"):
+        quantize(network, np.ones((1, 1, 32, 32), np.float32))
+
+
 def test_weights_that_are_not_finite_are_refused():
     network = lenet5_bn()
     network.blocks["fc1"].norm.running_var[0] = np.nan

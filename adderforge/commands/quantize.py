@@ -1,14 +1,12 @@
 """adderforge quantize"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ..options import ARRAY_OPTIONS, FILE, as_json, show
 
-if TYPE_CHECKING:
-    from golden.certificate import Certificate
+LINES_EVERY = 60  # seconds, off a terminal
 
 
 @click.command()
@@ -31,6 +29,22 @@ if TYPE_CHECKING:
     show_default=True,
     help="training images that set scales and biases",
 )
+@click.option(
+    "--finetune",
+    "epochs",
+    default=0,
+    show_default=True,
+    metavar="EPOCHS",
+    help="train so many epochs with the integers simulated, before quantizing",
+)
+@click.option(
+    "--finetune-rate",
+    "rate",
+    default=0.01,
+    show_default=True,
+    help="learning rate of --finetune at its first step",
+)
+@click.option("--seed", default=0, show_default=True, help="seed of --finetune's batches")
 @click.option("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
 @click.option("--vectors", default=0, help="also write this many test images, for simulation")
 @click.option("--out", type=FILE, required=True, help="folder for <network>-<data>-<kind>.npz")
@@ -42,6 +56,9 @@ def quantize(
     groups: int,
     requantize: str,
     calibration_images: int,
+    epochs: int,
+    rate: float,
+    seed: int,
     data_dir: str | None,
     vectors: int,
     out: Path,
@@ -50,13 +67,16 @@ def quantize(
     """Quantize a trained network and classify every test image with the integers.
 
     Adder networks, CNNs and binary networks take the same path. Prints the accuracy and, for each
-    layer, the accumulator's bits that its weights prove to be enough.
+    layer, how far its map is from the float network's, and the accumulator's bits that its weights
+    prove to be enough; OUT gets that as a table, as JSON and as a picture too.
 
     \b
     Example:  adderforge quantize build/float/adder.pt --width 8 --out build/integer
               adderforge quantize run/adder.pt --width 4 --layer-width conv1=8 --out run/four
+              adderforge quantize run/adder.pt --width 2 --finetune 5 --out run/two
               adderforge quantize run/adder.pt --requantize shift --out run/shift
     """
+    import json
     from dataclasses import asdict
 
     from rich.console import Console
@@ -65,21 +85,29 @@ def quantize(
     from golden import data as datasets
     from golden.archive import save_arrays
     from golden.certificate import certify
+    from golden.finetune import Tuning
     from golden.recipe import Recipe
 
     from ..progress import Stages
-    from ..stages import quantize_network
+    from ..stages import finetune_network, quantize_network
 
     recipe = Recipe(
         width=width, widths=dict(map(_width, widths)), groups=groups, requantize=requantize
     )
+    tuning = Tuning(epochs=epochs, rate=rate, seed=seed)
     trained = checkpoints.load(checkpoint)
     dataset = datasets.load(trained.config.data, data_dir or trained.config.data_dir)
     out.mkdir(parents=True, exist_ok=True)
-    stage = f"quantize {trained.config.kind}"
-    with Stages(1, Console(stderr=True)).stage(stage) as update:
+    stages = Stages(2 if epochs else 1, Console(stderr=True), every=LINES_EVERY)
+    network, kind = trained, trained.config.kind
+    if epochs:
+        with stages.stage(f"fine-tune {kind}") as update:
+            network = finetune_network(
+                trained, dataset, recipe, tuning, out, update, calibration_images
+            )
+    with stages.stage(f"quantize {kind}") as update:
         model, accuracy = quantize_network(
-            trained, dataset, recipe, out, update, calibration_images
+            network, dataset, recipe, out, update, calibration_images, tuning
         )
     if vectors:
         arrays = {
@@ -87,16 +115,26 @@ def quantize(
             "labels": dataset.test_labels[:vectors],
         }
         save_arrays(arrays, out / f"{dataset.name}-vectors.npz")
-    proofs = certify(model)
     figures = {
         "model": str(out / f"{model.name}.npz"),
         "recipe": asdict(recipe),
-        "float_accuracy": accuracy.float_correct / accuracy.images,
+        "float_accuracy": trained.test_accuracy,
         "integer_accuracy": accuracy.integer_correct / accuracy.images,
-        "accumulators": [asdict(proof) for proof in proofs],
+        "accumulators": [asdict(proof) for proof in certify(model)],
+        "layers": json.loads(_quality(out, model.name, "json"))["layers"],
     }
-    text = "test accuracy {float_accuracy:.2%} float, {integer_accuracy:.2%} integer\n{model}"
-    show(figures, as_json, f"{_table(proofs)}\n{text.format(**figures)}")
+    text = "test accuracy {float_accuracy:.2%} float, {integer_accuracy:.2%} integer"
+    if epochs:
+        figures["tuning"] = asdict(tuning)
+        figures["finetuned"] = str(out / f"{kind}-finetuned.pt")
+        figures["finetuned_float_accuracy"] = network.test_accuracy
+        text += "; {finetuned_float_accuracy:.2%} float, fine-tuned\n{finetuned}"
+    table = _quality(out, model.name, "md")
+    show(figures, as_json, f"{table}\n{text.format(**figures)}\n{figures['model']}")
+
+
+def _quality(folder: Path, name: str, ending: str) -> str:
+    return (folder / f"{name}.quality.{ending}").read_text(encoding="utf-8")
 
 
 def _width(text: str) -> tuple[str, int]:
@@ -104,13 +142,3 @@ def _width(text: str) -> tuple[str, int]:
     if not name or not bits.isdigit():
         raise ValueError(f"--layer-width must be NAME=BITS, such as conv1=8, not {text!r}")
     return name, int(bits)
-
-
-def _table(proofs: list["Certificate"]) -> str:
-    lines = [f"{'layer':24} {'sums, proven':>24} {'accumulator':>12} {'by shape':>9}"]
-    for proof in proofs:
-        sums = f"{proof.lowest:,} … {proof.highest:,}"
-        lines.append(
-            f"{proof.layer:24} {sums:>24} {f'{proof.bits} bits':>12} {proof.by_shape_bits:>9}"
-        )
-    return "\n".join(lines)
