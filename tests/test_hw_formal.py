@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from amaranth import Module
 
 from hw.compressor import full_adder
 from hw.config import ArrayConfig
@@ -79,8 +80,6 @@ def test_minima_without_the_row_s_own_sum_are_not_proven(tmp_path, monkeypatch):
 
 def hollow(row_sum):
     """A sum that forgets what came before this cycle."""
-    from amaranth import Module
-
     m = Module()
     m.d.comb += row_sum.sum.eq(row_sum.a[0])
     return m

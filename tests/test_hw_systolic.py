@@ -95,8 +95,9 @@ def test_every_pair_of_operands_gives_its_distance():
     check(config, 8, 1, 8, values, values)
 
 
-def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind():
-    config = ArrayConfig(width=4, rows=2, cols=3, depth=6)
+@pytest.mark.parametrize("pe", ["complement", "min"])
+def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe):
+    config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6)
     rng = np.random.default_rng(5)
     a, w = rng.integers(0, 16, (2, 6)), rng.integers(0, 16, (3, 6))
     schedule = Schedule(shape=(2, 6, 3), config=config)
@@ -127,5 +128,5 @@ def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind():
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    sums = unpack(words, 3, config.acc_width, False)
-    np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, "complement"))
+    sums = unpack(words, 3, config.acc_width, config.acc_signed)
+    np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, pe))
