@@ -38,9 +38,7 @@ class ArrayConfig(BaseModel):
                 f"width must be 1 for pe 'xnor', whose operands are signs, not {self.width}"
             )
         if self.pe != "xnor" and self.width == 1:
-            raise ValueError(
-                f"width must be at least 2 for pe {self.pe!r}, not 1; signs need pe 'xnor'"
-            )
+            raise ValueError("width must be at least 2, not 1")
 
     @property
     def pe_acc_width(self) -> int:
