@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path)
 ARRAY_OPTIONS = {
-    "pe": "kind of PE: complement or mac",
+    "pe": "kind of PE: complement, min, two_adder, compare_swap, mac, xnor or square",
     "width": "bits of an activation and of a weight, 2 to 16",
     "rows": "PEs down",
     "cols": "PEs across",

@@ -129,7 +129,8 @@ def markdown(report: dict) -> str:
         + " and ".join(f"{twin['array']['acc_width']} bits ({pe})" for pe, twin in twins.items())
         + ".",
         "- LUTs are LUT4s after Yosys' mapping, on ECP5 with two for each carry cell. The MAC's "
-        "multiplier is the smallest of Booth tree, Booth rows, adder rows and carry-save array.",
+        "multiplier is the smallest of those that `hw.synth.candidates` names; for ASIC both sides "
+        "have one tree of full adders over all lanes.",
         f"- ASIC: cells of {area['library']}. Energy: {energy['activity']} activity (no glitches) "
         f"of the mapped netlist on the layers' real activations, {energy['cycles']} cycles, "
         f"before placement (no wires); leakage at {energy['clock_mhz']:.0f} MHz.",

@@ -10,15 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 class ArrayConfig(BaseModel):
     """Parameters of a systolic array; frozen, checked at construction, unknown names refused.
 
-    pe: kind of processing element. width: bits of an activation and of a weight. rows, cols: PEs
-    down and across. lanes: products per PE and cycle. depth: terms of the longest reduction; it
-    sizes the accumulator. Raises ValueError with one line: what, the rule, what it got.
+    pe: kind of processing element, see `hw.pe`. width: bits of an activation and of a weight, from
+    2 to 16; 1 for `xnor` and for it alone, whose operands are signs. rows, cols: PEs down and
+    across. lanes: products per PE and cycle. depth: terms of the longest reduction; it sizes the
+    accumulator. Raises ValueError with one line: what, the rule, what it got.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    pe: Literal["complement", "mac"] = "complement"
-    width: int = Field(default=8, ge=2, le=16)
+    pe: Literal["complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square"] = (
+        "complement"
+    )
+    width: int = Field(default=8, ge=1, le=16)
     rows: int = Field(default=8, ge=1)
     cols: int = Field(default=8, ge=1)
     lanes: int = Field(default=1, ge=1, le=64)
@@ -30,28 +33,43 @@ class ArrayConfig(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise ValueError(_one_line(error, tuple(type(self).model_fields))) from None
+        if self.pe == "xnor" and self.width != 1:
+            raise ValueError(
+                f"width must be 1 for pe 'xnor', whose operands are signs, not {self.width}"
+            )
+        if self.pe != "xnor" and self.width == 1:
+            raise ValueError("width must be at least 2, not 1")
+
+    @property
+    def pe_acc_width(self) -> int:
+        """Bits of a PE's accumulator, which hold every sum of up to `depth` terms.
+
+        A term is at most 2**width − 1 for adders and `xnor`, its square for `square`, and in
+        ±(2**width − 1) · 2**(width−1) for `mac`: depth · term fits the term's bits, of which
+        `mac` has one for the sign, and ceil(log2 depth) more.
+        """
+        term = 2 * self.width if self.pe in ("mac", "square") else self.width
+        return term + (self.depth - 1).bit_length()
 
     @property
     def acc_width(self) -> int:
-        """Bits that hold every sum of up to `depth` terms.
-
-        complement: depth · (2**width − 1) < 2**(width + ceil(log2 depth)), unsigned.
-        mac: a product lies in ±(2**width − 1) · 2**(width−1), so twice the width, signed.
-        """
-        operand = self.width if self.pe == "complement" else 2 * self.width
-        return operand + (self.depth - 1).bit_length()
+        """Bits of a sum that leaves the array: those of the PE's accumulator, and in `min`, which
+        gives SAD − Σw, a sign as well."""
+        return self.pe_acc_width + (self.pe == "min")
 
     @property
     def acc_signed(self) -> bool:
-        return self.pe == "mac"
+        """Whether a sum that leaves the array is signed."""
+        return self.pe in ("mac", "min")
 
     @property
     def weight_signed(self) -> bool:
         return self.pe == "mac"
 
     def twin(self, pe: str) -> "ArrayConfig":
-        """The same configuration with another PE kind."""
-        return ArrayConfig(**(self.model_dump() | {"pe": pe}))
+        """The same configuration with another PE kind; `xnor` takes the width that it needs, 1."""
+        width = 1 if pe == "xnor" else self.width
+        return ArrayConfig(**(self.model_dump() | {"pe": pe, "width": width}))
 
 
 def load_config(path: str | Path) -> ArrayConfig:

@@ -1,17 +1,40 @@
 """The processing element: one term per lane and cycle, summed in place (output-stationary)."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from functools import partial
+
+from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Component, In, Out, Signature
 
+from .compressor import Columns, FullAdder, full_adder, ripple
 from .config import ArrayConfig
+from .distance import DISTANCES, NO_CARRY, complement
+from .multiply import add_array, add_booth, add_square
+
+# How a PE's terms are added up. plain: by the operators + and *, which synthesis maps as it likes
+# (carry chains, DSPs). Trees: one tree of full adders over all lanes and the accumulator; in `mac`
+# it adds up the rows of a Booth multiplier or of an array multiplier.
+PLAIN, TREE, BOOTH_TREE, ARRAY_TREE = "plain", "tree", "booth-tree", "array-tree"
 
 
-def pe_signature(config: ArrayConfig) -> wiring.Signature:
+def structures(pe: str) -> tuple[str, ...]:
+    """The structures that a PE kind can have."""
+    return (PLAIN, BOOTH_TREE, ARRAY_TREE) if pe == "mac" else (PLAIN, TREE)
+
+
+def check_structure(config: ArrayConfig, structure: str) -> None:
+    """ValueError when PEs of this kind cannot have the structure."""
+    allowed = structures(config.pe)
+    if structure not in allowed:
+        raise ValueError(
+            f"structure of a {config.pe} PE must be one of {', '.join(allowed)}, not {structure!r}"
+        )
+
+
+def pe_signature(config: ArrayConfig) -> Signature:
     """The ports of every PE kind; `ProcessingElement` says what they mean."""
     operands = ArrayLayout(config.width, config.lanes)
-    return wiring.Signature(
+    return Signature(
         {
             "a": In(operands),
             "w": In(operands),
@@ -19,15 +42,24 @@ def pe_signature(config: ArrayConfig) -> wiring.Signature:
             "a_out": Out(operands),
             "w_out": Out(operands),
             "last_out": Out(1),
-            "sum": Out(config.acc_width),
+            "sum": Out(config.pe_acc_width),
         }
     )
 
 
-class ProcessingElement(wiring.Component):
-    """Sum over a tile's cycles and lanes of |a − w| (`complement`) or of a · w (`mac`).
+class ProcessingElement(Component):
+    """Sum over a tile's cycles and lanes of one of
+
+    - |a − w| (`complement`, `two_adder`, `compare_swap`),
+    - min(a, w) (`min`; `SystolicArray` makes the SAD of it),
+    - a · w (`mac`), w signed,
+    - (a − w)² (`square`),
+    - a ^ w (`xnor`, one bit): the number of mismatches of ±1 coded as 1 and 0. k products of
+      signs sum to k − 2 · mismatches, of which k is a constant that belongs in the bias.
 
     An idle cycle is a = w = 0 with `last` low: it adds nothing in any kind.
+
+    structure: one of `structures(config.pe)`. adder: how a tree makes its full adders.
 
     Members
     -------
@@ -38,19 +70,26 @@ class ProcessingElement(wiring.Component):
           The accumulator is clear in the next cycle.
     """
 
-    def __init__(self, config: ArrayConfig):
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
+        check_structure(config, structure)
         self.config = config
+        self._structure = structure
+        self._adder = adder
         super().__init__(pe_signature(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        step = {"complement": accumulate_distance, "mac": accumulate_product}[self.config.pe]
-        acc = Signal(self.config.acc_width)
+        acc = accumulator(m, self.sum, self.last)
         pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
-        m.d.comb += self.sum.eq(step(m, acc, pairs))
-        m.d.sync += [acc.eq(self.sum), self.last_out.eq(self.last)]
-        with m.If(self.last):
-            m.d.sync += acc.eq(0)
+        if self._structure == PLAIN:
+            m.d.comb += self.sum.eq(_plain_sum(m, self.config.pe, acc, pairs))
+        else:
+            columns = Columns(len(acc), self._adder)
+            columns.add(acc)
+            for lane, (a, w) in enumerate(pairs):
+                self._add_lane(m, columns, a, w, str(lane))
+            m.d.comb += self.sum.eq(columns.total(m))
+        m.d.sync += self.last_out.eq(self.last)
         for name in ("a", "w"):
             operands = getattr(self, name)
             register = Signal(len(operands.as_value()), name=f"{name}_register", reset_less=True)
@@ -58,30 +97,73 @@ class ProcessingElement(wiring.Component):
             m.d.comb += getattr(self, f"{name}_out").eq(register)
         return m
 
+    def _add_lane(self, m: Module, columns: Columns, a: Value, w: Value, name: str) -> None:
+        add = partial(ripple, adder=self._adder)
+        if self.config.pe == "mac":
+            {BOOTH_TREE: add_booth, ARRAY_TREE: add_array}[self._structure](m, columns, a, w, name)
+        elif self.config.pe == "square":
+            t, c = complement(m, a, w, name, add)
+            difference, _ = add(m, t, Const(0, len(t)), c, f"{name}_d")
+            add_square(columns, difference)
+        else:
+            term, carry = DISTANCES[self.config.pe](m, a, w, name, add)
+            columns.add(term)
+            if carry is not NO_CARRY:
+                columns.add(carry)
 
-def distance(m: Module, a: Value, w: Value, name: str) -> tuple[Signal, Signal]:
-    """|a − w| as (t, c) with |a − w| = t + c, in complement code, without a second subtractor.
 
-    s = a + ~w = a − w − 1 + 2**n carries out (c = 1) when a > w, and then s + 1 = a − w.
-    Otherwise ~s = w − a. So t is s or ~s, and c is still to be added.
+class RowSum(Component):
+    """Sum over a tile's cycles and lanes of the activations alone, of which a `min` array needs
+    one per row. structure, adder: as of `ProcessingElement`.
+
+    Members
+    -------
+    a : activations, lanes × width bits
+    last : these operands end a sum
+    sum : the sum that includes this cycle's activations, as in `ProcessingElement`
     """
-    width = len(a)
-    s, c = Signal(width, name=f"s_{name}"), Signal(name=f"c_{name}")
-    t = Signal(width, name=f"t_{name}")
-    m.d.comb += [Cat(s, c).eq(a + ~w), t.eq(Mux(c, s, ~s))]
-    return t, c
+
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
+        self.config = config
+        self._structure = structure
+        self._adder = adder
+        ports = {"a": In(ArrayLayout(config.width, config.lanes)), "last": In(1)}
+        super().__init__(ports | {"sum": Out(config.pe_acc_width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        acc = accumulator(m, self.sum, self.last)
+        terms = [self.a[lane] for lane in range(self.config.lanes)]
+        if self._structure == PLAIN:
+            m.d.comb += self.sum.eq(accumulate(acc, terms, [NO_CARRY] * len(terms)))
+        else:
+            columns = Columns(len(acc), self._adder)
+            for number in (acc, *terms):
+                columns.add(number)
+            m.d.comb += self.sum.eq(columns.total(m))
+        return m
 
 
-def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
-    """acc + Σ|a − w|. Each lane's deferred carry enters one of the adders as its carry-in."""
-    terms = [distance(m, a, w, str(lane)) for lane, (a, w) in enumerate(pairs)]
-    return accumulate(acc, [t for t, _ in terms], [c for _, c in terms])
+def accumulator(m: Module, total: Value, last: Value) -> Signal:
+    """A register that takes `total`, and 0 instead after `last`."""
+    acc = Signal(len(total), name="acc")
+    m.d.sync += acc.eq(total)
+    with m.If(last):
+        m.d.sync += acc.eq(0)
+    return acc
 
 
-def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
-    """acc + Σ a · w, a unsigned, w signed."""
-    products = [a * w.as_signed() for a, w in pairs]
-    return accumulate(acc.as_signed(), products, [Const(0, 1)] * len(products))
+def _plain_sum(m: Module, pe: str, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+    """acc + Σ terms. Each lane's deferred carry enters one of the adders as its carry-in."""
+    if pe == "mac":
+        products = [a * w.as_signed() for a, w in pairs]
+        return accumulate(acc.as_signed(), products, [NO_CARRY] * len(products))
+    kind = complement if pe == "square" else DISTANCES[pe]
+    lanes = [kind(m, a, w, str(lane)) for lane, (a, w) in enumerate(pairs)]
+    if pe == "square":
+        differences = [(t + c)[: len(t)] for t, c in lanes]
+        lanes = [(difference * difference, NO_CARRY) for difference in differences]
+    return accumulate(acc, [term for term, _ in lanes], [carry for _, carry in lanes])
 
 
 def accumulate(acc: Value, terms: list[Value], carries: list[Value]) -> Value:

@@ -1,8 +1,10 @@
 """Synthesis of arrays with Yosys: LUTs on FPGAs, area on a Liberty library, mapped netlists.
 
 Every PE is mapped as a module of its own, then the design is flattened and what nothing uses is
-removed, for adders and multipliers alike. A `mac` PE is given the multiplier that is best of
-those that can be made: `candidates` names them, `best_multiplier` picks.
+removed, for adders and multipliers alike. For a cell library the PEs are trees of full adders
+(`hw.pe.structures`), which take the library's full-adder cells where it has them; for an FPGA they
+are left to its carry chains. A `mac` PE is given the multiplier that is best of those that can be
+made: `candidates` names them, `best_multiplier` picks.
 """
 
 import json
@@ -10,21 +12,26 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .cell_map import full_adder_cell, full_adder_map, full_adder_stub
 from .config import ArrayConfig
 from .liberty import read_library
 from .liberty_text import read_text
+from .pe import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
 from .tools import failed, tool_versions, yosys
-from .verilog import TOP, array_verilog
+from .verilog import FULL_ADDER, PE, TOP, array_verilog
 
 TARGETS = ("ice40", "ecp5", "asic")
 BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
 
-# How the product of a `mac` PE is made, and the Yosys command that makes it. booth: radix-4 Booth
-# rows in a carry-save tree; booth-ripple: Booth rows added one after the other; rows: a row of
-# adders for each bit of the weight; macc: Yosys' own, AND rows in a carry-save tree; dsp: the
-# FPGA's own multiplier blocks.
+# How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
+# array-tree, which need none: radix-4 Booth rows, or AND rows, of all lanes in one tree with the
+# accumulator (`hw.multiply`); booth: Booth rows in a carry-save tree; booth-ripple: Booth rows
+# added one after the other; rows: a row of adders for each bit of the weight; macc: Yosys' own,
+# AND rows in a carry-save tree; dsp: the FPGA's own multiplier blocks.
 MULTIPLIERS = {
     "none": "",
+    BOOTH_TREE: "",
+    ARRAY_TREE: "",
     "booth": "booth",
     "booth-ripple": "booth -lowpower",
     "rows": "techmap -map rows_multiplier.v t:$mul",
@@ -44,7 +51,9 @@ class SynthReport:
     """Size of one design on one target; None is a figure that the target does not have.
 
     luts: LUT4s, on ECP5 with two for every CCU2C. carries: carry cells. area_um2: cell area from
-    the Liberty library, flip-flops' share in sequential_area_um2. cells: count by type.
+    the Liberty library, flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its
+    accumulator and the registers that hand a, w and last on, but without its part of the drain.
+    cells: count by type.
     """
 
     target: str
@@ -57,6 +66,7 @@ class SynthReport:
     block_rams: int | None = None
     area_um2: float | None = None
     sequential_area_um2: float | None = None
+    pe_area_um2: float | None = None
     fmax_mhz: float | None = None
     library: str | None = None
     cells: dict[str, int]
@@ -70,8 +80,8 @@ def candidates(pe: str, target: str) -> tuple[str, ...]:
     """The multipliers that are tried for a PE kind on a target; "none" for adders."""
     if pe != "mac":
         return ("none",)
-    of_logic = ("booth", "booth-ripple", "rows", "macc")
-    return of_logic if target == "asic" else (*of_logic, "dsp")
+    words = ("booth", "booth-ripple", "rows", "macc")
+    return (BOOTH_TREE, ARRAY_TREE, *words) if target == "asic" else (*words, "dsp")
 
 
 def check(
@@ -123,31 +133,51 @@ def synthesize(
     check(config, target, multiplier, liberty)
     multiplier = multiplier or candidates(config.pe, target)[0]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "design.v").write_text(array_verilog(config), encoding="utf-8")
-    if target == "asic":
-        (folder / "cells.lib").write_text(read_text(liberty), encoding="utf-8")
+    design = array_verilog(config, _structure(target, multiplier))
+    (folder / "design.v").write_text(design, encoding="utf-8")
+    full_adder = _write_library(folder, liberty) if target == "asic" else None
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
-    yosys(_script(target, multiplier), folder, "synth")
-    stat = _read_stat(folder)
+    yosys(_script(target, multiplier, full_adder), folder, "synth")
+    stat = _read_stat(folder / "stat.json")["design"]
     return SynthReport(
         target=target,
         pe=config.pe,
         multiplier=multiplier,
         cells={name: int(count) for name, count in stat["num_cells_by_type"].items()},
         tools=tool_versions(),
-        **(_asic_figures(stat, liberty.name) if target == "asic" else _fpga_figures(stat)),
+        **(_asic_figures(folder, stat, liberty.name) if target == "asic" else _fpga_figures(stat)),
     )
 
 
-def _read_stat(folder: Path) -> dict:
+def _structure(target: str, multiplier: str) -> str:
+    """The structure of the PEs. On FPGAs, adder trees made of carry chains are smaller."""
+    if target == "asic" and multiplier == "none":
+        return TREE
+    return multiplier if multiplier in (BOOTH_TREE, ARRAY_TREE) else PLAIN
+
+
+def _write_library(folder: Path, liberty: Path) -> str | None:
+    """Put the cells and a map to their full adder into `folder`; returns its name."""
+    library = read_library(liberty)
+    files = {
+        "cells.lib": read_text(liberty),
+        "full_adder.v": full_adder_stub(library),
+        "full_adder_map.v": full_adder_map(library, FULL_ADDER),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return full_adder_cell(library)
+
+
+def _read_stat(path: Path) -> dict:
     try:
-        return json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
-    except (OSError, ValueError, KeyError):
-        raise failed("yosys gave no figures", folder / "synth.log") from None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise failed("yosys gave no figures", path.parent / "synth.log") from None
 
 
-def _script(target: str, multiplier: str) -> str:
+def _script(target: str, multiplier: str, full_adder: str | None) -> str:
     mapping = {
         "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {TOP}"],
         "ecp5": [
@@ -161,15 +191,19 @@ def _script(target: str, multiplier: str) -> str:
     }[target]
     lines = [
         "read_verilog design.v",
+        "read_verilog -lib full_adder.v" if full_adder else "",
+        "techmap -map full_adder_map.v" if target == "asic" else "",
         f"hierarchy -check -top {TOP}",
         "proc",
         "opt",
         "wreduce",
         MULTIPLIERS[multiplier],
         *mapping,
+        "tee -q -o modules.json stat -json -liberty cells.lib" if target == "asic" else "",
         "flatten",
         "opt_clean -purge",
         "delete t:$scopeinfo",
+        f"delete ={full_adder}" if full_adder else "",  # the empty module, not its instances
         f"tee -q -o stat.json stat -json {'-liberty cells.lib' if target == 'asic' else ''}",
         "write_json netlist.json" if target == "asic" else "",
     ]
@@ -191,9 +225,11 @@ def _fpga_figures(stat: dict) -> dict:
     }
 
 
-def _asic_figures(stat: dict, library: str) -> dict:
+def _asic_figures(folder: Path, stat: dict, library: str) -> dict:
+    modules = _read_stat(folder / "modules.json")["modules"]
     return {
         "area_um2": round(stat["area"], 3),
         "sequential_area_um2": round(stat["sequential_area"], 3),
+        "pe_area_um2": round(modules[f"\\{PE}"]["area"], 3),
         "library": library,
     }

@@ -8,7 +8,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from .config import ArrayConfig
-from .pe import ProcessingElement
+from .pe import ProcessingElement, RowSum
 
 
 def array_signature(config: ArrayConfig) -> Signature:
@@ -38,7 +38,11 @@ class SystolicArray(Component):
     Reset: hold `rst` for rows + cols cycles with zeros at the operands, so that none are left
     on their way.
 
-    `pe` makes a processing element from the configuration; Verilog output passes one that
+    A `min` array has a column of `RowSum` at the left edge, whose results drain as the PEs' do, and
+    gives Σa − 2 · Σmin(a, w) = Σ|a − w| − Σw: the SAD less a constant of the filter, which belongs
+    in the bias.
+
+    pe, row_sum: make a PE and a row's sum from the configuration; Verilog output passes a PE that
     instantiates a module of its own.
 
     Members
@@ -46,15 +50,19 @@ class SystolicArray(Component):
     a : activations, rows × lanes × width bits
     w : weights, cols × lanes × width bits
     last : these operands end a tile
-    sums : accumulators of one row, cols × acc_width bits; two's complement in `mac`
+    sums : sums of one row, cols × acc_width bits; two's complement in `mac` and `min`
     valid : `sums` holds a row
     """
 
     def __init__(
-        self, config: ArrayConfig, pe: Callable[[ArrayConfig], Component] = ProcessingElement
+        self,
+        config: ArrayConfig,
+        pe: Callable[[ArrayConfig], Component] = ProcessingElement,
+        row_sum: Callable[[ArrayConfig], Component] = RowSum,
     ):
         self.config = config
         self._pe = pe
+        self._row_sum = row_sum
         super().__init__(array_signature(config))
 
     def elaborate(self, platform: object) -> Module:
@@ -65,9 +73,14 @@ class SystolicArray(Component):
             for c in range(cols):
                 m.submodules[f"pe_{r}_{c}"] = grid[r][c]
         self._feed(m, grid)
+        sums = []
         for c in range(cols):
-            sums = self._drain(m, [grid[r][c] for r in range(rows)], f"drain_{c}")
-            m.d.comb += self.sums[c].eq(delay(m, sums, cols - 1 - c, f"deskew_{c}"))
+            drained = self._drain(m, [grid[r][c] for r in range(rows)], f"drain_{c}")
+            sums.append(delay(m, drained, cols - 1 - c, f"deskew_{c}"))
+        if self.config.pe == "min":
+            row_sums = delay(m, self._add_rows(m, grid), cols - 1, "deskew_rows")
+            sums = [row_sums - (minima << 1) for minima in sums]
+        m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
         ends = [grid[r][cols - 1].last for r in range(rows)]
         m.d.comb += self.valid.eq(shift_up(m, ends, ends, "valid", reset_less=False))
         return m
@@ -85,6 +98,14 @@ class SystolicArray(Component):
             m.d.comb += top.w.eq(delay(m, self.w[c].as_value(), c, f"skew_w_{c}"))
             for upper, lower in pairwise(grid):
                 m.d.comb += lower[c].w.eq(upper[c].w_out)
+
+    def _add_rows(self, m: Module, grid: list[list[Component]]) -> Value:
+        """Σa of each row, drained in step with the PEs of the first column."""
+        column = [self._row_sum(self.config) for _ in grid]
+        for r, (row_sum, row) in enumerate(zip(column, grid, strict=True)):
+            m.submodules[f"row_sum_{r}"] = row_sum
+            m.d.comb += [row_sum.a.eq(row[0].a), row_sum.last.eq(row[0].last)]
+        return self._drain(m, column, "drain_rows")
 
     def _drain(self, m: Module, column: list[Component], name: str) -> Value:
         return shift_up(m, [pe.last for pe in column], [pe.sum for pe in column], name)

@@ -7,17 +7,19 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from amaranth import ClockSignal, Instance, ResetSignal
+from amaranth import ClockSignal, Instance, Module, ResetSignal, Signal, Value
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
+from .compressor import FullAdderCell
 from .config import ArrayConfig
-from .pe import ProcessingElement, pe_signature
+from .pe import PLAIN, ProcessingElement, RowSum, pe_signature
 from .systolic import SystolicArray
 from .tools import yosys
 
 TOP = "adderforge_array"
 PE = "adderforge_pe"
+FULL_ADDER = "adderforge_full_adder"
 
 
 class PeInstance(Component):
@@ -43,19 +45,41 @@ def config_hash(config: ArrayConfig) -> str:
     return hashlib.sha256(json.dumps(config.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def array_verilog(config: ArrayConfig) -> str:
+def array_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
     """Verilog-2001 of `SystolicArray(config)`: top module `adderforge_array`, ports clk, rst, a, w,
-    last, sums, valid. Two calls give the same text. ToolError when Yosys is missing or fails."""
-    text = rtlil.convert(ProcessingElement(config), name=PE, emit_src=False)
-    text += rtlil.convert(SystolicArray(config, pe=PeInstance), name=TOP, emit_src=False)
-    return _header(config) + _to_verilog(text)
+    last, sums, valid. Two calls give the same text. ToolError when Yosys is missing or fails.
 
-
-def pe_verilog(config: ArrayConfig) -> str:
-    """Verilog-2001 of one PE, module `adderforge_pe`."""
-    return _header(config) + _to_verilog(
-        rtlil.convert(ProcessingElement(config), name=PE, emit_src=False)
+    structure: of the PEs, one of `hw.pe.structures`. Trees' full adders are instances of a module
+    `adderforge_full_adder`, for which synthesis can put a library's cell.
+    """
+    array = SystolicArray(
+        config,
+        pe=PeInstance,
+        row_sum=lambda config: RowSum(config, structure, full_adder_instance),
     )
+    return _header(config) + _to_verilog(_pe_text(config, structure) + _text(array, TOP))
+
+
+def pe_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
+    """Verilog-2001 of one PE, module `adderforge_pe`; structure as of `array_verilog`."""
+    return _header(config) + _to_verilog(_pe_text(config, structure))
+
+
+def full_adder_instance(m: Module, a: Value, b: Value, c: Value, name: str) -> tuple[Value, Value]:
+    """A full adder as an instance of the Verilog module `adderforge_full_adder`."""
+    total, carry = Signal(name=f"sum_{name}"), Signal(name=f"carry_{name}")
+    ports = {"i_a": a, "i_b": b, "i_c": c, "o_sum": total, "o_carry": carry}
+    m.submodules[f"full_adder_{name}"] = Instance(FULL_ADDER, **ports)
+    return total, carry
+
+
+def _pe_text(config: ArrayConfig, structure: str) -> str:
+    text = _text(ProcessingElement(config, structure, full_adder_instance), PE)
+    return text if structure == PLAIN else _text(FullAdderCell(), FULL_ADDER) + text
+
+
+def _text(component: Component, name: str) -> str:
+    return rtlil.convert(component, name=name, emit_src=False)
 
 
 def _to_verilog(text: str) -> str:

@@ -1,7 +1,7 @@
 """Real work for an array: the matrix forms of a quantized network's layers on real images."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,11 +9,21 @@ from golden import reference
 from golden.spec import LayerSpec, QuantizedModel
 from hw.config import ArrayConfig
 
+# The kind of layer that a PE kind computes; the others have none yet.
+KINDS = {
+    "complement": "adder",
+    "min": "adder",
+    "two_adder": "adder",
+    "compare_swap": "adder",
+    "mac": "mac",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixForm:
     """One layer as a matrix form: activations (m, k), weights (n, k), and the sums (m, n) that
-    the integer reference gives: SAD for adder layers, Σ a · w for mac layers."""
+    are expected: of the integer reference, SAD for adder layers, Σ a · w for mac layers; of an
+    array, what `array_sums` says."""
 
     name: str
     activations: np.ndarray
@@ -45,7 +55,12 @@ def matrix_forms(model: QuantizedModel, codes: np.ndarray) -> Iterator[MatrixFor
 def check_fit(model: QuantizedModel, config: ArrayConfig) -> None:
     """ValueError when a layer cannot run on the array: another kind, more bits, a longer sum,
     channels of several scales."""
-    kind = "mac" if config.pe == "mac" else "adder"
+    if config.pe not in KINDS:
+        raise ValueError(
+            f"{model.name} cannot run on pe {config.pe!r}, for which there is no kind of layer; "
+            f"use one of {', '.join(KINDS)}"
+        )
+    kind = KINDS[config.pe]
     for spec in (layer.spec for layer in model.layers):
         where = f"layer {spec.name!r} of {model.name}"
         if spec.kind != kind:
@@ -85,12 +100,28 @@ def generated_forms(config: ArrayConfig, seed: int = 0) -> Iterator[MatrixForm]:
         yield _form(config, f"random {m} x {k} x {n}", a, w)
 
 
-def _form(config: ArrayConfig, name: str, a: np.ndarray, w: np.ndarray) -> MatrixForm:
+def for_array(forms: Iterable[MatrixForm], config: ArrayConfig) -> Iterator[MatrixForm]:
+    """Layers' forms with the sums that the array gives for them: in `min` the SAD less the sum of
+    the filter's weights, whose place is the bias."""
+    for form in forms:
+        less = form.weights.sum(axis=1) if config.pe == "min" else 0
+        yield replace(form, sums=form.sums - less)
+
+
+def array_sums(config: ArrayConfig, a: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """(m, n) sums that an array gives for activations (m, k) and weights (n, k): Σ a · w in `mac`,
+    Σ (a − w)² in `square`, mismatches in `xnor`, SAD − Σw in `min`, SAD in the other kinds."""
     if config.pe == "mac":
-        sums = a @ w.T
-    else:
-        sums = np.stack([np.abs(a - filter).sum(axis=1) for filter in w], axis=1)
-    return MatrixForm(name=name, activations=a, weights=w, sums=sums)
+        return a @ w.T
+    differences = [np.abs(a - filter) for filter in w]
+    if config.pe == "square":
+        differences = [difference**2 for difference in differences]
+    sums = np.stack([difference.sum(axis=1) for difference in differences], axis=1)
+    return sums - w.sum(axis=1) if config.pe == "min" else sums
+
+
+def _form(config: ArrayConfig, name: str, a: np.ndarray, w: np.ndarray) -> MatrixForm:
+    return MatrixForm(name=name, activations=a, weights=w, sums=array_sums(config, a, w))
 
 
 def _sums_matrix(accumulators: np.ndarray, spec: LayerSpec) -> np.ndarray:

@@ -7,6 +7,15 @@ from hw.config import ArrayConfig, load_config
 
 KEYS = "pe, width, rows, cols, lanes, depth, dataflow"
 
+KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
+NAMES = f"{', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}"
+every_kind = pytest.mark.parametrize("pe", KINDS)
+
+
+def configured(pe, width, depth):
+    """The configuration; `xnor` takes one bit whatever the width."""
+    return ArrayConfig(width=width, depth=depth).twin(pe)
+
 
 def terms(config):
     """Every term that one lane can add in one cycle, or its corners: terms are convex or linear
@@ -16,7 +25,8 @@ def terms(config):
         half = 2 ** (config.width - 1)
         return [a * w for a, w in itertools.product((0, top), (-half, half - 1))]
     operands = range(top + 1) if config.width <= 4 else (0, top)
-    return [abs(a - w) for a, w in itertools.product(operands, repeat=2)]
+    term = {"min": min, "square": lambda a, w: (a - w) ** 2}.get(config.pe, lambda a, w: abs(a - w))
+    return [term(a, w) for a, w in itertools.product(operands, repeat=2)]
 
 
 def holds(bits, signed, value):
@@ -29,7 +39,9 @@ def holds(bits, signed, value):
     [
         ({"rows": 0}, "rows must be at least 1, not 0"),
         ({"cols": -1}, "cols must be at least 1, not -1"),
+        ({"width": 0}, "width must be at least 1, not 0"),
         ({"width": 1}, "width must be at least 2, not 1"),
+        ({"pe": "xnor"}, "width must be 1 for pe 'xnor', whose operands are signs, not 8"),
         ({"width": 17}, "width must be at most 16, not 17"),
         ({"lanes": 0}, "lanes must be at least 1, not 0"),
         ({"lanes": 65}, "lanes must be at most 64, not 65"),
@@ -38,8 +50,8 @@ def holds(bits, signed, value):
         ({"rows": "8"}, "rows must be an integer, not '8'"),
         ({"rows": 8.0}, "rows must be an integer, not 8.0"),
         ({"rows": True}, "rows must be an integer, not True"),
-        ({"pe": "xor"}, "pe must be 'complement' or 'mac', not 'xor'"),
-        ({"pe": 3}, "pe must be 'complement' or 'mac', not 3"),
+        ({"pe": "xor"}, f"pe must be {NAMES}, not 'xor'"),
+        ({"pe": 3}, f"pe must be {NAMES}, not 3"),
         ({"dataflow": "none"}, "dataflow must be 'output-stationary', not 'none'"),
         ({"row": 8}, f"unknown key 'row'; the keys are {KEYS}"),
     ],
@@ -62,28 +74,49 @@ def test_a_configuration_cannot_be_changed():
         ArrayConfig().rows = 4
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@every_kind
 @pytest.mark.parametrize("width", [2, 3, 4, 8, 16])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 1000, 1024, 1025, 2**20])
 def test_the_accumulator_holds_every_sum(pe, width, depth):
-    config = ArrayConfig(pe=pe, width=width, depth=depth)
+    config = configured(pe, width, depth)
     for extreme in (min(terms(config)), max(terms(config))):
-        assert holds(config.acc_width, config.acc_signed, depth * extreme)
+        assert holds(config.pe_acc_width, pe == "mac", depth * extreme)
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("width", [2, 3, 16])
+@pytest.mark.parametrize("depth", [1, 5, 1024])
+def test_what_leaves_a_min_array_is_the_sad_less_the_weights_and_fits(width, depth):
+    config, top = ArrayConfig(pe="min", width=width, depth=depth), 2**width - 1
+    assert config.acc_signed and config.acc_width == config.pe_acc_width + 1
+    for extreme in (top, -top):
+        assert holds(config.acc_width, True, depth * extreme)
+
+
+@pytest.mark.parametrize("pe", [pe for pe in KINDS if pe != "min"])
+def test_in_other_kinds_the_accumulator_leaves_as_it_is(pe):
+    config = configured(pe, 5, 9)
+    assert (config.acc_width, config.acc_signed) == (config.pe_acc_width, pe == "mac")
+
+
+@every_kind
 @pytest.mark.parametrize("width", [2, 5, 16])
 @pytest.mark.parametrize("depth", [1, 2, 64, 2**20])
 def test_at_depths_of_a_power_of_two_no_bit_is_wasted(pe, width, depth):
-    config = ArrayConfig(pe=pe, width=width, depth=depth)
+    config = configured(pe, width, depth)
     extreme = max(terms(config), key=abs)
-    assert not holds(config.acc_width - 1, config.acc_signed, depth * extreme)
+    assert not holds(config.pe_acc_width - 1, pe == "mac", depth * extreme)
 
 
-def test_only_the_mac_has_signed_weights_and_sums():
-    adder, mac = ArrayConfig(pe="complement"), ArrayConfig(pe="mac")
-    assert (adder.weight_signed, adder.acc_signed) == (False, False)
-    assert (mac.weight_signed, mac.acc_signed) == (True, True)
+@every_kind
+def test_only_the_mac_has_signed_weights(pe):
+    assert configured(pe, 8, 4).weight_signed == (pe == "mac")
+
+
+def test_the_twin_of_signs_has_one_bit_and_no_twin_of_its_own_but_itself():
+    config = ArrayConfig(width=5, rows=3, lanes=2).twin("xnor")
+    assert config == ArrayConfig(pe="xnor", width=1, rows=3, lanes=2)
+    with pytest.raises(ValueError, match="width must be at least 2, not 1"):
+        config.twin("mac")
 
 
 def test_a_twin_differs_in_its_pe_alone():
@@ -94,8 +127,8 @@ def test_a_twin_differs_in_its_pe_alone():
 
 
 def test_a_twin_of_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match=r"^pe must be 'complement' or 'mac', not 'square'$"):
-        ArrayConfig().twin("square")
+    with pytest.raises(ValueError, match=f"^pe must be {NAMES}, not 'cube'$"):
+        ArrayConfig().twin("cube")
 
 
 def written(tmp_path, text):

@@ -2,19 +2,28 @@
 
 import numpy as np
 import pytest
-from amaranth import Module, Signal
 from amaranth.sim import Simulator
 
 from hw.config import ArrayConfig
-from hw.pe import ProcessingElement, distance
+from hw.pe import ProcessingElement, RowSum, check_structure, structures
 
 ZEROS = (0, 0, 0, 0)
 
 
-def run(config, cycles):
+KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
+BUILDS = [(pe, structure) for pe in KINDS for structure in structures(pe)]
+every_build = pytest.mark.parametrize(("pe", "structure"), BUILDS)
+
+
+def configured(pe, **values):
+    """The configuration; `xnor` takes one bit whatever the width."""
+    return ArrayConfig(**values).twin(pe)
+
+
+def run(config, cycles, structure="plain"):
     """Give (a, w, last) of one cycle after another; returns `sum` in each cycle, signed in
     `mac`, and what the neighbours saw: (a_out, w_out, last_out)."""
-    dut, sums, passed = ProcessingElement(config), [], []
+    dut, sums, passed = ProcessingElement(config, structure), [], []
 
     async def bench(ctx):
         for a, w, last in cycles:
@@ -23,8 +32,8 @@ def run(config, cycles):
                 ctx.set(dut.w[lane], int(w[lane]) % 2**config.width)
             ctx.set(dut.last, last)
             total = ctx.get(dut.sum)
-            negative = config.acc_signed and total >> (config.acc_width - 1)
-            sums.append(total - (negative << config.acc_width))
+            negative = config.pe == "mac" and total >> (config.pe_acc_width - 1)
+            sums.append(total - (negative << config.pe_acc_width))
             await ctx.tick()
             outs = [
                 [ctx.get(port[i]) for i in range(config.lanes)] for port in (dut.a_out, dut.w_out)
@@ -39,7 +48,9 @@ def run(config, cycles):
 
 
 def term(pe, a, w):
-    return int(np.sum(np.asarray(a) * w if pe == "mac" else np.abs(np.asarray(a) - w)))
+    kinds = {"mac": lambda: a * w, "min": lambda: np.minimum(a, w), "square": lambda: (a - w) ** 2}
+    a, w = np.asarray(a), np.asarray(w)
+    return int(np.sum(kinds.get(pe, lambda: np.abs(a - w))()))
 
 
 def operands(config, seed, count):
@@ -55,23 +66,6 @@ def operands(config, seed, count):
     return a, w
 
 
-def test_distance_is_exact_for_every_pair_of_4_bit_operands():
-    m, a, w, y = Module(), Signal(4), Signal(4), Signal(5)
-    t, c = distance(m, a, w, "0")
-    m.d.comb += y.eq(t + c)
-
-    async def bench(ctx):
-        for x, f in np.ndindex(16, 16):
-            ctx.set(a, x)
-            ctx.set(w, f)
-            assert ctx.get(y) == abs(x - f)
-            assert ctx.get(c) == (x > f)
-
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
-
-
 def test_hand_worked_distances_of_two_lanes():
     config = ArrayConfig(width=4, lanes=2, depth=8)
     sums, _ = run(config, [((3, 9), (5, 2), 0), ((15, 0), (0, 15), 1), ((7, 7), (7, 6), 1)])
@@ -84,13 +78,35 @@ def test_hand_worked_products_of_two_lanes():
     assert sums == [15 - 18, -3 - 120 - 120, 7 - 16]
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
-@pytest.mark.parametrize(("width", "lanes"), [(2, 1), (8, 1), (5, 3), (16, 4)])
-def test_sums_one_behind_the_other_need_no_idle_cycle(pe, width, lanes):
-    config = ArrayConfig(pe=pe, width=width, lanes=lanes, depth=5 * lanes)
+@pytest.mark.parametrize("structure", structures("min"))
+def test_hand_worked_minima_of_two_lanes(structure):
+    config = ArrayConfig(pe="min", width=4, lanes=2, depth=8)
+    cycles = [((3, 9), (5, 2), 0), ((15, 0), (0, 15), 1), ((7, 7), (7, 6), 1)]
+    assert run(config, cycles, structure)[0] == [3 + 2, 3 + 2, 7 + 6]
+
+
+@pytest.mark.parametrize("structure", structures("square"))
+def test_hand_worked_squares_of_two_lanes(structure):
+    config = ArrayConfig(pe="square", width=4, lanes=2, depth=8)
+    cycles = [((3, 9), (5, 2), 0), ((15, 0), (0, 15), 1), ((7, 7), (7, 6), 1)]
+    assert run(config, cycles, structure)[0] == [4 + 49, 4 + 49 + 225 + 225, 1]
+
+
+@pytest.mark.parametrize("structure", structures("xnor"))
+def test_hand_worked_signs_of_four_lanes(structure):
+    """Σ of the signs' products is k − 2 · mismatches: here 4 − 2 · 1, then 8 − 2 · 5."""
+    config = ArrayConfig(pe="xnor", width=1, lanes=4, depth=8)
+    cycles = [((1, 1, 0, 0), (1, 0, 0, 0), 0), ((1, 1, 0, 0), (0, 0, 1, 1), 1)]
+    assert run(config, cycles, structure)[0] == [1, 5]
+
+
+@every_build
+@pytest.mark.parametrize(("width", "lanes"), [(2, 1), (6, 1), (3, 3)])
+def test_sums_one_behind_the_other_need_no_idle_cycle(pe, structure, width, lanes):
+    config = configured(pe, width=width, lanes=lanes, depth=5 * lanes)
     a, w = operands(config, seed=2, count=18)
     ends = {0, 1, 6, 11, 12, 17}
-    sums, _ = run(config, [(a[i], w[i], i in ends) for i in range(18)])
+    sums, _ = run(config, [(a[i], w[i], i in ends) for i in range(18)], structure)
     acc = 0
     for index, total in enumerate(sums):
         acc += term(pe, a[index], w[index])
@@ -98,29 +114,63 @@ def test_sums_one_behind_the_other_need_no_idle_cycle(pe, width, lanes):
         acc = 0 if index in ends else acc
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("pe", KINDS)
+def test_wide_operands_of_many_lanes_are_summed(pe):
+    config = configured(pe, width=16, lanes=9, depth=9 * 4)
+    a, w = operands(config, seed=6, count=4)
+    sums, _ = run(config, [(a[i], w[i], i == 3) for i in range(4)])
+    assert sums == np.cumsum([term(pe, a[i], w[i]) for i in range(4)]).tolist()
+
+
+@every_build
 @pytest.mark.parametrize("lanes", [1, 4])
-def test_idle_cycles_add_nothing(pe, lanes):
-    config = ArrayConfig(pe=pe, width=6, lanes=lanes, depth=4 * lanes)
+def test_idle_cycles_add_nothing(pe, structure, lanes):
+    config = configured(pe, width=3, lanes=lanes, depth=4 * lanes)
     a, w = operands(config, seed=3, count=4)
     idle = (ZEROS, ZEROS, 0)
     busy = [(a[i], w[i], i == 3) for i in range(4)]
-    sums, _ = run(config, [idle, busy[0], idle, idle, *busy[1:], idle, idle])
+    sums, _ = run(config, [idle, busy[0], idle, idle, *busy[1:], idle, idle], structure)
     totals = np.cumsum([term(pe, a[i], w[i]) for i in range(4)]).tolist()
     assert sums == [0, totals[0], totals[0], *totals, 0, 0]
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
-def test_a_sum_as_long_as_the_depth_fits_the_accumulator(pe):
-    config = ArrayConfig(pe=pe, width=8, lanes=3, depth=33)
-    weight = -128 if pe == "mac" else 0
-    cycles = [((255,) * 3, (weight,) * 3, i == 10) for i in range(11)]
-    assert run(config, cycles)[0][-1] == 33 * term(pe, 255, weight)
+@every_build
+def test_a_sum_as_long_as_the_depth_fits_the_accumulator(pe, structure):
+    config = configured(pe, width=4, lanes=3, depth=33)
+    top = 2**config.width - 1
+    weight = {"mac": -8, "min": top}.get(pe, 0)
+    cycles = [((top,) * 3, (weight,) * 3, i == 10) for i in range(11)]
+    assert run(config, cycles, structure)[0][-1] == 33 * term(pe, top, weight)
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("pe", KINDS)
 def test_the_neighbours_see_the_operands_one_cycle_later(pe):
-    config = ArrayConfig(pe=pe, width=5, lanes=2, depth=8)
+    config = configured(pe, width=5, lanes=2, depth=8)
     a, w = operands(config, seed=4, count=6)
     _, passed = run(config, [(a[i], w[i], i % 2) for i in range(6)])
-    assert passed == [(a[i].tolist(), (w[i] % 32).tolist(), i % 2) for i in range(6)]
+    top = 2**config.width
+    assert passed == [(a[i].tolist(), (w[i] % top).tolist(), i % 2) for i in range(6)]
+
+
+@pytest.mark.parametrize("structure", structures("min"))
+def test_a_rows_sum_is_that_of_its_activations(structure):
+    dut, sums = RowSum(ArrayConfig(pe="min", width=3, lanes=2, depth=6), structure), []
+
+    async def bench(ctx):
+        for a, last in [((7, 6), 0), ((7, 7), 0), ((7, 7), 1), ((1, 0), 0)]:
+            ctx.set(dut.a.as_value(), a[0] + 8 * a[1])
+            ctx.set(dut.last, last)
+            sums.append(ctx.get(dut.sum))
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert sums == [13, 27, 41, 1]
+
+
+def test_a_structure_that_a_kind_does_not_have_is_refused():
+    message = "structure of a min PE must be one of plain, tree, not 'booth-tree'"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        check_structure(ArrayConfig(pe="min"), "booth-tree")

@@ -23,7 +23,7 @@ from hw.tools import ToolError, yosys
 ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")
 FPGA_FIGURES = ("luts", "carries", "flip_flops", "dsps", "block_rams")
-ASIC_FIGURES = ("area_um2", "sequential_area_um2", "library")
+ASIC_FIGURES = ("area_um2", "sequential_area_um2", "pe_area_um2", "library")
 FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
 FULL = "sky130hd_tt_025C_1v80.lib.gz"
 
@@ -56,7 +56,8 @@ def flip_flops(config):
 def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
     assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 3
     assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, False]
-    assert {"none", *candidates("mac", "ice40")} == set(MULTIPLIERS)
+    macs = {name for target in TARGETS for name in candidates("mac", target)}
+    assert {"none", *macs} == set(MULTIPLIERS)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +75,8 @@ def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
             MAC,
             "asic",
             "dsp",
-            "multiplier of a mac PE on asic must be one of booth, booth-ripple, rows, macc, "
-            "not 'dsp'",
+            "multiplier of a mac PE on asic must be one of booth-tree, array-tree, booth, "
+            "booth-ripple, rows, macc, not 'dsp'",
         ),
         (
             ADDER,
@@ -136,6 +137,40 @@ def test_the_area_is_the_sum_of_the_cells_areas(reports):
     assert report.area_um2 == pytest.approx(total, rel=1e-6)
     assert 0 < report.sequential_area_um2 < report.area_um2
     assert report.library == BUILT_IN_LIBRARY.name
+
+
+@pytest.mark.slow
+def test_a_pes_area_is_that_of_the_array_less_what_is_around_the_pes(reports):
+    """Around them: the drain's registers and gates, the skew and the flags."""
+    report = reports["complement", "asic"]
+    assert 0.6 * report.area_um2 < 4 * report.pe_area_um2 < report.area_um2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+def test_trees_take_the_librarys_full_adders(reports, pe):
+    """One for each bit that a term has, but the first column of a sum of two needs none."""
+    terms = {"complement": 8 + 8, "mac": 40}
+    assert reports[pe, "asic"].cells["FA_X1"] >= 4 * (terms[pe] - 2)
+
+
+@pytest.mark.slow
+def test_a_library_without_full_adders_gets_gates(tmp_path):
+    text = BUILT_IN_LIBRARY.read_text()
+    start = text.index("cell (FA_X1)")
+    end = text.index("\n  }\n", start) + 5
+    (tmp_path / "gates.lib").write_text(text[:start] + text[end:])
+    config = ArrayConfig(width=4, rows=1, cols=1, lanes=3, depth=9)
+    report = synthesize(config, "asic", tmp_path / "run", liberty=tmp_path / "gates.lib")
+    assert report.area_um2 > 0 and "FA_X1" not in report.cells
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["min", "two_adder", "compare_swap", "square", "xnor"])
+@pytest.mark.parametrize("target", ["ice40", "asic"])
+def test_every_kind_can_be_mapped(tmp_path, pe, target):
+    config = ArrayConfig(width=3, rows=2, cols=1, lanes=2, depth=8).twin(pe)
+    assert size(synthesize(config, target, tmp_path)) > 0
 
 
 @pytest.mark.slow

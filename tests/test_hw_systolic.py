@@ -9,12 +9,16 @@ from hw.config import ArrayConfig
 from hw.schedule import Schedule, pack, unpack
 from hw.systolic import SystolicArray
 
+KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
+
 
 def matrix_form(a, w, pe):
-    """(m, n) sums that the array must give: Σ|a − w| or Σ a · w."""
+    """(m, n) sums that the array must give."""
     if pe == "mac":
         return a @ w.T
-    return np.abs(a[:, None, :] - w[None, :, :]).sum(axis=2)
+    distances = np.abs(a[:, None, :] - w[None, :, :])
+    sums = (distances**2 if pe == "square" else distances).sum(axis=2)
+    return sums - w.sum(axis=1) if pe == "min" else sums
 
 
 def simulate(config, a, w, last, rows):
@@ -57,16 +61,17 @@ def check(config, m, k, n, a=None, w=None, seed=0):
     assert counted == schedule.cycles
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("pe", KINDS)
 def test_extremes_do_not_overflow_the_accumulator(pe):
-    config = ArrayConfig(pe=pe, width=8, rows=2, cols=1, depth=37)
-    low, high = (-128, 127) if pe == "mac" else (0, 255)
-    a = np.array([[255] * 37, [0] * 37])
+    config = ArrayConfig(width=8, rows=2, cols=1, depth=37).twin(pe)
+    top = 2**config.width - 1
+    low, high = (-128, 127) if pe == "mac" else (0, top)
+    a = np.array([[top] * 37, [0] * 37])
     w = np.array([[low] * 37, [high] * 37])
     check(config, 2, 37, 2, a, w)
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("pe", KINDS)
 @pytest.mark.parametrize(
     ("width", "rows", "cols", "lanes", "shape"),
     [
@@ -79,7 +84,8 @@ def test_extremes_do_not_overflow_the_accumulator(pe):
     ],
 )
 def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, width, rows, cols, lanes, shape):
-    config = ArrayConfig(pe=pe, width=width, rows=rows, cols=cols, lanes=lanes, depth=shape[1])
+    values = {"width": width, "rows": rows, "cols": cols, "lanes": lanes, "depth": shape[1]}
+    config = ArrayConfig(**values).twin(pe)
     check(config, *shape)
 
 
@@ -89,8 +95,9 @@ def test_every_pair_of_operands_gives_its_distance():
     check(config, 8, 1, 8, values, values)
 
 
-def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind():
-    config = ArrayConfig(width=4, rows=2, cols=3, depth=6)
+@pytest.mark.parametrize("pe", ["complement", "min"])
+def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe):
+    config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6)
     rng = np.random.default_rng(5)
     a, w = rng.integers(0, 16, (2, 6)), rng.integers(0, 16, (3, 6))
     schedule = Schedule(shape=(2, 6, 3), config=config)
@@ -121,5 +128,5 @@ def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind():
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    sums = unpack(words, 3, config.acc_width, False)
-    np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, "complement"))
+    sums = unpack(words, 3, config.acc_width, config.acc_signed)
+    np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, pe))

@@ -9,7 +9,7 @@ from golden.spec import LayerSpec, Pool, QuantizedLayer, QuantizedModel
 from hw.config import ArrayConfig
 from hw.schedule import Schedule
 from sim.job import FormResult, read_job, read_results, write_job, write_results
-from sim.workload import generated_forms, matrix_forms
+from sim.workload import check_fit, for_array, generated_forms, matrix_forms
 
 PLAIN = {"stride": (1, 1), "padding": (0, 0)}
 STRIDED = {"stride": (2, 1), "padding": (1, 2)}
@@ -75,7 +75,13 @@ def receptive_field(image, spec, row, col):
 
 
 def plain_sums(kind, fields, filters):
-    term = {"adder": lambda x, f: abs(x - f), "mac": lambda x, f: x * f}[kind]
+    term = {
+        "adder": lambda x, f: abs(x - f),
+        "mac": lambda x, f: x * f,
+        "min": lambda x, f: abs(x - f) - f,
+        "square": lambda x, f: (x - f) * (x - f),
+        "xnor": lambda x, f: x ^ f,
+    }[kind]
     return [
         [sum(map(term, field, filter.ravel().tolist())) for filter in filters] for field in fields
     ]
@@ -122,27 +128,55 @@ def test_a_fully_connected_layer_takes_what_the_layer_before_gave():
     np.testing.assert_array_equal(form.sums, wanted)
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize(
+    ("pe", "kind"),
+    [
+        *[(pe, "adder") for pe in ("complement", "two_adder", "compare_swap")],
+        *[(pe, pe) for pe in ("mac", "min", "xnor", "square")],
+    ],
+)
 @pytest.mark.parametrize(("rows", "cols", "lanes", "depth"), [(1, 1, 1, 1), (3, 2, 4, 9)])
-def test_generated_forms_fit_the_array_and_their_sums_are_plain_sums(pe, rows, cols, lanes, depth):
-    config = ArrayConfig(pe=pe, width=5, rows=rows, cols=cols, lanes=lanes, depth=depth)
-    kind, low = ("mac", -16) if pe == "mac" else ("adder", 0)
+def test_generated_forms_fit_the_array_and_their_sums_are_plain_sums(
+    pe, kind, rows, cols, lanes, depth
+):
+    config = ArrayConfig(width=5, rows=rows, cols=cols, lanes=lanes, depth=depth).twin(pe)
+    low, count = -16 if pe == "mac" else 0, 2**config.width
     forms = list(generated_forms(config))
     for form in forms:
         Schedule(shape=form.shape, config=config)
-        assert form.activations.min() >= 0 and form.activations.max() < 32
-        assert form.weights.min() >= low and form.weights.max() < low + 32
+        assert form.activations.min() >= 0 and form.activations.max() < count
+        assert form.weights.min() >= low and form.weights.max() < low + count
         sums = plain_sums(kind, form.activations.tolist(), form.weights)
         np.testing.assert_array_equal(form.sums, sums)
     assert max(form.shape[1] for form in forms) == depth
     assert any(min(Schedule(shape=f.shape, config=config).tiles) > 1 for f in forms)
 
 
-@pytest.mark.parametrize("pe", ["complement", "mac"])
-def test_generated_forms_start_with_the_largest_sums(pe):
+@pytest.mark.parametrize(
+    ("pe", "first", "second"),
+    [("complement", 150, 150), ("mac", -1200, 0), ("min", 150, 0), ("square", 2250, 2250)],
+)
+def test_generated_forms_start_with_the_largest_sums(pe, first, second):
     config = ArrayConfig(pe=pe, width=4, depth=10)
     highest, lowest, *_ = (form.sums.tolist() for form in generated_forms(config))
-    assert (highest, lowest) == (([[-1200]], [[0]]) if pe == "mac" else ([[150]], [[150]]))
+    assert (highest, lowest) == ([[first]], [[second]])
+
+
+def test_a_layers_sums_on_a_min_array_are_less_by_the_filters_weights():
+    model, codes = model_of("adder", PLAIN), codes_of()
+    form, _ = matrix_forms(model, codes)
+    [on_adders] = for_array([form], ArrayConfig(width=4))
+    [on_minima] = for_array([form], ArrayConfig(pe="min", width=4))
+    np.testing.assert_array_equal(on_adders.sums, form.sums)
+    wanted = plain_sums("min", form.activations.tolist(), model.layers[0].weight)
+    np.testing.assert_array_equal(on_minima.sums, wanted)
+
+
+@pytest.mark.parametrize("pe", ["xnor", "square"])
+def test_kinds_that_no_layer_has_run_no_model(pe):
+    config = ArrayConfig(width=4, depth=64).twin(pe)
+    with pytest.raises(ValueError, match=f"^tiny cannot run on pe '{pe}'"):
+        check_fit(model_of("adder", PLAIN), config)
 
 
 def test_generated_forms_are_the_same_for_the_same_seed():

@@ -136,17 +136,19 @@ def _images(vectors: Path | None, data: str, data_dir: str | None, count: int) -
 def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["MatrixForm"]:
     """ValueError when the array is not made for the network's layers."""
     from golden import reference, spec
-    from sim.workload import check_fit, matrix_forms
+    from sim.workload import check_fit, for_array, matrix_forms
 
     network = spec.load(model)
     check_fit(network, config)
-    return list(matrix_forms(network, reference.encode(network, images)))
+    return list(for_array(matrix_forms(network, reference.encode(network, images)), config))
 
 
 @click.command()
 @array_options
 @click.option("--target", default="ice40", show_default=True, help="ice40, ecp5 or asic")
-@click.option("--multiplier", help="for mac: booth, booth-ripple, rows, macc, dsp; default: best")
+@click.option(
+    "--multiplier", help="for mac: booth-tree, rows, dsp, …; default: the smallest of all"
+)
 @click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/synth-…")
 @as_json

@@ -1,0 +1,131 @@
+"""Proofs that a PE accumulates what it should, by induction over cycles with Yosys' SAT solver.
+
+The proof is for every sequence of operands, `last` and reset, at the configuration's own width,
+lanes and depth. Nothing is assumed about the accumulator but that it starts clear.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth.back import rtlil
+from amaranth.lib.wiring import Component, Out
+
+from .config import ArrayConfig
+from .pe import PLAIN, ProcessingElement, RowSum, accumulator, pe_signature
+from .tools import yosys
+
+WRONG = "wrong"  # the output of a miter that must stay 0
+
+
+class SumMiter(Component):
+    """A PE beside its plain specification: an accumulator of integers that is never too narrow.
+
+    `wrong` is high in a cycle in which the sum so far has at most `depth` terms, and the PE's sum
+    is not, as an integer, that of the specification, or is beyond `depth` times the largest term.
+    A lane whose operands are both zero is no term. So the PE adds what it should, and its
+    accumulator does not overflow.
+    """
+
+    def __init__(self, config: ArrayConfig, pe: Component):
+        self.config = config
+        self._pe = pe
+        super().__init__(_operand_ports(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.pe = self._pe
+        m.d.comb += [getattr(self._pe, name).eq(getattr(self, name)) for name in ("a", "w", "last")]
+        pairs = [(self.a[lane], self.w[lane]) for lane in range(config.lanes)]
+        total = Signal(signed(config.pe_acc_width + 2))
+        acc = accumulator(m, total, self.last)
+        m.d.comb += total.eq(acc.as_signed() + sum(_term(config.pe, a, w) for a, w in pairs))
+        terms = Signal(range(config.depth + config.lanes + 2))
+        m.d.comb += terms.eq(self._count(m, terms, pairs))
+        low, high = _limits(config)
+        given = self._pe.sum.as_signed() if config.pe == "mac" else self._pe.sum
+        right = (given == total) & (low * terms <= total) & (total <= high * terms)
+        m.d.comb += self.wrong.eq((terms <= config.depth) & ~right)
+        return m
+
+    def _count(self, m: Module, terms: Value, pairs: list[tuple[Value, Value]]) -> Value:
+        """Terms of the sum so far, this cycle's included; no more than one beyond the depth."""
+        before = accumulator(
+            m, Mux(terms > self.config.depth, self.config.depth + 1, terms), self.last
+        )
+        return before + sum((Cat(a, w) != 0) for a, w in pairs)
+
+
+class MinimumMiter(Component):
+    """`min` beside `complement`: `wrong` is high when Σa + Σw − 2 · Σmin(a, w) is not the SAD."""
+
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN):
+        self.config = config
+        self._structure = structure
+        super().__init__(_operand_ports(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        sads, minima = (
+            ProcessingElement(self.config.twin(kind), self._structure)
+            for kind in ("complement", "min")
+        )
+        activations, weights = (RowSum(self.config, self._structure) for _ in range(2))
+        m.submodules += [sads, minima, activations, weights]
+        for pe in (sads, minima):
+            m.d.comb += [pe.a.eq(self.a), pe.w.eq(self.w), pe.last.eq(self.last)]
+        for row_sum, operands in ((activations, self.a), (weights, self.w)):
+            m.d.comb += [row_sum.a.eq(operands), row_sum.last.eq(self.last)]
+        sad = (activations.sum + weights.sum - (minima.sum << 1))[: len(sads.sum)]
+        m.d.comb += self.wrong.eq(sad != sads.sum)
+        return m
+
+
+def prove_sum(
+    config: ArrayConfig,
+    folder: Path,
+    structure: str = PLAIN,
+    pe: Callable[..., Component] = ProcessingElement,
+) -> None:
+    """Prove a PE of one structure right, as `SumMiter` says; ToolError when it is not."""
+    prove(SumMiter(config, pe(config, structure)), folder)
+
+
+def prove(miter: Component, folder: Path) -> None:
+    """Prove that `miter.wrong` is never high; ToolError when it can be. Script, log and, in
+    `trace.vcd`, the cycles that made it high stay in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = rtlil.convert(miter, name="miter", emit_src=False)
+    (folder / "miter.il").write_text(text, encoding="utf-8")
+    script = f"""\
+read_rtlil miter.il
+hierarchy -top miter
+proc
+flatten
+opt -full
+sat -verify -tempinduct -set-def-inputs -prove {WRONG} 0 -dump_vcd trace.vcd miter
+"""
+    yosys(script, folder, "proof")
+
+
+def _operand_ports(config: ArrayConfig) -> dict:
+    inputs = pe_signature(config).members
+    return {name: inputs[name] for name in ("a", "w", "last")} | {WRONG: Out(1)}
+
+
+def _term(pe: str, a: Value, w: Value) -> Value:
+    """What a PE kind adds, in Amaranth's operators."""
+    if pe == "mac":
+        return a * w.as_signed()
+    if pe == "min":
+        return Mux(a < w, a, w)
+    return (a - w) * (a - w) if pe == "square" else abs(a - w)
+
+
+def _limits(config: ArrayConfig) -> tuple[int, int]:
+    """The smallest and the largest term."""
+    top, half = 2**config.width - 1, 2 ** (config.width - 1)
+    if config.pe == "mac":
+        return -top * half, top * (half - 1)
+    return 0, top**2 if config.pe == "square" else top
