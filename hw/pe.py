@@ -6,6 +6,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
+from .mapping import hand_made
 
 
 def pe_signature(config: ArrayConfig) -> wiring.Signature:
@@ -31,7 +32,8 @@ class ProcessingElement(wiring.Component):
 
     Members
     -------
-    a, w : operands, lanes × width bits; the weight is signed in `mac`
+    a, w : operands, lanes × width bits; the weight is signed in `mac`, and inverted where
+           `hw.mapping.weights_inverted`
     last : these operands end a sum
     a_out, w_out, last_out : the same, one cycle later, for the neighbours
     sum : the sum that includes this cycle's operands; the result when `last`. Combinational.
@@ -44,7 +46,8 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        step = {"complement": accumulate_distance, "mac": accumulate_product}[self.config.pe]
+        generic = {"complement": accumulate_distance, "mac": accumulate_product}
+        step = hand_made(self.config) or generic[self.config.pe]
         acc = Signal(self.config.acc_width)
         pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
         m.d.comb += self.sum.eq(step(m, acc, pairs))

@@ -8,6 +8,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out
 
 from .config import ArrayConfig
+from .mapping import weights_inverted
 from .pe import ProcessingElement
 
 
@@ -77,7 +78,8 @@ class SystolicArray(Component):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
             last = delay(m, last, 1, f"skew_last_{r + 1}", reset_less=False)
         for c, top in enumerate(grid[0]):
-            m.d.comb += top.w.eq(delay(m, self.w[c].as_value(), c, f"skew_w_{c}"))
+            w = delay(m, self.w[c].as_value(), c, f"skew_w_{c}")
+            m.d.comb += top.w.eq(~w if weights_inverted(self.config) else w)
             for upper, lower in pairwise(grid):
                 m.d.comb += lower[c].w.eq(upper[c].w_out)
 

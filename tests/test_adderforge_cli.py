@@ -65,7 +65,10 @@ def test_help_loads_nothing_heavy():
         (("verilog", "--width", 1), "width must be at least 2, not 1"),
         (("simulate", "--width", 17), "width must be at most 16, not 17"),
         (("synth", "--pe", "mul"), "pe must be 'complement' or 'mac', not 'mul'"),
-        (("synth", "--target", "pal"), "target must be one of ice40, ecp5, asic, not 'pal'"),
+        (
+            ("synth", "--target", "pal"),
+            "target must be one of ice40, ecp5, xilinx7, asic, not 'pal'",
+        ),
         (("verilog", "--config", "no.toml"), "no.toml: no such file"),
         (("demo", "--rows", 0), "rows must be at least 1, not 0"),
         (("demo", "--images", 0), "images must be at least 1, not 0"),

@@ -5,7 +5,7 @@ import pytest
 
 from hw.config import ArrayConfig, load_config
 
-KEYS = "pe, width, rows, cols, lanes, depth, dataflow"
+KEYS = "pe, width, rows, cols, lanes, depth, dataflow, target"
 
 
 def terms(config):
@@ -41,6 +41,10 @@ def holds(bits, signed, value):
         ({"pe": "xor"}, "pe must be 'complement' or 'mac', not 'xor'"),
         ({"pe": 3}, "pe must be 'complement' or 'mac', not 3"),
         ({"dataflow": "none"}, "dataflow must be 'output-stationary', not 'none'"),
+        (
+            {"target": "virtex"},
+            "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",
+        ),
         ({"row": 8}, f"unknown key 'row'; the keys are {KEYS}"),
     ],
 )

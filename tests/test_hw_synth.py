@@ -24,6 +24,7 @@ ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")
 FPGA_FIGURES = ("luts", "carries", "flip_flops", "dsps", "block_rams")
 ASIC_FIGURES = ("area_um2", "sequential_area_um2", "library")
+FPGAS = ("ice40", "ecp5", "xilinx7")
 FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
 FULL = "sky130hd_tt_025C_1v80.lib.gz"
 
@@ -54,15 +55,15 @@ def flip_flops(config):
 
 
 def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
-    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 3
-    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, False]
+    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 4
+    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, True, False]
     assert {"none", *candidates("mac", "ice40")} == set(MULTIPLIERS)
 
 
 @pytest.mark.parametrize(
     ("config", "target", "multiplier", "message"),
     [
-        (ADDER, "xilinx", None, "target must be one of ice40, ecp5, asic, not 'xilinx'"),
+        (ADDER, "xilinx", None, "target must be one of ice40, ecp5, xilinx7, asic, not 'xilinx'"),
         (
             MAC,
             "ice40",
@@ -111,7 +112,7 @@ def test_a_report_has_the_figures_of_its_target_and_none_of_the_others(reports, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [ADDER, MAC], ids=["complement", "mac"])
-@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 def test_flip_flops_are_those_of_the_array(reports, config, target):
     report = reports[config.pe, target]
     assert report.flip_flops == flip_flops(config)
@@ -139,7 +140,7 @@ def test_the_area_is_the_sum_of_the_cells_areas(reports):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 def test_dsps_take_the_multipliers_place(reports, tmp_path, target):
     report = synthesize(MAC, target, tmp_path, "dsp")
     assert (report.multiplier, report.dsps) == ("dsp", 4)
@@ -147,7 +148,7 @@ def test_dsps_take_the_multipliers_place(reports, tmp_path, target):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 def test_a_multiplier_of_logic_uses_no_dsp(tmp_path, target):
     report = synthesize(MAC, target, tmp_path, "macc")
     assert (report.multiplier, report.dsps) == ("macc", 0)

@@ -116,7 +116,7 @@ def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["Mat
 
 @click.command()
 @array_options
-@click.option("--target", default="ice40", show_default=True, help="ice40, ecp5 or asic")
+@click.option("--target", default="ice40", show_default=True, help="ice40, ecp5, xilinx7 or asic")
 @click.option("--multiplier", help="for mac: booth, booth-ripple, rows, macc, dsp; default: best")
 @click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/synth-…")

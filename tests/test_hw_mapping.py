@@ -1,0 +1,96 @@
+"""PEs made by hand against generic ones: proven equal by Yosys' solver, with its cell models."""
+
+import pytest
+
+import hw.ecp5
+import hw.ice40
+import hw.xilinx7
+from hw.config import ArrayConfig
+from hw.mapping import hand_made, weights_inverted
+from hw.primitives import truth_table
+from hw.synth import CELLS, synthesize
+from hw.tools import ToolError, yosys
+from hw.verilog import PE, pe_verilog
+
+# 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
+SHAPES = [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9), (3, 5, 100)]
+
+
+def prove(config, folder):
+    """Prove that PEs of `config` and of its generic form, from reset on, are equal in every cycle
+    for all operands and flags; ToolError when they are not. Only in the first cycle may w_out
+    differ, where registers of ~w are 0 too."""
+    generic = ArrayConfig(**config.model_dump() | {"target": "generic"})
+    (folder / "generic.v").write_text(pe_verilog(generic))
+    (folder / "made.v").write_text(pe_verilog(config))
+    operand, invert = config.width * config.lanes - 1, "~" * weights_inverted(config)
+    (folder / "both.v").write_text(f"""
+module both(input clk, rst, last, input [{operand}:0] a, w);
+  wire [{operand}:0] a_1, a_2, w_1, w_2;
+  wire [{config.acc_width - 1}:0] sum_1, sum_2;
+  generic one(.clk(clk), .rst(rst), .last(last), .a(a), .w(w),
+    .a_out(a_1), .w_out(w_1), .last_out(last_1), .sum(sum_1));
+  made two(.clk(clk), .rst(rst), .last(last), .a(a), .w({invert}w),
+    .a_out(a_2), .w_out(w_2), .last_out(last_2), .sum(sum_2));
+  reg filled = 0;
+  always @(posedge clk) filled <= 1;
+  always @* assert({{a_1, last_1, sum_1}} == {{a_2, last_2, sum_2}});
+  always @* assert(!filled || w_1 == {invert}w_2);
+endmodule
+""")
+    script = f"""
+read_verilog generic.v
+rename {PE} generic
+read_verilog made.v
+rename {PE} made
+read_verilog -formal both.v
+read_verilog -defer -overwrite +/{CELLS[config.target]}/cells_sim.v
+hierarchy -check -top both
+proc
+flatten
+opt_clean
+chformal -lower
+sat -verify -tempinduct -set-init-zero -prove-asserts both
+"""
+    yosys(script, folder, "proof")
+
+
+def test_a_truth_table_has_its_functions_values_lowest_input_first():
+    assert truth_table(lambda x, y: x and not y, 2).value == 0b0010
+    assert truth_table(lambda x, y, z: z, 3).value == 0xF0
+
+
+def test_nothing_is_made_by_hand_for_the_generic_target():
+    assert hand_made(ArrayConfig()) is None
+    assert not weights_inverted(ArrayConfig())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize(("width", "lanes", "depth"), SHAPES)
+def test_a_pe_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
+    config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth)
+    assert hand_made(config)
+    prove(config, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "name"), [(hw.ice40, "_TERM"), (hw.ecp5, "_SUM"), (hw.xilinx7, "_high")]
+)
+def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name):
+    wrong = truth_table(lambda *bits: 1, 4) if name != "_high" else lambda *bits: 1
+    monkeypatch.setattr(module, name, wrong)
+    target = module.__name__.removeprefix("hw.")
+    with pytest.raises(ToolError, match="proof did fail"):
+        prove(ArrayConfig(target=target, width=4, depth=4), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "most"), [("ice40", 26), ("ecp5", 28), ("xilinx7", 22)])
+def test_synthesis_keeps_the_cells_of_a_pe(tmp_path, target, most):
+    """Beside the PE's there are LUTs for the clear of its two registers, and on iCE40 for ~w."""
+    config = ArrayConfig(target=target, rows=1, cols=1, depth=1024)
+    report = synthesize(config, target, tmp_path)
+    around = 2 + config.width * weights_inverted(config) + report.cells.get("INV", 0)
+    assert report.luts <= most + around
