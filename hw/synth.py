@@ -138,7 +138,7 @@ def synthesize(
         (folder / "cells.lib").write_text(read_text(liberty), encoding="utf-8")
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
-    yosys(_script(target, multiplier), folder, "synth")
+    yosys(mapping_script(target, multiplier), folder, "synth")
     stat = _read_stat(folder)
     return SynthReport(
         target=target,
@@ -157,14 +157,15 @@ def _read_stat(folder: Path) -> dict:
         raise failed("yosys gave no figures", folder / "synth.log") from None
 
 
-def _script(target: str, multiplier: str) -> str:
+def mapping_script(target: str, multiplier: str, top: str = TOP) -> str:
+    """Yosys commands that map `design.v` to a flat `netlist.json` and its cells to `stat.json`."""
     nodsp = "" if multiplier == "dsp" else "-nodsp"
     mapping = {
-        "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {TOP}"],
-        "ecp5": [f"synth_ecp5 -noflatten -nowidelut {nodsp} -top {TOP}"],
-        "xilinx7": [f"synth_xilinx -noiopad -noclkbuf -nowidelut {nodsp} -top {TOP}"],
+        "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {top}"],
+        "ecp5": [f"synth_ecp5 -noflatten -nowidelut {nodsp} -top {top}"],
+        "xilinx7": [f"synth_xilinx -noiopad -noclkbuf -nowidelut {nodsp} -top {top}"],
         "asic": [
-            f"synth -top {TOP}",
+            f"synth -top {top}",
             "dfflibmap -liberty cells.lib",
             "abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo",
         ],
@@ -172,7 +173,7 @@ def _script(target: str, multiplier: str) -> str:
     lines = [
         f"read_verilog -lib +/{CELLS[target]}/cells_sim.v" if target in CELLS else "",
         "read_verilog design.v",
-        f"hierarchy -check -top {TOP}",
+        f"hierarchy -check -top {top}",
         "proc",
         "opt",
         "wreduce",

@@ -78,8 +78,9 @@ class SystolicArray(Component):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
             last = delay(m, last, 1, f"skew_last_{r + 1}", reset_less=False)
         for c, top in enumerate(grid[0]):
-            w = delay(m, self.w[c].as_value(), c, f"skew_w_{c}")
-            m.d.comb += top.w.eq(~w if weights_inverted(self.config) else w)
+            w = self.w[c].as_value()
+            w = ~w if weights_inverted(self.config) else w
+            m.d.comb += top.w.eq(delay(m, w, c, f"skew_w_{c}"))
             for upper, lower in pairwise(grid):
                 m.d.comb += lower[c].w.eq(upper[c].w_out)
 
