@@ -27,6 +27,9 @@ def _half(propagate: Callable[[int, int, int], int]) -> Const:
 _DIFFERENCE = _half(lambda a, w, _: 1 ^ a ^ w)
 _SUM = _half(lambda x, y, flip: x ^ y ^ flip)
 _PASS = _half(lambda a, b, d: 1)  # gives the inverted carry away as its sum, too
+_ROW = _half(lambda x, a, w: x ^ a & w)
+_LAST_ROW = _half(lambda x, a, w: 1 ^ x ^ a & w)
+_END = _half(lambda a, b, d: 0)  # gives the carry away as its sum; the next carry is A
 
 
 class _Chain:
@@ -103,3 +106,49 @@ def _add(left: _Sum, right: _Sum) -> _Sum:
     """The sum, one bit longer, on the right one's chain; the left one's is left."""
     x, width = left.plain(), max(len(left.bits), len(right.bits)) + 1
     return _Sum(right.add_to(x, width), _ZERO, left.chain)
+
+
+def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+    """acc + Σ a · w, a unsigned, w signed: rows of half cells that hold AND and adder both."""
+    if len(pairs) == 1:
+        return _add_product(m, acc, *pairs[0], len(acc), "lane_0")
+    numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    groups = [
+        _products(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)
+    ]
+    return (acc.as_signed() + tree(groups, lambda x, y: x + y))[: len(acc)]
+
+
+def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
+    """The lanes' Σ a · w, signed; each product begins from the sum of those before."""
+    total: Value = _ZERO.replicate(2 * len(lanes[0][0]))
+    for count, (a, w, name) in enumerate(lanes, start=1):
+        width = 2 * len(a) + (count - 1).bit_length()
+        total = Cat(total, total[-1].replicate(width - len(total)))
+        total = _add_product(m, total, a, w, width, name)
+    return total.as_signed()
+
+
+def _add_product(m: Module, x: Value, a: Value, w: Value, width: int, name: str) -> Value:
+    """x + a · w, modulo 2**width, x at least as long and twice as long as a.
+
+    Row j adds a where w's bit j is set, the last row subtracts it, from x's low bits on; a row's
+    lowest bit is ready, the others and its carry go on to the next. All rows are one chain, where
+    the cell that takes a row's carry away makes the next row's carry-in.
+    """
+    chain, ready, partial = _Chain(m, f"{name}_rows"), [], list(x[: len(a)])
+    *rows, last = w
+    for j, digit in enumerate(rows, start=1):
+        bits = [chain.half(_ROW, p, y, digit) for p, y in zip(partial, a, strict=True)]
+        next_carry = _ONE if j == len(rows) else _ZERO
+        ready.append(bits[0])
+        partial = [*bits[1:], chain.half(_END, next_carry, _ZERO)]
+    bits = [chain.half(_LAST_ROW, p, y, last) for p, y in zip(partial, a, strict=True)]
+    sign = chain.half(_PASS, _ZERO, _ZERO)
+    chain.close()
+    high = Cat(*bits[1:], sign.replicate(width - 2 * len(a) + 1))
+    return Cat(
+        *ready,
+        bits[0],
+        _Sum(high, _ZERO, _Chain(m, f"{name}_high")).add_to(x[len(a) :], width - len(a)),
+    )

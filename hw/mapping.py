@@ -12,7 +12,9 @@ Step = Callable[[Module, Signal, list[tuple[Value, Value]]], Value]
 _STEPS: dict[tuple[str, str], Step] = {
     ("ice40", "complement"): ice40.accumulate_distance,
     ("ecp5", "complement"): ecp5.accumulate_distance,
+    ("ecp5", "mac"): ecp5.accumulate_product,
     ("xilinx7", "complement"): xilinx7.accumulate_distance,
+    ("xilinx7", "mac"): xilinx7.accumulate_product,
 }
 
 

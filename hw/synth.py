@@ -163,7 +163,7 @@ def mapping_script(target: str, multiplier: str, top: str = TOP) -> str:
     mapping = {
         "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {top}"],
         "ecp5": [f"synth_ecp5 -noflatten -nowidelut {nodsp} -top {top}"],
-        "xilinx7": [f"synth_xilinx -noiopad -noclkbuf -nowidelut {nodsp} -top {top}"],
+        "xilinx7": [f"synth_xilinx -noiopad -noclkbuf -nosrl -nowidelut {nodsp} -top {top}"],
         "asic": [
             f"synth -top {top}",
             "dfflibmap -liberty cells.lib",

@@ -122,3 +122,62 @@ def _equal(a0: int, a1: int, w0: int, w1: int) -> int:
 
 def _greater(a0: int, a1: int, w0: int, w1: int) -> int:
     return (a1, a0) > (w1, w0)
+
+
+def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+    """acc + Σ a · w, a unsigned, w signed: radix-4 Booth rows, digit and adder in one LUT a bit."""
+    if len(pairs) == 1:
+        return _add_product(m, acc.as_signed(), *pairs[0], "lane_0")[: len(acc)]
+    numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    groups = [
+        _products(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)
+    ]
+    return (acc.as_signed() + tree(groups, lambda x, y: x + y))[: len(acc)]
+
+
+def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
+    """The lanes' Σ a · w, signed; each product begins from the sum of those before."""
+    width = len(lanes[0][0])
+    total: Value = _ZERO.replicate(2 * width).as_signed()
+    for count, (a, w, name) in enumerate(lanes, start=1):
+        bits = 2 * width + (count - 1).bit_length()
+        total = _add_product(m, total, a, w, name)[:bits].as_signed()
+    return total
+
+
+def _add_product(m: Module, x: Value, a: Value, w: Value, name: str) -> Value:
+    """x + a · w, one bit longer than x, which is signed and at least twice as long as a.
+
+    Each row adds a digit of w, −2 … 2 times a, to x's low bits; its two lowest bits are ready, the
+    others go on to the next row, and the last row's are added to x's high bits. A row's sums lie
+    in ±4 · 2**len(a).
+    """
+    width, rows = len(a), (len(w) + 1) // 2
+    digits = Cat(_ZERO, w, w[-1])  # Booth: each digit is three bits, the lowest of them shared
+    partial: Value = Cat(x[: 2 * rows], _ZERO).as_signed()
+    ready = []
+    for row in range(rows):
+        digit = list(digits[2 * row : 2 * row + 3])
+        chain = _Chain(m, f"{name}_row_{row}", digit[-1])
+        for place in range(width + 3):
+            p = partial[min(place, len(partial) - 1)]
+            operand = [bit(a, place), bit(a, place - 1) if place else _ZERO]
+            chain.place(_lut6(m, f"{name}_{row}_{place}", _booth, [p, *operand, *digit]), p)
+        total = chain.close()[0]
+        ready.extend(total[:2])
+        partial = total[2:].as_signed()
+    return Cat(*ready, x[2 * rows :].as_signed() + partial)
+
+
+def _booth(p: int, a: int, below: int, d0: int, d1: int, d2: int) -> int:
+    """p + digit · a without the carry; the digit is d0 + d1 − 2·d2."""
+    return p ^ d2 ^ (a if d0 ^ d1 else below if d1 ^ d2 else 0)
+
+
+def _lut6(m: Module, name: str, function: Callable[..., int], inputs: list[Value]) -> Signal:
+    output = Signal(name=f"o_{name}")
+    ports = {f"i_I{place}": value for place, value in enumerate(inputs)}
+    m.submodules[f"lut_{name}"] = Instance(
+        "LUT6", p_INIT=truth_table(function, 6), o_O=output, **ports
+    )
+    return output
