@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from .config import ArrayConfig
-from .synth import check, mapping_script
-from .tools import ToolError, failed, run, yosys
+from .synth import best_multiplier, check, map_design
+from .tools import ToolError, failed, run
 from .verilog import PE, TOP, array_verilog, pe_verilog
 
 PROBE = "adderforge_probe"
@@ -57,8 +57,9 @@ def route(
 ) -> RouteReport:
     """Synthesize, place and route one PE or the array; everything is left in `folder`.
 
-    target: "ice40" (HX8K) or "ecp5" (85K, speed grade 6). multiplier as in `hw.synth.synthesize`.
-    ValueError for unknown names or no seed, ToolError when a tool is missing or fails.
+    target: "ice40" (HX8K) or "ecp5" (85K, speed grade 6). multiplier: one of
+    `hw.synth.candidates`; by default the smallest. ValueError for unknown names or no seed,
+    ToolError when a tool is missing or fails.
     """
     seeds = tuple(seeds)
     if target not in TOOLS:
@@ -67,8 +68,8 @@ def route(
         raise ValueError("seeds must be at least one, not none")
     check(config, target, multiplier)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "design.v").write_text(probe_verilog(config, part), encoding="utf-8")
-    yosys(mapping_script(target, multiplier or "none", PROBE), folder, "synth")
+    chosen = multiplier or best_multiplier(config, target, folder / "candidates")
+    map_design(probe_verilog(config, part), target, folder, chosen, PROBE)
     reports = [_place_and_route(target, folder, seed) for seed in seeds]
     rates = tuple(_fmax(report) for report in reports)
     used = {name: counts["used"] for name, counts in reports[-1]["utilization"].items()}

@@ -79,6 +79,7 @@ def candidates(pe: str, target: str) -> tuple[str, ...]:
 
 
 def _candidates(config: ArrayConfig, target: str) -> tuple[str, ...]:
+    """As `candidates`, but "none" for a PE made by hand, which holds its own multiplier."""
     return ("none",) if hand_made(config) else candidates(config.pe, target)
 
 
@@ -133,12 +134,9 @@ def synthesize(
     check(config, target, multiplier, liberty)
     multiplier = multiplier or _candidates(config, target)[0]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "design.v").write_text(array_verilog(config), encoding="utf-8")
     if target == "asic":
         (folder / "cells.lib").write_text(read_text(liberty), encoding="utf-8")
-    if multiplier == "rows":
-        shutil.copy(ROWS_MULTIPLIER, folder)
-    yosys(mapping_script(target, multiplier), folder, "synth")
+    map_design(array_verilog(config), target, folder, multiplier)
     stat = _read_stat(folder)
     return SynthReport(
         target=target,
@@ -150,6 +148,15 @@ def synthesize(
     )
 
 
+def map_design(text: str, target: str, folder: Path, multiplier: str, top: str = TOP) -> None:
+    """Map Verilog with a multiplier of `candidates`; leaves the flat `netlist.json` in `folder`,
+    and its cells' counts in `stat.json`. "asic" reads `cells.lib` there."""
+    (folder / "design.v").write_text(text, encoding="utf-8")
+    if multiplier == "rows":
+        shutil.copy(ROWS_MULTIPLIER, folder)
+    yosys(_script(target, multiplier, top), folder, "synth")
+
+
 def _read_stat(folder: Path) -> dict:
     try:
         return json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
@@ -157,8 +164,7 @@ def _read_stat(folder: Path) -> dict:
         raise failed("yosys gave no figures", folder / "synth.log") from None
 
 
-def mapping_script(target: str, multiplier: str, top: str = TOP) -> str:
-    """Yosys commands that map `design.v` to a flat `netlist.json` and its cells to `stat.json`."""
+def _script(target: str, multiplier: str, top: str) -> str:
     nodsp = "" if multiplier == "dsp" else "-nodsp"
     mapping = {
         "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {top}"],

@@ -10,7 +10,7 @@ from hw.mapping import hand_made, weights_inverted
 from hw.primitives import truth_table
 from hw.synth import CELLS, synthesize
 from hw.tools import ToolError, yosys
-from hw.verilog import PE, pe_verilog
+from hw.verilog import PE, TOP, array_verilog, pe_verilog
 
 # 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
 SHAPES = [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9), (3, 5, 100)]
@@ -113,3 +113,38 @@ def test_synthesis_keeps_the_cells_of_a_pe(tmp_path, target, most):
     report = synthesize(config, target, tmp_path)
     around = 2 + config.width * weights_inverted(config) + report.cells.get("INV", 0)
     assert report.luts <= most + around
+
+
+@pytest.mark.slow
+def test_an_array_of_inverted_weights_gives_the_same_sums(tmp_path):
+    """The first 12 cycles, of which 4 are the reset that the array asks for, for all operands."""
+    made = ArrayConfig(target="ice40", width=2, rows=2, cols=2, depth=2)
+    generic = ArrayConfig(**made.model_dump() | {"target": "generic"})
+    for name, config in (("made", made), ("generic", generic)):
+        text = array_verilog(config)
+        (tmp_path / f"{name}.v").write_text(text.replace(TOP, name).replace(PE, f"{name}_pe"))
+    (tmp_path / "both.v").write_text("""
+module both(input clk, last, input [3:0] a, w);
+  reg [2:0] cycle = 0;
+  wire rst = !cycle[2];
+  wire [5:0] sums_1, sums_2;
+  generic one(.clk(clk), .rst(rst), .last(last & cycle[2]), .a(a & {4{cycle[2]}}),
+    .w(w & {4{cycle[2]}}), .sums(sums_1), .valid(valid_1));
+  made two(.clk(clk), .rst(rst), .last(last & cycle[2]), .a(a & {4{cycle[2]}}),
+    .w(w & {4{cycle[2]}}), .sums(sums_2), .valid(valid_2));
+  always @(posedge clk) if (rst) cycle <= cycle + 1;
+  always @* assert(rst || {sums_1, valid_1} == {sums_2, valid_2});
+endmodule
+""")
+    script = f"""
+read_verilog generic.v made.v
+read_verilog -formal both.v
+read_verilog -defer -overwrite +/{CELLS["ice40"]}/cells_sim.v
+hierarchy -check -top both
+proc
+flatten
+opt_clean
+chformal -lower
+sat -verify -tempinduct-baseonly -maxsteps 12 -set-init-zero -prove-asserts both
+"""
+    yosys(script, tmp_path, "proof")
