@@ -45,9 +45,14 @@ class _Chain:
         self._halves.append((init, a, b, d, output))
         return output
 
-    def close(self) -> None:
+    def fill(self) -> None:
+        """Begin a new CCU2C, lest synthesis take for a loop a cell whose one half waits, through
+        logic, for the other."""
         if len(self._halves) % 2:
             self.half(_PASS, _ZERO, _ZERO)
+
+    def close(self) -> None:
+        self.fill()
         carry: Value = _ZERO
         for index, halves in enumerate(zip(self._halves[::2], self._halves[1::2], strict=True)):
             ports: dict[str, Value | str] = {}
@@ -99,7 +104,9 @@ def _distance(m: Module, a: Value, w: Value, name: str) -> _Sum:
     """|a − w| without the deferred carry, as in `hw.pe.distance`."""
     chain = _Chain(m, name)
     bits = [chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True)]
-    return _Sum(Cat(bits), chain.half(_PASS, _ZERO, _ZERO), chain)
+    below = chain.half(_PASS, _ZERO, _ZERO)
+    chain.fill()
+    return _Sum(Cat(bits), below, chain)
 
 
 def _add(left: _Sum, right: _Sum) -> _Sum:

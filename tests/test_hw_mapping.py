@@ -148,3 +148,12 @@ chformal -lower
 sat -verify -tempinduct-baseonly -maxsteps 12 -set-init-zero -prove-asserts both
 """
     yosys(script, tmp_path, "proof")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("target", CELLS)
+def test_pes_of_several_lanes_can_be_synthesized(tmp_path, pe, target):
+    config = ArrayConfig(pe=pe, target=target, width=4, rows=1, cols=1, lanes=6, depth=12)
+    report = synthesize(config, target, tmp_path)
+    assert report.flip_flops == 2 * config.acc_width + 1
