@@ -13,7 +13,9 @@ class ArrayConfig(BaseModel):
     pe: kind of processing element, see `hw.pe`. width: bits of an activation and of a weight, from
     2 to 16; 1 for `xnor` and for it alone, whose operands are signs. rows, cols: PEs down and
     across. lanes: products per PE and cycle. depth: terms of the longest reduction; it sizes the
-    accumulator. Raises ValueError with one line: what, the rule, what it got.
+    accumulator. target: the FPGA of whose carry cells the PE is made by hand, where `hw.mapping`
+    has such a PE; "generic" leaves all mapping to synthesis. Raises ValueError with one line:
+    what, the rule, what it got.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -27,6 +29,7 @@ class ArrayConfig(BaseModel):
     lanes: int = Field(default=1, ge=1, le=64)
     depth: int = Field(default=1024, ge=1, le=2**20)
     dataflow: Literal["output-stationary"] = "output-stationary"
+    target: Literal["generic", "ice40", "ecp5", "xilinx7"] = "generic"
 
     def __init__(self, **values: object) -> None:
         try:

@@ -9,11 +9,13 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 from .compressor import Columns, FullAdder, full_adder, ripple
 from .config import ArrayConfig
 from .distance import DISTANCES, NO_CARRY, complement
+from .mapping import hand_made
 from .multiply import add_array, add_booth, add_square
 
 # How a PE's terms are added up. plain: by the operators + and *, which synthesis maps as it likes
-# (carry chains, DSPs). Trees: one tree of full adders over all lanes and the accumulator; in `mac`
-# it adds up the rows of a Booth multiplier or of an array multiplier.
+# (carry chains, DSPs), or by the cells of `hw.mapping`. Trees: one tree of full adders over all
+# lanes and the accumulator; in `mac` it adds up the rows of a Booth multiplier or of an array
+# multiplier.
 PLAIN, TREE, BOOTH_TREE, ARRAY_TREE = "plain", "tree", "booth-tree", "array-tree"
 
 
@@ -63,7 +65,8 @@ class ProcessingElement(Component):
 
     Members
     -------
-    a, w : operands, lanes × width bits; the weight is signed in `mac`
+    a, w : operands, lanes × width bits; the weight is signed in `mac`, and inverted where
+           `hw.mapping.weights_inverted`
     last : these operands end a sum
     a_out, w_out, last_out : the same, one cycle later, for the neighbours
     sum : the sum that includes this cycle's operands; the result when `last`. Combinational.
@@ -82,7 +85,8 @@ class ProcessingElement(Component):
         acc = accumulator(m, self.sum, self.last)
         pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
         if self._structure == PLAIN:
-            m.d.comb += self.sum.eq(_plain_sum(m, self.config.pe, acc, pairs))
+            step = hand_made(self.config) or partial(_plain_sum, self.config.pe)
+            m.d.comb += self.sum.eq(step(m, acc, pairs))
         else:
             columns = Columns(len(acc), self._adder)
             columns.add(acc)
@@ -153,7 +157,7 @@ def accumulator(m: Module, total: Value, last: Value) -> Signal:
     return acc
 
 
-def _plain_sum(m: Module, pe: str, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+def _plain_sum(pe: str, m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
     """acc + Σ terms. Each lane's deferred carry enters one of the adders as its carry-in."""
     if pe == "mac":
         products = [a * w.as_signed() for a, w in pairs]

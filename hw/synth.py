@@ -16,11 +16,13 @@ from .cell_map import full_adder_cell, full_adder_map, full_adder_stub
 from .config import ArrayConfig
 from .liberty import read_library
 from .liberty_text import read_text
+from .mapping import hand_made
 from .pe import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
 from .tools import failed, tool_versions, yosys
 from .verilog import FULL_ADDER, PE, TOP, array_verilog
 
-TARGETS = ("ice40", "ecp5", "asic")
+TARGETS = ("ice40", "ecp5", "xilinx7", "asic")
+CELLS = {"ice40": "ice40", "ecp5": "ecp5", "xilinx7": "xilinx"}  # Yosys' folders of cell models
 BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
 
 # How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
@@ -39,21 +41,22 @@ MULTIPLIERS = {
     "dsp": "",
 }
 ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
-LUTS = {"SB_LUT4": 1, "LUT4": 1, "CCU2C": 2}
-CARRIES = ("SB_CARRY", "CCU2C")
-FLIP_FLOPS = ("SB_DFF", "TRELLIS_FF")
-DSPS = ("SB_MAC16", "MULT18X18D", "ALU54B")
-BLOCK_RAMS = ("SB_RAM40", "DP16KD", "PDPW16KD")
+LUTS = {"SB_LUT4": 1, "LUT4": 1, "CCU2C": 2, "INV": 1, "LUT6_2": 1}
+LUTS |= {f"LUT{inputs}": 1 for inputs in range(1, 7)}
+CARRIES = ("SB_CARRY", "CCU2C", "CARRY4")
+FLIP_FLOPS = ("SB_DFF", "TRELLIS_FF", "FDRE", "FDSE")
+DSPS = ("SB_MAC16", "MULT18X18D", "ALU54B", "DSP48E1")
+BLOCK_RAMS = ("SB_RAM40", "DP16KD", "PDPW16KD", "RAMB")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthReport:
     """Size of one design on one target; None is a figure that the target does not have.
 
-    luts: LUT4s, on ECP5 with two for every CCU2C. carries: carry cells. area_um2: cell area from
-    the Liberty library, flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its
-    accumulator and the registers that hand a, w and last on, but without its part of the drain.
-    cells: count by type.
+    luts: LUT4s, on ECP5 with two for every CCU2C; on 7-series LUT6s, also those that only lead a
+    signal into a carry chain. carries: carry cells. area_um2: cell area from the Liberty library,
+    flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its accumulator and the
+    registers that hand a, w and last on, but without its part of the drain. cells: count by type.
     """
 
     target: str
@@ -84,6 +87,11 @@ def candidates(pe: str, target: str) -> tuple[str, ...]:
     return (BOOTH_TREE, ARRAY_TREE, *words) if target == "asic" else (*words, "dsp")
 
 
+def _candidates(config: ArrayConfig, target: str) -> tuple[str, ...]:
+    """As `candidates`, but "none" for a PE made by hand, which holds its own multiplier."""
+    return ("none",) if hand_made(config) else candidates(config.pe, target)
+
+
 def check(
     config: ArrayConfig, target: str, multiplier: str | None, liberty: Path = BUILT_IN_LIBRARY
 ) -> None:
@@ -91,7 +99,9 @@ def check(
     library is missing or cannot be read."""
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
-    allowed = candidates(config.pe, target)
+    if config.target not in ("generic", target):
+        raise ValueError(f"an array made for {config.target} cannot be synthesized for {target}")
+    allowed = _candidates(config, target)
     if multiplier is not None and multiplier not in allowed:
         raise ValueError(
             f"multiplier of a {config.pe} PE on {target} must be one of {', '.join(allowed)}, "
@@ -107,7 +117,7 @@ def best_multiplier(
     """The candidate, made of logic and not of DSPs, whose single PE is smallest: by area for
     "asic", by LUTs for an FPGA. Every candidate is synthesized, each in a folder of its name."""
     single = ArrayConfig(**(config.model_dump() | {"rows": 1, "cols": 1}))
-    names = [name for name in candidates(config.pe, target) if name != "dsp"]
+    names = [name for name in _candidates(config, target) if name != "dsp"]
     if len(names) == 1:
         return names[0]
     sizes = {}
@@ -126,19 +136,16 @@ def synthesize(
 ) -> SynthReport:
     """Map `SystolicArray(config)`; everything Yosys read and wrote stays in `folder`.
 
-    target: "ice40", "ecp5" or "asic". multiplier: one of `candidates`; the first by default.
-    liberty: the cell library of "asic", plain or gzip. For "asic" the flat mapped netlist is
-    left in `folder/netlist.json`. ToolError when Yosys fails, ValueError for unknown names.
+    target: one of TARGETS. multiplier: one of `candidates`; the first by default. liberty: the cell
+    library of "asic", plain or gzip. The flat mapped netlist is left in `folder/netlist.json`.
+    ToolError when Yosys fails, ValueError for unknown names.
     """
     check(config, target, multiplier, liberty)
-    multiplier = multiplier or candidates(config.pe, target)[0]
+    multiplier = multiplier or _candidates(config, target)[0]
     folder.mkdir(parents=True, exist_ok=True)
-    design = array_verilog(config, _structure(target, multiplier))
-    (folder / "design.v").write_text(design, encoding="utf-8")
     full_adder = _write_library(folder, liberty) if target == "asic" else None
-    if multiplier == "rows":
-        shutil.copy(ROWS_MULTIPLIER, folder)
-    yosys(_script(target, multiplier, full_adder), folder, "synth")
+    design = array_verilog(config, _structure(target, multiplier))
+    map_design(design, target, folder, multiplier, full_adder=full_adder)
     stat = _read_stat(folder / "stat.json")["design"]
     return SynthReport(
         target=target,
@@ -146,8 +153,29 @@ def synthesize(
         multiplier=multiplier,
         cells={name: int(count) for name, count in stat["num_cells_by_type"].items()},
         tools=tool_versions(),
-        **(_asic_figures(folder, stat, liberty.name) if target == "asic" else _fpga_figures(stat)),
+        **(
+            _asic_figures(folder, stat, liberty.name)
+            if target == "asic"
+            else _fpga_figures(folder, stat)
+        ),
     )
+
+
+def map_design(
+    text: str,
+    target: str,
+    folder: Path,
+    multiplier: str,
+    top: str = TOP,
+    full_adder: str | None = None,
+) -> None:
+    """Map Verilog with a multiplier of `candidates`; leaves the flat `netlist.json` in `folder`,
+    and its cells' counts in `stat.json`. "asic" reads `cells.lib` and the map to its full adder,
+    the cell of that name, there."""
+    (folder / "design.v").write_text(text, encoding="utf-8")
+    if multiplier == "rows":
+        shutil.copy(ROWS_MULTIPLIER, folder)
+    yosys(_script(target, multiplier, top, full_adder), folder, "synth")
 
 
 def _structure(target: str, multiplier: str) -> str:
@@ -177,23 +205,24 @@ def _read_stat(path: Path) -> dict:
         raise failed("yosys gave no figures", path.parent / "synth.log") from None
 
 
-def _script(target: str, multiplier: str, full_adder: str | None) -> str:
+def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> str:
+    nodsp = "" if multiplier == "dsp" else "-nodsp"
     mapping = {
-        "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {TOP}"],
-        "ecp5": [
-            f"synth_ecp5 -noflatten -nowidelut {'' if multiplier == 'dsp' else '-nodsp'} -top {TOP}"
-        ],
+        "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {top}"],
+        "ecp5": [f"synth_ecp5 -noflatten -nowidelut {nodsp} -top {top}"],
+        "xilinx7": [f"synth_xilinx -noiopad -noclkbuf -nosrl -nowidelut {nodsp} -top {top}"],
         "asic": [
-            f"synth -top {TOP}",
+            f"synth -top {top}",
             "dfflibmap -liberty cells.lib",
             "abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo",
         ],
     }[target]
     lines = [
+        f"read_verilog -lib +/{CELLS[target]}/cells_sim.v" if target in CELLS else "",
         "read_verilog design.v",
         "read_verilog -lib full_adder.v" if full_adder else "",
         "techmap -map full_adder_map.v" if target == "asic" else "",
-        f"hierarchy -check -top {TOP}",
+        f"hierarchy -check -top {top}",
         "proc",
         "opt",
         "wreduce",
@@ -205,24 +234,39 @@ def _script(target: str, multiplier: str, full_adder: str | None) -> str:
         "delete t:$scopeinfo",
         f"delete ={full_adder}" if full_adder else "",  # the empty module, not its instances
         f"tee -q -o stat.json stat -json {'-liberty cells.lib' if target == 'asic' else ''}",
-        "write_json netlist.json" if target == "asic" else "",
+        "write_json netlist.json",
     ]
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def _fpga_figures(stat: dict) -> dict:
+def _fpga_figures(folder: Path, stat: dict) -> dict:
     counts = stat["num_cells_by_type"]
 
     def total(prefixes: tuple[str, ...]) -> int:
         return sum(count for name, count in counts.items() if name.startswith(prefixes))
 
     return {
-        "luts": sum(weight * counts.get(name, 0) for name, weight in LUTS.items()),
+        "luts": sum(weight * counts.get(name, 0) for name, weight in LUTS.items())
+        + (_routed_through(folder / "netlist.json") if counts.get("CARRY4") else 0),
         "carries": total(CARRIES),
         "flip_flops": total(FLIP_FLOPS),
         "dsps": total(DSPS),
         "block_rams": total(BLOCK_RAMS),
     }
+
+
+def _routed_through(netlist: Path) -> int:
+    """LUTs that a 7-series design takes only to lead a signal to an S of a CARRY4, which nothing
+    but a LUT can drive; Yosys' cells do not show them."""
+    cells = json.loads(netlist.read_text(encoding="utf-8"))["modules"][TOP]["cells"].values()
+    of_luts, led = set(), []
+    for cell in cells:
+        pins = cell["connections"]
+        if cell["type"] in LUTS:
+            of_luts.update(pins.get("O", []) + pins.get("O6", []))
+        elif cell["type"] == "CARRY4":
+            led += pins["S"]
+    return sum(isinstance(net, int) and net not in of_luts for net in led)
 
 
 def _asic_figures(folder: Path, stat: dict, library: str) -> dict:

@@ -8,6 +8,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from .config import ArrayConfig
+from .mapping import weights_inverted
 from .pe import ProcessingElement, RowSum
 
 
@@ -95,7 +96,9 @@ class SystolicArray(Component):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
             last = delay(m, last, 1, f"skew_last_{r + 1}", reset_less=False)
         for c, top in enumerate(grid[0]):
-            m.d.comb += top.w.eq(delay(m, self.w[c].as_value(), c, f"skew_w_{c}"))
+            w = self.w[c].as_value()
+            w = ~w if weights_inverted(self.config) else w
+            m.d.comb += top.w.eq(delay(m, w, c, f"skew_w_{c}"))
             for upper, lower in pairwise(grid):
                 m.d.comb += lower[c].w.eq(upper[c].w_out)
 

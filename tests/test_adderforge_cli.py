@@ -69,7 +69,10 @@ def test_help_loads_nothing_heavy():
             "pe must be 'complement', 'min', 'two_adder', 'compare_swap', 'mac', 'xnor' or "
             "'square', not 'mul'",
         ),
-        (("synth", "--target", "pal"), "target must be one of ice40, ecp5, asic, not 'pal'"),
+        (
+            ("synth", "--target", "pal"),
+            "target must be one of ice40, ecp5, xilinx7, asic, not 'pal'",
+        ),
         (("verilog", "--config", "no.toml"), "no.toml: no such file"),
         (("demo", "--rows", 0), "rows must be at least 1, not 0"),
         (("demo", "--images", 0), "images must be at least 1, not 0"),

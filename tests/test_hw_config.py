@@ -5,7 +5,7 @@ import pytest
 
 from hw.config import ArrayConfig, load_config
 
-KEYS = "pe, width, rows, cols, lanes, depth, dataflow"
+KEYS = "pe, width, rows, cols, lanes, depth, dataflow, target"
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 NAMES = f"{', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}"
@@ -53,6 +53,10 @@ def holds(bits, signed, value):
         ({"pe": "xor"}, f"pe must be {NAMES}, not 'xor'"),
         ({"pe": 3}, f"pe must be {NAMES}, not 3"),
         ({"dataflow": "none"}, "dataflow must be 'output-stationary', not 'none'"),
+        (
+            {"target": "virtex"},
+            "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",
+        ),
         ({"row": 8}, f"unknown key 'row'; the keys are {KEYS}"),
     ],
 )

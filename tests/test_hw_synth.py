@@ -10,6 +10,7 @@ import pytest
 from hw.config import ArrayConfig
 from hw.synth import (
     BUILT_IN_LIBRARY,
+    LUTS,
     MULTIPLIERS,
     ROWS_MULTIPLIER,
     TARGETS,
@@ -24,6 +25,7 @@ ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")
 FPGA_FIGURES = ("luts", "carries", "flip_flops", "dsps", "block_rams")
 ASIC_FIGURES = ("area_um2", "sequential_area_um2", "pe_area_um2", "library")
+FPGAS = ("ice40", "ecp5", "xilinx7")
 FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
 FULL = "sky130hd_tt_025C_1v80.lib.gz"
 
@@ -54,8 +56,8 @@ def flip_flops(config):
 
 
 def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
-    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 3
-    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, False]
+    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 4
+    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, True, False]
     macs = {name for target in TARGETS for name in candidates("mac", target)}
     assert {"none", *macs} == set(MULTIPLIERS)
 
@@ -63,7 +65,7 @@ def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
 @pytest.mark.parametrize(
     ("config", "target", "multiplier", "message"),
     [
-        (ADDER, "xilinx", None, "target must be one of ice40, ecp5, asic, not 'xilinx'"),
+        (ADDER, "xilinx", None, "target must be one of ice40, ecp5, xilinx7, asic, not 'xilinx'"),
         (
             MAC,
             "ice40",
@@ -112,14 +114,23 @@ def test_a_report_has_the_figures_of_its_target_and_none_of_the_others(reports, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [ADDER, MAC], ids=["complement", "mac"])
-@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 def test_flip_flops_are_those_of_the_array(reports, config, target):
     report = reports[config.pe, target]
     assert report.flip_flops == flip_flops(config)
     assert (report.dsps, report.block_rams) == (0, 0)
     cells = Counter(report.cells)
-    assert report.luts == cells["SB_LUT4"] + cells["LUT4"] + 2 * cells["CCU2C"] > 0
-    assert report.carries == cells["SB_CARRY"] + cells["CCU2C"] > 0
+    if target != "xilinx7":
+        assert report.luts == cells["SB_LUT4"] + cells["LUT4"] + 2 * cells["CCU2C"] > 0
+    assert report.carries == cells["SB_CARRY"] + cells["CCU2C"] + cells["CARRY4"] > 0
+
+
+@pytest.mark.slow
+def test_luts_that_lead_into_a_carry_chain_are_counted_on_7_series(reports):
+    """In a complement PE the accumulator's bits above the width are added to nothing."""
+    report = reports["complement", "xilinx7"]
+    cells = sum(report.cells.get(name, 0) for name in LUTS)
+    assert report.luts - cells == 4 * (ADDER.acc_width - ADDER.width)
 
 
 @pytest.mark.slow
@@ -174,7 +185,7 @@ def test_every_kind_can_be_mapped(tmp_path, pe, target):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 def test_dsps_take_the_multipliers_place(reports, tmp_path, target):
     report = synthesize(MAC, target, tmp_path, "dsp")
     assert (report.multiplier, report.dsps) == ("dsp", 4)
@@ -182,7 +193,7 @@ def test_dsps_take_the_multipliers_place(reports, tmp_path, target):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ice40", "ecp5"])
+@pytest.mark.parametrize("target", FPGAS)
 def test_a_multiplier_of_logic_uses_no_dsp(tmp_path, target):
     report = synthesize(MAC, target, tmp_path, "macc")
     assert (report.multiplier, report.dsps) == ("macc", 0)

@@ -145,7 +145,7 @@ def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["Mat
 
 @click.command()
 @array_options
-@click.option("--target", default="ice40", show_default=True, help="ice40, ecp5 or asic")
+@click.option("--target", default="ice40", show_default=True, help="ice40, ecp5, xilinx7 or asic")
 @click.option(
     "--multiplier", help="for mac: booth-tree, rows, dsp, …; default: the smallest of all"
 )

@@ -1,0 +1,161 @@
+"""PEs made of ECP5 carry cells.
+
+Half a CCU2C is a LUT4 of A, B, C, D whose output P is XORed with the carry from below to the sum S;
+the carry passes up where P = 1, else a LUT2 of A and B, the LUT4's lowest four bits, is taken. So
+with C tied to 1, P is any function of A, B, D, and the carry out where P = 0 any of A, B. Source:
+Lattice TN-02026 and Yosys' `ecp5/cells_sim.v`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+
+from amaranth import Cat, Const, Instance, Module, Signal, Value
+
+from .primitives import bit, tree, truth_table
+
+_ZERO, _ONE = Const(0, 1), Const(1, 1)
+GROUP = 4  # lanes that are added one after the other before a tree: smallest at little more delay
+
+
+def _half(propagate: Callable[[int, int, int], int]) -> Const:
+    """INIT of a half cell from its propagate, a function of A, B, D. The carry out is A where that
+    is 0, since then both operands of an adder are equal."""
+    return truth_table(lambda a, b, c, d: propagate(a, b, d) if c else a, 4)
+
+
+_DIFFERENCE = _half(lambda a, w, _: 1 ^ a ^ w)
+_SUM = _half(lambda x, y, flip: x ^ y ^ flip)
+_PASS = _half(lambda a, b, d: 1)  # gives the inverted carry away as its sum, too
+_ROW = _half(lambda x, a, w: x ^ a & w)
+_LAST_ROW = _half(lambda x, a, w: 1 ^ x ^ a & w)
+_END = _half(lambda a, b, d: 0)  # gives the carry away as its sum; the next carry is A
+
+
+class _Chain:
+    """Half cells one above the other; the lowest has carry 0 from below. `close` makes them."""
+
+    def __init__(self, m: Module, name: str):
+        self._m, self._name = m, name
+        self._halves: list[tuple[Const, Value, Value, Value, Signal]] = []
+
+    def half(self, init: Const, a: Value, b: Value, d: Value = _ONE) -> Signal:
+        """The sum S of the next half cell up."""
+        output = Signal(name=f"s_{self._name}_{len(self._halves)}")
+        self._halves.append((init, a, b, d, output))
+        return output
+
+    def fill(self) -> None:
+        """Begin a new CCU2C, lest synthesis take for a loop a cell whose one half waits, through
+        logic, for the other."""
+        if len(self._halves) % 2:
+            self.half(_PASS, _ZERO, _ZERO)
+
+    def close(self) -> None:
+        self.fill()
+        carry: Value = _ZERO
+        for index, halves in enumerate(zip(self._halves[::2], self._halves[1::2], strict=True)):
+            ports: dict[str, Value | str] = {}
+            for side, (init, a, b, d, output) in enumerate(halves):
+                ports |= {f"p_INIT{side}": init, f"p_INJECT1_{side}": "NO"}
+                ports |= {f"i_A{side}": a, f"i_B{side}": b, f"i_C{side}": _ONE}
+                ports |= {f"i_D{side}": d, f"o_S{side}": output}
+            carry_out = Signal(name=f"co_{self._name}_{index}")
+            self._m.submodules[f"{self._name}_{index}"] = Instance(
+                "CCU2C", i_CIN=carry, o_COUT=carry_out, **ports
+            )
+            carry = carry_out
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """A sum of distances that lacks one deferred carry, which is the carry of `chain`; all bits are
+    still to be inverted if `flip`."""
+
+    bits: Value
+    flip: Value
+    chain: _Chain
+
+    def plain(self) -> Value:
+        return self.bits ^ self.flip.replicate(len(self.bits))
+
+    def add_to(self, x: Value, width: int) -> Value:
+        """x + this sum with its carry, modulo 2**width. One half cell a bit, the flip included."""
+        total = [
+            self.chain.half(_SUM, bit(x, index), bit(self.bits, index), self._flip(index))
+            for index in range(width)
+        ]
+        self.chain.close()
+        return Cat(total)
+
+    def _flip(self, index: int) -> Value:
+        return self.flip if index < len(self.bits) else _ZERO
+
+
+def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+    """acc + Σ|a − w|. A lane is one unbroken chain of width + 1 half cells and then of one of the
+    adders of the sum, whose carry-in is the lane's deferred carry."""
+    terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    groups = [reduce(_add, terms[start : start + GROUP]) for start in range(0, len(terms), GROUP)]
+    return tree(groups, _add).add_to(acc, len(acc))
+
+
+def _distance(m: Module, a: Value, w: Value, name: str) -> _Sum:
+    """|a − w| without the deferred carry, as in `hw.pe.distance`."""
+    chain = _Chain(m, name)
+    bits = [chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True)]
+    below = chain.half(_PASS, _ZERO, _ZERO)
+    chain.fill()
+    return _Sum(Cat(bits), below, chain)
+
+
+def _add(left: _Sum, right: _Sum) -> _Sum:
+    """The sum, one bit longer, on the right one's chain; the left one's is left."""
+    x, width = left.plain(), max(len(left.bits), len(right.bits)) + 1
+    return _Sum(right.add_to(x, width), _ZERO, left.chain)
+
+
+def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+    """acc + Σ a · w, a unsigned, w signed: rows of half cells that hold AND and adder both."""
+    if len(pairs) == 1:
+        return _add_product(m, acc, *pairs[0], len(acc), "lane_0")
+    numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    groups = [
+        _products(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)
+    ]
+    return (acc.as_signed() + tree(groups, lambda x, y: x + y))[: len(acc)]
+
+
+def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
+    """The lanes' Σ a · w, signed; each product begins from the sum of those before."""
+    total: Value = _ZERO.replicate(2 * len(lanes[0][0]))
+    for count, (a, w, name) in enumerate(lanes, start=1):
+        width = 2 * len(a) + (count - 1).bit_length()
+        total = Cat(total, total[-1].replicate(width - len(total)))
+        total = _add_product(m, total, a, w, width, name)
+    return total.as_signed()
+
+
+def _add_product(m: Module, x: Value, a: Value, w: Value, width: int, name: str) -> Value:
+    """x + a · w, modulo 2**width, x at least as long and twice as long as a.
+
+    Row j adds a where w's bit j is set, the last row subtracts it, from x's low bits on; a row's
+    lowest bit is ready, the others and its carry go on to the next. All rows are one chain, where
+    the cell that takes a row's carry away makes the next row's carry-in.
+    """
+    chain, ready, partial = _Chain(m, f"{name}_rows"), [], list(x[: len(a)])
+    *rows, last = w
+    for j, digit in enumerate(rows, start=1):
+        bits = [chain.half(_ROW, p, y, digit) for p, y in zip(partial, a, strict=True)]
+        next_carry = _ONE if j == len(rows) else _ZERO
+        ready.append(bits[0])
+        partial = [*bits[1:], chain.half(_END, next_carry, _ZERO)]
+    bits = [chain.half(_LAST_ROW, p, y, last) for p, y in zip(partial, a, strict=True)]
+    sign = chain.half(_PASS, _ZERO, _ZERO)
+    chain.close()
+    high = Cat(*bits[1:], sign.replicate(width - 2 * len(a) + 1))
+    return Cat(
+        *ready,
+        bits[0],
+        _Sum(high, _ZERO, _Chain(m, f"{name}_high")).add_to(x[len(a) :], width - len(a)),
+    )

@@ -1,0 +1,71 @@
+"""PEs made of iCE40 logic cells.
+
+A logic cell is a LUT4 and, beside it, a carry cell that takes the majority of the LUT's inputs I1
+and I2 and the carry from below, which is the LUT's I3. I0 is free. Source: Lattice, "iCE40
+Programming and Configuration" and Yosys' `ice40/cells_sim.v`.
+"""
+
+from amaranth import Cat, Const, Instance, Module, Signal, Value
+
+from .primitives import bit, tree, truth_table
+
+_ZERO, _ONE = Const(0, 1), Const(1, 1)
+
+# Functions of a LUT's inputs I0, I1, I2 and, from the chain, I3.
+_SUM = truth_table(lambda _, x, y, carry: x ^ y ^ carry, 4)
+_TERM = truth_table(lambda above, x, y, carry: 1 ^ above ^ x ^ y ^ carry, 4)
+_CARRY = truth_table(lambda _, x, y, carry: carry, 4)
+
+
+class _Chain:
+    """Logic cells one above the other; the lowest has carry 0 from below."""
+
+    def __init__(self, m: Module, name: str):
+        self._m, self._name, self._length = m, name, 0
+        self._carry: Value = _ZERO
+
+    def cell(self, table: Const, i1: Value, i2: Value, i0: Value = _ZERO) -> Signal:
+        """The LUT's output in the next cell up."""
+        place = f"{self._name}_{self._length}"
+        output, carry = Signal(name=f"o_{place}"), Signal(name=f"co_{place}")
+        self._m.submodules[f"lut_{place}"] = Instance(
+            "SB_LUT4", p_LUT_INIT=table, i_I0=i0, i_I1=i1, i_I2=i2, i_I3=self._carry, o_O=output
+        )
+        self._m.submodules[f"carry_{place}"] = Instance(
+            "SB_CARRY", i_I0=i1, i_I1=i2, i_CI=self._carry, o_CO=carry
+        )
+        self._carry = carry
+        self._length += 1
+        return output
+
+    def add(self, x: Value, y: Value, width: int) -> Value:
+        """x + y + the carry from below, modulo 2**width."""
+        return Cat(self.cell(_SUM, bit(x, index), bit(y, index)) for index in range(width))
+
+
+def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+    """acc + Σ|a − w| where the pairs are (a, ~w): the carry cells take no inverted operand.
+
+    A lane is one unbroken chain of width + 1 cells and then of one of the adders of the sum, whose
+    carry-in is the lane's deferred carry.
+    """
+    terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    total, chain = tree(terms, _add)
+    return chain.add(acc, total, len(acc))
+
+
+def _distance(m: Module, a: Value, inverted_w: Value, name: str) -> tuple[Value, _Chain]:
+    """|a − w| as its term t without the deferred carry c, and the chain whose carry is c.
+
+    As in `hw.pe.distance`; t is s or ~s by way of each LUT's free input.
+    """
+    chain, above = _Chain(m, name), Signal(name=f"above_{name}")
+    bits = [chain.cell(_TERM, x, y, above) for x, y in zip(a, inverted_w, strict=True)]
+    m.d.comb += above.eq(chain.cell(_CARRY, _ZERO, _ONE))
+    return Cat(bits), chain
+
+
+def _add(left: tuple[Value, _Chain], right: tuple[Value, _Chain]) -> tuple[Value, _Chain]:
+    """The sum of two terms, one bit longer, on the right one's chain; the left one's is left."""
+    (x, chain), (y, used) = left, right
+    return used.add(x, y, max(len(x), len(y)) + 1), chain

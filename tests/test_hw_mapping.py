@@ -1,0 +1,159 @@
+"""PEs made by hand against generic ones: proven equal by Yosys' solver, with its cell models."""
+
+import pytest
+
+import hw.ecp5
+import hw.ice40
+import hw.xilinx7
+from hw.config import ArrayConfig
+from hw.mapping import hand_made, weights_inverted
+from hw.primitives import truth_table
+from hw.synth import CELLS, synthesize
+from hw.tools import ToolError, yosys
+from hw.verilog import PE, TOP, array_verilog, pe_verilog
+
+# 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
+SHAPES = [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9), (3, 5, 100)]
+
+
+def prove(config, folder):
+    """Prove that PEs of `config` and of its generic form, from reset on, are equal in every cycle
+    for all operands and flags; ToolError when they are not. Only in the first cycle may w_out
+    differ, where registers of ~w are 0 too."""
+    generic = ArrayConfig(**config.model_dump() | {"target": "generic"})
+    (folder / "generic.v").write_text(pe_verilog(generic))
+    (folder / "made.v").write_text(pe_verilog(config))
+    operand, invert = config.width * config.lanes - 1, "~" * weights_inverted(config)
+    (folder / "both.v").write_text(f"""
+module both(input clk, rst, last, input [{operand}:0] a, w);
+  wire [{operand}:0] a_1, a_2, w_1, w_2;
+  wire [{config.acc_width - 1}:0] sum_1, sum_2;
+  generic one(.clk(clk), .rst(rst), .last(last), .a(a), .w(w),
+    .a_out(a_1), .w_out(w_1), .last_out(last_1), .sum(sum_1));
+  made two(.clk(clk), .rst(rst), .last(last), .a(a), .w({invert}w),
+    .a_out(a_2), .w_out(w_2), .last_out(last_2), .sum(sum_2));
+  reg filled = 0;
+  always @(posedge clk) filled <= 1;
+  always @* assert({{a_1, last_1, sum_1}} == {{a_2, last_2, sum_2}});
+  always @* assert(!filled || w_1 == {invert}w_2);
+endmodule
+""")
+    script = f"""
+read_verilog generic.v
+rename {PE} generic
+read_verilog made.v
+rename {PE} made
+read_verilog -formal both.v
+read_verilog -defer -overwrite +/{CELLS[config.target]}/cells_sim.v
+hierarchy -check -top both
+proc
+flatten
+opt_clean
+chformal -lower
+sat -verify -tempinduct -set-init-zero -prove-asserts both
+"""
+    yosys(script, folder, "proof")
+
+
+def test_a_truth_table_has_its_functions_values_lowest_input_first():
+    assert truth_table(lambda x, y: x and not y, 2).value == 0b0010
+    assert truth_table(lambda x, y, z: z, 3).value == 0xF0
+
+
+def test_nothing_is_made_by_hand_for_the_generic_target():
+    assert hand_made(ArrayConfig()) is None
+    assert not weights_inverted(ArrayConfig())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize(("width", "lanes", "depth"), SHAPES)
+def test_a_pe_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
+    config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth)
+    assert hand_made(config)
+    prove(config, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["ecp5", "xilinx7"])
+@pytest.mark.parametrize(("width", "lanes", "depth"), [(2, 1, 1), (2, 3, 5), (3, 1, 4), (4, 1, 3)])
+def test_a_mac_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
+    """Narrow: proofs of wide products take hours. Rows are the same at every width."""
+    config = ArrayConfig(pe="mac", target=target, width=width, lanes=lanes, depth=depth)
+    assert hand_made(config)
+    prove(config, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "name", "pe"),
+    [
+        (hw.ice40, "_TERM", "complement"),
+        (hw.ecp5, "_SUM", "complement"),
+        (hw.ecp5, "_LAST_ROW", "mac"),
+        (hw.xilinx7, "_high", "complement"),
+        (hw.xilinx7, "_booth", "mac"),
+    ],
+)
+def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe):
+    def ones(*bits):
+        return 1
+
+    monkeypatch.setattr(module, name, ones if name.islower() else truth_table(ones, 4))
+    target = module.__name__.removeprefix("hw.")
+    with pytest.raises(ToolError, match="proof did fail"):
+        prove(ArrayConfig(pe=pe, target=target, width=3, depth=4), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "most"), [("ice40", 26), ("ecp5", 28), ("xilinx7", 22)])
+def test_synthesis_keeps_the_cells_of_a_pe(tmp_path, target, most):
+    """Beside the PE's there are LUTs for the clear of its two registers, and on iCE40 for ~w."""
+    config = ArrayConfig(target=target, rows=1, cols=1, depth=1024)
+    report = synthesize(config, target, tmp_path)
+    around = 2 + config.width * weights_inverted(config) + report.cells.get("INV", 0)
+    assert report.luts <= most + around
+
+
+@pytest.mark.slow
+def test_an_array_of_inverted_weights_gives_the_same_sums(tmp_path):
+    """The first 12 cycles, of which 4 are the reset that the array asks for, for all operands."""
+    made = ArrayConfig(target="ice40", width=2, rows=2, cols=2, depth=2)
+    generic = ArrayConfig(**made.model_dump() | {"target": "generic"})
+    for name, config in (("made", made), ("generic", generic)):
+        text = array_verilog(config)
+        (tmp_path / f"{name}.v").write_text(text.replace(TOP, name).replace(PE, f"{name}_pe"))
+    (tmp_path / "both.v").write_text("""
+module both(input clk, last, input [3:0] a, w);
+  reg [2:0] cycle = 0;
+  wire rst = !cycle[2];
+  wire [5:0] sums_1, sums_2;
+  generic one(.clk(clk), .rst(rst), .last(last & cycle[2]), .a(a & {4{cycle[2]}}),
+    .w(w & {4{cycle[2]}}), .sums(sums_1), .valid(valid_1));
+  made two(.clk(clk), .rst(rst), .last(last & cycle[2]), .a(a & {4{cycle[2]}}),
+    .w(w & {4{cycle[2]}}), .sums(sums_2), .valid(valid_2));
+  always @(posedge clk) if (rst) cycle <= cycle + 1;
+  always @* assert(rst || {sums_1, valid_1} == {sums_2, valid_2});
+endmodule
+""")
+    script = f"""
+read_verilog generic.v made.v
+read_verilog -formal both.v
+read_verilog -defer -overwrite +/{CELLS["ice40"]}/cells_sim.v
+hierarchy -check -top both
+proc
+flatten
+opt_clean
+chformal -lower
+sat -verify -tempinduct-baseonly -maxsteps 12 -set-init-zero -prove-asserts both
+"""
+    yosys(script, tmp_path, "proof")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("target", CELLS)
+def test_pes_of_several_lanes_can_be_synthesized(tmp_path, pe, target):
+    config = ArrayConfig(pe=pe, target=target, width=4, rows=1, cols=1, lanes=6, depth=12)
+    report = synthesize(config, target, tmp_path)
+    assert report.flip_flops == 2 * config.acc_width + 1

@@ -1,0 +1,44 @@
+import re
+from importlib.util import find_spec
+
+import pytest
+
+from hw.config import ArrayConfig
+from hw.route import TOOLS, probe_verilog, route
+
+SMALL = ArrayConfig(target="ecp5", width=4, rows=2, cols=1, depth=4)
+
+
+@pytest.mark.parametrize("part", ["pe", "array"])
+def test_a_probe_has_three_pins_and_connects_every_port(part):
+    text = probe_verilog(SMALL, part)
+    probe = text[text.index("module adderforge_probe") :]
+    assert probe.startswith("module adderforge_probe(input clk, serial_in, output serial_out);")
+    bits = [(int(high), int(low)) for high, low in re.findall(r"given\[(\d+):(\d+)\]", probe)]
+    operands = 4 + 4 if part == "pe" else 2 * 4 + 4
+    assert sum(high - low + 1 for high, low in bits) == 2 + operands
+    assert f"reg [{1 + operands}:0] given" in probe
+
+
+@pytest.mark.parametrize(
+    ("target", "seeds", "message"),
+    [
+        ("asic", [1], "target must be one of ice40, ecp5 to be routed, not 'asic'"),
+        ("ice40", [1], "an array made for ecp5 cannot be synthesized for ice40"),
+        ("ecp5", [], "seeds must be at least one, not none"),
+    ],
+)
+def test_what_cannot_be_routed_is_refused(tmp_path, target, seeds, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        route(SMALL, target, tmp_path / "never", seeds)
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec(TOOLS["ecp5"][0]), reason="pip install adderforge[route]")
+def test_a_routed_pe_has_a_clock_rate_for_each_seed(tmp_path):
+    report = route(SMALL, "ecp5", tmp_path, [1, 2], "pe")
+    assert all(50 < rate < 1000 for rate in report.fmax_mhz)
+    assert report.median_mhz == pytest.approx(sum(report.fmax_mhz) / 2)
+    assert report.spread_mhz == pytest.approx(max(report.fmax_mhz) - min(report.fmax_mhz))
+    assert report.resources["TRELLIS_FF"] > 4 + 4 + 6
