@@ -15,9 +15,10 @@ from golden.data import Dataset
 from golden.distributed import rank_and_count
 from golden.finetune import CALIBRATION_IMAGES, Tuning, finetune
 from golden.metrics import Metrics
+from golden.model_file import save
 from golden.quantize import Quantization, quantize_whole
 from golden.recipe import Recipe
-from golden.spec import QuantizedModel, save
+from golden.spec import QuantizedModel
 from golden.start import check_start, read_start
 from golden.train import Start, Step, TrainConfig, TrainResult, train
 from hw.config import ArrayConfig

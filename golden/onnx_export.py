@@ -15,9 +15,10 @@ from onnx import GraphProto, ModelProto, TensorProto, checker, helper
 
 from .archive import write_whole
 from .certificate import certify
+from .model_file import FORMAT, FORMAT_VERSION
 from .onnx_functions import DOMAIN, OPSET, functions
 from .onnx_layer import EXACT, Nodes, add_layer
-from .spec import FORMAT, FORMAT_VERSION, IMAGE, QuantizedModel
+from .spec import IMAGE, QuantizedModel
 
 IR_VERSION = 8  # the first with local functions: onnx 1.10 of 2021
 

@@ -1,4 +1,4 @@
-"""Data types of a quantized network, and their file format. NumPy only: hardware imports this.
+"""Data types of a quantized network. NumPy only: hardware imports this. Files: `golden.model_file`.
 
 A network is a list of layers in the order in which they run. Each layer gives one map of unsigned
 codes; later layers name the map they take. A layer computes, in integers,
@@ -16,17 +16,11 @@ of another map at the same place, if the layer names one; and then pools. `golde
 the definition.
 """
 
-import json
 import math
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from .archive import load_arrays, save_arrays
-
-FORMAT = "adderforge-quantized-model"
-FORMAT_VERSION = 2
 KINDS = ("adder", "mac", "xnor")
 POOLS = ("max", "mean")
 REQUANTIZERS = ("multiply", "shift")
@@ -326,65 +320,6 @@ def signed_digits(values: np.ndarray) -> np.ndarray:
     its non-adjacent form (Reitwiesner 1960), the ones of value XOR 3 · value."""
     magnitude = np.abs(np.asarray(values, np.int64))
     return np.bitwise_count(magnitude ^ (3 * magnitude))
-
-
-def save(model: QuantizedModel, path: str | Path) -> None:
-    """Write `model` as one .npz, byte-identical for equal models; the name appears when whole."""
-    header = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        **{name: value for name, value in vars(model).items() if name != "layers"},
-        "layers": [asdict(layer.spec) for layer in model.layers],
-    }
-    members = {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)}
-    for index, layer in enumerate(model.layers):
-        for name in ARRAYS:
-            value = getattr(layer, name)
-            members[f"{index:03}.{name}"] = value.astype(_smallest_type(value))
-    save_arrays(members, path)
-
-
-def load(path: str | Path) -> QuantizedModel:
-    """Read a model written by `save`; ValueError when it is truncated, of another version, or
-    inconsistent, FileNotFoundError when there is none."""
-    members = load_arrays(path)
-    header = _header(members.pop("header", None), path)
-    try:
-        layers = []
-        for index, entry in enumerate(header.pop("layers")):
-            arrays = {name: members.pop(f"{index:03}.{name}") for name in ARRAYS}
-            layers.append(QuantizedLayer(spec=LayerSpec(**entry), **arrays))
-        _require(not members, f"unexpected arrays {sorted(members)}")
-        del header["format"], header["version"]
-        return QuantizedModel(layers=tuple(layers), **header)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: not a consistent quantized model ({error}); quantize the network again"
-        ) from None
-
-
-def _header(raw: np.ndarray | None, path: str | Path) -> dict:
-    try:
-        header = json.loads(bytes(raw))
-    except (TypeError, ValueError):
-        header = None
-    _require(
-        isinstance(header, dict) and header.get("format") == FORMAT,
-        f"{path}: not a quantized model of AdderForge; make one with 'adderforge quantize'",
-    )
-    _require(
-        header.get("version") == FORMAT_VERSION,
-        f"{path}: format version must be {FORMAT_VERSION}, not {header.get('version')}; "
-        "quantize the network again with this version of AdderForge",
-    )
-    return header
-
-
-def _smallest_type(value: np.ndarray) -> np.dtype:
-    sizes = (8, 16, 32, 64)
-    sign = "int" if value.min() < 0 else "uint"
-    types = [np.dtype(f"{sign}{size}") for size in sizes]
-    return next(t for t in types if np.array_equal(value.astype(t).astype(np.int64), value))
 
 
 def _pairs(owner: object, where: str, **least: int) -> None:

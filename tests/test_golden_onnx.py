@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from onnx import inliner
 
 from adderforge.cli import main
-from golden import reference, spec
+from golden import model_file, reference
 from golden.onnx_export import onnx_model, save_onnx
 from golden.spec import LayerSpec, Pool, QuantizedLayer, QuantizedModel
 
@@ -243,7 +243,7 @@ def test_images_are_encoded_as_in_the_reference(scale):
 
 @pytest.mark.parametrize("kind", ["adder", "cnn"])
 def test_the_fixtures_are_the_references(kind):
-    model = spec.load(FIXTURES / f"lenet5-bn-digits-{kind}.npz")
+    model = model_file.load(FIXTURES / f"lenet5-bn-digits-{kind}.npz")
     images = np.load(FIXTURES / "digits-vectors.npz")["images"]
     codes = reference.encode(model, images)
     assert_equal(model, codes)

@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from golden import archive, spec
+from golden import archive, model_file, spec
 from golden.spec import LayerSpec, Pool, QuantizedLayer, QuantizedModel
 
 
@@ -82,13 +82,13 @@ def test_the_accumulator_limit_is_reached_by_the_extreme_codes():
 
 
 def test_a_saved_model_comes_back_whole(tmp_path):
-    spec.save(model(seed=3), tmp_path / "a.npz")
-    assert_same(spec.load(tmp_path / "a.npz"), model(seed=3))
+    model_file.save(model(seed=3), tmp_path / "a.npz")
+    assert_same(model_file.load(tmp_path / "a.npz"), model(seed=3))
 
 
 def test_equal_models_make_identical_files_and_leave_no_temporary_file(tmp_path):
-    spec.save(model(), tmp_path / "a.npz")
-    spec.save(spec.load(tmp_path / "a.npz"), tmp_path / "b.npz")
+    model_file.save(model(), tmp_path / "a.npz")
+    model_file.save(model_file.load(tmp_path / "a.npz"), tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
@@ -98,23 +98,23 @@ def test_equal_models_make_identical_files_and_leave_no_temporary_file(tmp_path)
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.9999])
 def test_a_truncated_file_is_refused(tmp_path, share):
     path = tmp_path / "a.npz"
-    spec.save(model(), path)
+    model_file.save(model(), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ValueError, match="truncated or not an"):
-        spec.load(path)
+        model_file.load(path)
 
 
 def test_a_file_with_any_byte_changed_is_refused_or_reads_the_same(tmp_path):
     path = tmp_path / "a.npz"
-    spec.save(model(), path)
+    model_file.save(model(), path)
     whole = path.read_bytes()
     for position in range(0, len(whole), 7):
         damaged = bytearray(whole)
         damaged[position] ^= 0x55
         path.write_bytes(damaged)
         try:
-            loaded = spec.load(path)
+            loaded = model_file.load(path)
         except ValueError:
             continue
         assert_same(loaded, model())
@@ -128,28 +128,28 @@ def rewrite_header(path, **changes):
 
 
 def test_another_version_is_refused_with_the_remedy(tmp_path):
-    spec.save(model(), tmp_path / "a.npz")
+    model_file.save(model(), tmp_path / "a.npz")
     rewrite_header(tmp_path / "a.npz", version=99)
     with pytest.raises(ValueError, match="version must be 2, not 99; quantize the network again"):
-        spec.load(tmp_path / "a.npz")
+        model_file.load(tmp_path / "a.npz")
 
 
 def test_a_header_that_does_not_fit_the_arrays_is_refused(tmp_path):
-    spec.save(model(), tmp_path / "a.npz")
+    model_file.save(model(), tmp_path / "a.npz")
     rewrite_header(tmp_path / "a.npz", layers=[])
     with pytest.raises(ValueError, match="not a consistent quantized model"):
-        spec.load(tmp_path / "a.npz")
+        model_file.load(tmp_path / "a.npz")
 
 
 def test_another_npz_is_no_model(tmp_path):
     np.savez(tmp_path / "a.npz", weight=np.zeros(3))
     with pytest.raises(ValueError, match="not a quantized model of AdderForge"):
-        spec.load(tmp_path / "a.npz")
+        model_file.load(tmp_path / "a.npz")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
-        spec.load(tmp_path / "nowhere.npz")
+        model_file.load(tmp_path / "nowhere.npz")
 
 
 @pytest.mark.parametrize(

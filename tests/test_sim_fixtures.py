@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import archive, reference, spec
+from golden import archive, model_file, reference
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
@@ -20,7 +20,7 @@ PE_OF_KIND = {"adder": "complement", "cnn": "mac"}
 
 def fixture(kind):
     vectors = archive.load_arrays(FIXTURES / "digits-vectors.npz")
-    return spec.load(FIXTURES / f"lenet5-bn-digits-{kind}.npz"), vectors
+    return model_file.load(FIXTURES / f"lenet5-bn-digits-{kind}.npz"), vectors
 
 
 def forms_of(kind, images):

@@ -135,10 +135,10 @@ def _images(vectors: Path | None, data: str, data_dir: str | None, count: int) -
 
 def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["MatrixForm"]:
     """ValueError when the array is not made for the network's layers."""
-    from golden import reference, spec
+    from golden import model_file, reference
     from sim.workload import check_fit, for_array, matrix_forms
 
-    network = spec.load(model)
+    network = model_file.load(model)
     check_fit(network, config)
     return list(for_array(matrix_forms(network, reference.encode(network, images)), config))
 

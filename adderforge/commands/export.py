@@ -23,10 +23,10 @@ def export(model: Path, out: Path, codes: bool, all_layers: bool, as_json: bool)
     \b
     Example:  adderforge export run/lenet5-bn-mnist-adder.npz --onnx run/adder.onnx
     """
-    from golden import spec
+    from golden import model_file
     from golden.onnx_export import save_onnx
 
-    network = spec.load(model)
+    network = model_file.load(model)
     written = save_onnx(network, out, codes=codes, all_layers=all_layers)
     figures = {
         "model": str(model),
