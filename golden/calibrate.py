@@ -25,6 +25,8 @@ LOGIT_HEADROOM = 2.0  # logits may exceed the calibrated ones so many times
 SEARCH_IMAGES = 64  # on which candidates are compared
 SHARES = tuple(0.93**step for step in range(20))  # of the widest range, 1 … 0.25
 WEIGHT_STEPS = 30
+USUAL = 0.999  # the share of a channel's values that its range may be chosen by
+QUANTILE_VALUES = 2**17  # of a channel, at most: torch.quantile takes 2**24 in all
 
 Formats = dict[str, tuple[MapFormat, MapFormat]]
 Run = Callable[[Tensor], Iterator[tuple[FloatLayer, Tensor, Tensor]]]
@@ -72,14 +74,20 @@ def _choose(
     low, high = float(values.min()), float(values.max())
     groups = recipe.groups if low >= 0 and plain and name != IMAGE else 1
     width = operands + groups - 1
-    if added or len(plain) < len(readers):
+    if added or groups > 1 or len(plain) < len(readers):
         width = max(width, recipe.storage)
     coarsest = width - min((recipe.width_of(some) for some in plain), default=width)
-    spread = _spread(values, groups)
     residual = formats[layer.residual][1].scale if layer and layer.residual else None
     snap = _snap(residual) if recipe.requantize == "shift" and residual else lambda format: format
     candidates = [
-        snap(format_of(low * share, high * share, width, coarsest, spread)) for share in SHARES
+        snap(
+            format_of(
+                *(low * share, high * share, width, coarsest),
+                spread=_spread(high * share, reach, groups),
+            )
+        )
+        for share in SHARES
+        for reach in _reaches(values, groups)
     ]
     few = values[:SEARCH_IMAGES]
     pool = layer.pool if layer else None
@@ -100,13 +108,22 @@ def _logits(values: Tensor) -> MapFormat:
     return MapFormat(scale=largest / half, zero_point=half, width=LOGIT_WIDTH)
 
 
-def _spread(values: Tensor, groups: int) -> tuple[int, ...]:
-    """By channel: groups - 1 where the channel needs the map's whole range, one less for each
+def _reaches(values: Tensor, groups: int) -> list[Tensor]:
+    """How far each channel reaches, by its largest value or by all but a few; none for one group."""
+    if groups == 1:
+        return [torch.zeros(1)]
+    channels = values.transpose(0, 1).flatten(1)
+    step = max(1, channels.shape[1] // QUANTILE_VALUES)
+    usual = channels[:, ::step].float().quantile(USUAL, dim=1)
+    return [channels.amax(1).float(), usual]
+
+
+def _spread(top: float, reach: Tensor, groups: int) -> tuple[int, ...]:
+    """By channel: groups - 1 where the channel needs the range up to `top`, one less for each
     time that half of the range would do."""
     if groups == 1:
         return (0,)
-    reach = values.amax((0, 2, 3)) if values.dim() == 4 else values.amax(0)
-    halvings = torch.log2(reach.max() / reach.clamp(min=1e-30)).floor()
+    halvings = torch.log2(top / reach.clamp(min=1e-30)).floor()
     return tuple(int(groups - 1 - some) for some in halvings.clamp(0, groups - 1))
 
 

@@ -27,6 +27,8 @@ from .recipe import Recipe, check_images
 from .requantizer import requantizer
 from .spec import IMAGE, LayerSpec, QuantizedLayer, QuantizedModel
 
+MEAN_STEPS = 4  # of Newton's method for a filter's bias
+LEAST_FREE = 0.1  # of a filter's outputs, that a step reckons to be within the codes' limits
 KINDS = {"adder": "adder", "cnn": "mac", "bnn": "xnor"}
 
 
@@ -202,16 +204,29 @@ class _LayerQuantizer:
     def _mean_error(
         self, slope: np.ndarray, offset: np.ndarray, maps: Maps, total: Tensor
     ) -> np.ndarray:
-        """By filter: what the integer layer's output lacks on average; 0 where its signs are all
-        that counts, for sums of signs have no error of their own."""
+        """By filter: what the integer layer's output lacks for its map, after rounding and
+        clamping, to have the float map's mean; 0 where its signs are all that counts, for sums of
+        signs have no error of their own.
+
+        Errors of the sums that even out would not do so behind a ReLU, which cuts the negative ones
+        off: every layer would add to the mean of the next one's activations.
+        """
+        column = (1, -1, 1, 1)
+        shift = np.zeros(len(slope))
         if self.out.width == 1:
-            return np.zeros(len(slope))
+            return shift
         signed = -self.sums if self.spec.kind == "adder" else self.sums
-        got = slope * signed.mean((0, 2, 3)) + offset
+        got = slope.reshape(column) * signed + offset.reshape(column)
         if self.residual:
-            got = got + self.residual.real(maps[self.layer.residual].mean((0, 2, 3)))
-        wanted = total.double().transpose(0, 1).flatten(1).mean(1).numpy()
-        return wanted - got
+            got = got + self.residual.real(maps[self.layer.residual])
+        values, (low, high) = torch.from_numpy(got), self.out.limits
+        wanted = total.double().reshape(values.shape).clamp(*self.layer.limits).mean((0, 2, 3))
+        for _ in range(MEAN_STEPS):
+            moved = values + torch.from_numpy(shift).reshape(column)
+            lack = wanted - self.out.real(self.out.store(moved)).mean((0, 2, 3))
+            free = ((moved > low) & (moved < high)).double().mean((0, 2, 3))
+            shift = shift + (lack / free.clamp(min=LEAST_FREE)).numpy()
+        return shift
 
     def _weights(self, codes: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
         """(integer weights, unit, correction): the real output is unit · (acc + correction)."""
