@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+DRAIN_GROUP = 4  # rows whose sums meet in front of one register of their column's bus
+
 
 class ArrayConfig(BaseModel):
     """Parameters of a systolic array; frozen, checked at construction, unknown names refused.
@@ -64,6 +66,11 @@ class ArrayConfig(BaseModel):
     def acc_signed(self) -> bool:
         """Whether a sum that leaves the array is signed."""
         return self.pe in ("mac", "min")
+
+    @property
+    def drain_stages(self) -> int:
+        """Registers between a PE's sum and the end of its column's bus."""
+        return 1 if self.rows <= DRAIN_GROUP else 2
 
     @property
     def weight_signed(self) -> bool:

@@ -1,8 +1,13 @@
 """How a matrix form m × k × n runs on an array: tiles, operands of every cycle, cycle count.
 
 Tiles of rows × cols outputs follow one another without a gap, the filters' tiles outermost.
-A tile takes ceil(k / lanes) cycles, or `2·rows − 1` if that is more: the drain's rate.
+A tile takes ceil(k / lanes) cycles, or `rows` if that is more: sums leave a row a cycle.
 Rows, columns and lanes that a tile does not fill get zeros on both operands: they add nothing.
+
+Forms may follow one another as tiles do, `tiles · period` cycles each; only the last one's sums
+are waited for. ResNet-20's adder layers at 16 × 16 × 1 take 158,336 cycles one by one and 157,728
+back to back, 157,696 of them useful. A layer alone waits 32 cycles for its first operands and last
+sums to cross the array: 1 % of a 3 × 3 layer at most, but 6 % of a 1 × 1 shortcut's 512 + 32.
 """
 
 import math
@@ -40,7 +45,7 @@ class Schedule:
     @property
     def period(self) -> int:
         """Cycles from the start of a tile to the start of the next."""
-        return max(self.steps, 2 * self.config.rows - 1)
+        return max(self.steps, self.config.rows)
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -52,7 +57,13 @@ class Schedule:
     def cycles(self) -> int:
         """From the first operands to the last useful row of sums, both cycles included."""
         before_last = (math.prod(self.tiles) - 1) * self.period
-        return before_last + self.steps + self.config.cols + 2 * (self._last_rows - 1)
+        first_sums = self.steps + self.config.cols + self.config.drain_stages - 1
+        return before_last + first_sums + self._last_rows - 1
+
+    @property
+    def empty_cycles(self) -> int:
+        """Cycles without operands after which the last row of sums has left the array."""
+        return self.config.rows + self.config.cols + self.config.drain_stages - 1
 
     @property
     def rows_out(self) -> int:

@@ -51,11 +51,11 @@ class Bench:
                 words.append(self.dut.sums.value.to_unsigned())
         return words, cycle + 1
 
-    async def drain(self) -> int:
+    async def drain(self, schedule: Schedule) -> int:
         """Let the array run empty; returns how many more rows came out."""
         self._drive(0, 0, 0)
         count = 0
-        for _ in range(2 * self.config.rows + self.config.cols):
+        for _ in range(schedule.empty_cycles):
             await FallingEdge(self.dut.clk)
             count += int(self.dut.valid.value)
         return count
@@ -68,7 +68,7 @@ async def check_form(bench: Bench, form: MatrixForm) -> FormResult:
     config = bench.config
     schedule = Schedule(shape=form.shape, config=config)
     words, cycles = await bench.stream(schedule, form)
-    unused = await bench.drain()
+    unused = await bench.drain(schedule)
     sums = schedule.results(unpack(words, config.cols, config.acc_width, config.acc_signed))
     wrong = np.argwhere(sums != form.sums)
     first = None

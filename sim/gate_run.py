@@ -113,8 +113,9 @@ def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
         split = padded.reshape(tiles_m, rows, tiles_n, cols)
         return split.transpose(2, 0, 1, 3).reshape(-1, rows, cols)
 
-    gap = 2 * rows + cols
-    a, w, last, a_used, w_used = (_idle(x, gap) for x in (a, w, last, a_used, w_used))
+    a, w, last, a_used, w_used = (
+        _idle(x, schedule.empty_cycles) for x in (a, w, last, a_used, w_used)
+    )
     return Stream(
         a=a,
         w=w,
@@ -168,7 +169,8 @@ def _operations(config: ArrayConfig, stream: Stream, index: np.ndarray, warm_up:
 def _check(
     config: ArrayConfig, stream: Stream, places: np.ndarray, cycles: int, run: Simulation
 ) -> tuple[int, int]:
-    """(sums compared, mismatches). A row r of a tile is due cols + 2·r cycles after its `last`."""
+    """(sums compared, mismatches). Row r of a tile is due cols + r cycles after its `last`, or as
+    many more as the column's bus has further registers."""
     sums = _integers(run.outputs[SUMS], config)
     valid = run.outputs["valid"].astype(bool)
     due = np.zeros_like(valid)
@@ -176,7 +178,8 @@ def _check(
     for window, place in enumerate(places):
         ends = stream.ends - place
         for tile in np.flatnonzero((ends >= 0) & (ends < cycles)):
-            times = ends[tile] + config.cols + 2 * np.arange(config.rows)
+            first = ends[tile] + config.cols + config.drain_stages - 1
+            times = first + np.arange(config.rows)
             rows = np.flatnonzero(times < cycles)
             due[times[rows], window] = True
             used = stream.used[tile][rows]

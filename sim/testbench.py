@@ -44,7 +44,7 @@ def _stimulus(config: ArrayConfig, schedule: Schedule, form: MatrixForm) -> list
     bits = [config.lanes * config.width * side for side in (config.cols, config.rows)]
     words = zip(pack(w_stream, config.width), pack(a_stream, config.width), last, strict=True)
     lines = [f"{int(end)}{w:0{bits[0]}b}{a:0{bits[1]}b}" for w, a, end in words]
-    return lines + ["0" * (1 + sum(bits))] * (2 * config.rows + config.cols)
+    return lines + ["0" * (1 + sum(bits))] * schedule.empty_cycles
 
 
 def _expected(config: ArrayConfig, schedule: Schedule, form: MatrixForm) -> list[str]:

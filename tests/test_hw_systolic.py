@@ -81,12 +81,20 @@ def test_extremes_do_not_overflow_the_accumulator(pe):
         (8, 4, 2, 1, (9, 2, 5)),
         (16, 1, 4, 2, (3, 9, 9)),
         (7, 5, 1, 4, (6, 3, 2)),
+        (3, 9, 2, 1, (19, 9, 3)),
     ],
 )
 def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, width, rows, cols, lanes, shape):
     values = {"width": width, "rows": rows, "cols": cols, "lanes": lanes, "depth": shape[1]}
     config = ArrayConfig(**values).twin(pe)
     check(config, *shape)
+
+
+@pytest.mark.parametrize("pe", ["complement", "min", "mac"])
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (2, 1), (4, 3), (5, 2), (8, 1)])
+def test_tiles_as_long_as_there_are_rows_follow_one_another_without_a_gap(pe, rows, cols):
+    config = ArrayConfig(pe=pe, width=4, rows=rows, cols=cols, depth=rows)
+    check(config, 3 * rows, rows, 2 * cols)
 
 
 def test_every_pair_of_operands_gives_its_distance():
