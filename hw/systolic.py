@@ -9,7 +9,7 @@ from amaranth import Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .config import DRAIN_GROUP, ArrayConfig
+from .config import ArrayConfig
 from .mapping import weights_inverted
 from .pe import ProcessingElement, RowSum
 
@@ -38,7 +38,7 @@ class SystolicArray(Component):
     row first: `valid`, and with it the sums of all columns of that row.
 
     Latency: row r of a tile whose `last` is given in cycle t is valid in cycle t + cols + r, one
-    cycle later when there are more than 4 rows (`drain_stages`).
+    cycle later when there are more than 4 rows, or 2 with a `target` (`drain_stages`).
     Reset: hold `rst` for rows + cols cycles with zeros at the operands, so that none are left
     on their way.
 
@@ -86,7 +86,7 @@ class SystolicArray(Component):
             sums = [row_sums - (minima << 1) for minima in sums]
         m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
         ends = [grid[r][cols - 1].last for r in range(rows)]
-        m.d.comb += self.valid.eq(and_or(m, ends, ends, "valid", reset_less=False))
+        m.d.comb += self.valid.eq(self._bus(m, ends, ends, "valid", reset_less=False))
         return m
 
     def _feed(self, m: Module, grid: list[list[Component]]) -> None:
@@ -114,7 +114,29 @@ class SystolicArray(Component):
         return self._drain(m, column, "drain_rows")
 
     def _drain(self, m: Module, column: list[Component], name: str) -> Value:
-        return and_or(m, [pe.last for pe in column], [pe.sum for pe in column], name)
+        return self._bus(m, [pe.last for pe in column], [pe.sum for pe in column], name)
+
+    def _bus(
+        self,
+        m: Module,
+        selects: list[Value],
+        values: list[Value],
+        name: str,
+        reset_less: bool = True,
+    ) -> Value:
+        """The value whose select is high, of which there is one at most, else 0; `drain_stages`
+        cycles later. A register for each group of values keeps the path behind a PE's sum short;
+        where there are several groups, one more register takes them together."""
+        chosen = [
+            value & select.replicate(len(value))
+            for select, value in zip(selects, values, strict=True)
+        ]
+        size = self.config.drain_group
+        groups = [
+            delay(m, reduce(or_, chosen[i : i + size]), 1, f"{name}_{i}", reset_less)
+            for i in range(0, len(chosen), size)
+        ]
+        return delay(m, reduce(or_, groups), int(len(groups) > 1), name, reset_less)
 
 
 def delay(m: Module, value: Value, cycles: int, name: str, reset_less: bool = True) -> Value:
@@ -124,19 +146,3 @@ def delay(m: Module, value: Value, cycles: int, name: str, reset_less: bool = Tr
         m.d.sync += register.eq(value)
         value = register
     return value
-
-
-def and_or(
-    m: Module, selects: list[Value], values: list[Value], name: str, reset_less: bool = True
-) -> Value:
-    """The value whose select is high, of which there is one at most, else 0; `drain_stages` cycles
-    later. A register for each group of DRAIN_GROUP values keeps the path behind a PE's sum short;
-    where there are several groups, one more register takes them together."""
-    chosen = [
-        value & select.replicate(len(value)) for select, value in zip(selects, values, strict=True)
-    ]
-    groups = [
-        delay(m, reduce(or_, chosen[i : i + DRAIN_GROUP]), 1, f"{name}_{i}", reset_less)
-        for i in range(0, len(chosen), DRAIN_GROUP)
-    ]
-    return delay(m, reduce(or_, groups), int(len(groups) > 1), name, reset_less)

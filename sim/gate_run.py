@@ -62,8 +62,14 @@ def measure(
 
     An operation is one |a − w| or one a · w, accumulated; filling is not counted. The first
     cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`.
-    ValueError when the netlist is of another array or the forms are too short for a window.
+    ValueError when the array is not output-stationary, the netlist is of another array or the
+    forms are too short for a window.
     """
+    if config.dataflow != "output-stationary":
+        raise ValueError(
+            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
+            "whose memory is no part of a mapped netlist; simulate its Verilog"
+        )
     bits = config.cols * config.acc_width
     if netlist.outputs[SUMS].size != bits:
         raise ValueError(
@@ -101,10 +107,10 @@ def measure(
 def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
     schedule = Schedule(shape=form.shape, config=config)
     (m, _, n), (tiles_m, tiles_n) = form.shape, schedule.tiles
-    a, w, last = schedule.operands(form.activations, form.weights)
+    a, w, last = schedule.operands(form.activations, form.weights).values()
     a_used, w_used, _ = schedule.operands(
         np.ones(form.activations.shape, bool), np.ones(form.weights.shape, bool)
-    )
+    ).values()
     starts = np.arange(tiles_m * tiles_n) * schedule.period
     rows, cols = config.rows, config.cols
 

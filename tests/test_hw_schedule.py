@@ -19,7 +19,7 @@ def rows_of_sums(schedule, a, w):
     """What an array without skew gives: plain sums of the operands, a tile's rows at its end."""
     config, rows = schedule.config, []
     acc = np.zeros((config.rows, config.cols), int)
-    for a_step, w_step, last in zip(*schedule.operands(a, w), strict=True):
+    for a_step, w_step, last in zip(*schedule.operands(a, w).values(), strict=True):
         for r, c in np.ndindex(acc.shape):
             acc[r, c] += sum(abs(x - f) for x, f in zip(a_step[r], w_step[c], strict=True))
         if last:
@@ -61,6 +61,8 @@ def test_a_short_reduction_waits_until_the_rows_before_have_left():
 def test_more_rows_than_one_group_of_the_bus_take_one_more_cycle():
     four, five = (schedule_of((rows, 9, 2), rows=rows, cols=2) for rows in (4, 5))
     assert (four.cycles, five.cycles) == (9 + 2 + 3, 9 + 2 + 4 + 1)
+    of_cells = schedule_of((4, 9, 2), rows=4, cols=2, target="ecp5")
+    assert of_cells.cycles == four.cycles + 1
 
 
 @pytest.mark.parametrize(("sizes", "shape"), ODD)
@@ -136,7 +138,8 @@ def test_plain_sums_of_the_operands_are_the_matrix(sizes, shape):
 def test_filling_is_zero_and_every_operand_enters_once_a_tile(sizes, shape):
     (m, k, n), schedule = shape, schedule_of(shape, **sizes)
     (tiles_m, tiles_n), config = schedule.tiles, schedule.config
-    a, w, last = schedule.operands(np.ones((m, k), int), np.ones((n, k), int))
+    streams = schedule.operands(np.ones((m, k), int), np.ones((n, k), int))
+    a, w, last = streams.values()
     assert (a.sum(), w.sum()) == (m * k * tiles_n, n * k * tiles_m)
     assert a.shape == (len(last), config.rows, config.lanes)
     assert w.shape == (len(last), config.cols, config.lanes)
@@ -145,7 +148,7 @@ def test_filling_is_zero_and_every_operand_enters_once_a_tile(sizes, shape):
 @pytest.mark.parametrize(("sizes", "shape"), ODD)
 def test_ends_of_tiles_are_a_period_apart_and_the_last_cycle_is_one(sizes, shape):
     schedule = schedule_of(shape, **sizes)
-    ends = np.flatnonzero(schedule.operands(np.ones(shape[:2]), np.ones(shape[:0:-1]))[2])
+    ends = np.flatnonzero(schedule.operands(np.ones(shape[:2]), np.ones(shape[:0:-1]))["last"])
     starts = np.arange(np.prod(schedule.tiles)) * schedule.period
     np.testing.assert_array_equal(ends, starts + schedule.steps - 1)
     assert len(ends) == 1 or np.diff(ends).min() >= schedule.config.rows

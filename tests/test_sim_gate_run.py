@@ -202,6 +202,17 @@ def test_the_netlist_of_another_array_is_refused(mapped, library):
 
 
 @pytest.mark.slow
+def test_a_weight_stationary_array_is_refused(mapped, library):
+    message = (
+        "dataflow must be 'output-stationary' for a gate-level run, not 'weight-stationary', whose "
+        "memory is no part of a mapped netlist; simulate its Verilog"
+    )
+    staying = ArrayConfig(**ADDER.model_dump() | {"dataflow": "weight-stationary"})
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        run(staying, mapped(ADDER), library, FULL)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "length"), [({"cycles": 10}, 10), ({}, 1 + 2 + 3)])
 def test_windows_too_short_to_fill_the_array_are_refused(mapped, library, options, length):
     message = (
