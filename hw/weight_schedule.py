@@ -6,7 +6,7 @@ block of up to `positions` outputs through. The filters' tiles are outermost, th
 folds, so that a block's sums are all added up before the memory goes to the next block.
 
 A pass takes as many cycles as the block has outputs, or `rows` if that is more, in which the next
-weights are loaded, or 3, after which the memory gives a sum anew. Passes follow without a gap.
+weights are loaded, or 4, after which the memory gives a sum anew. Passes follow without a gap.
 Rows, columns and lanes that a tile does not fill get zeros on both operands: they add nothing.
 """
 
@@ -19,7 +19,12 @@ import numpy as np
 
 from .config import ArrayConfig
 
-TURNAROUND = 3  # cycles from reading a sum in the memory to where it can be read anew
+TURNAROUND = 4  # cycles from reading a sum in the memory to where it can be read anew
+
+
+def memory_latency(config: ArrayConfig) -> int:
+    """Cycles from activations to their sums: through the array, while the memory is read."""
+    return max(config.rows + config.cols, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +81,7 @@ class WeightSchedule:
     @property
     def cycles(self) -> int:
         """From the first weights to the last row of sums, both cycles included."""
-        return self._operand_cycles + self.config.rows + self.config.cols
+        return self._operand_cycles + memory_latency(self.config)
 
     @property
     def rows_out(self) -> int:
@@ -91,7 +96,7 @@ class WeightSchedule:
     @property
     def empty_cycles(self) -> int:
         """Cycles without operands after which the last row of sums has left the array."""
-        return self.config.rows + self.config.cols
+        return memory_latency(self.config)
 
     @property
     def utilization(self) -> float:

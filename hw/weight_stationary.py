@@ -13,6 +13,7 @@ from .config import ArrayConfig
 from .mapping import weights_inverted
 from .pe import PLAIN, add_terms, check_structure
 from .systolic import delay
+from .weight_schedule import memory_latency
 
 
 def weight_array_signature(config: ArrayConfig) -> Signature:
@@ -102,12 +103,13 @@ class WeightStationaryPE(Component):
 
 class FoldMemory(Component):
     """Adds up the folds of a reduction, position by position. The sum of a position can be read
-    anew 3 cycles after it was read (`hw.weight_schedule.TURNAROUND`).
+    anew 4 cycles after it was read (`hw.weight_schedule.TURNAROUND`).
+    Block RAM on FPGAs; cell libraries have no memories, so synthesis makes it of flip-flops there.
 
     Members
     -------
     swap : the next operands are those of position 0
-    active : in the next cycle `folds` are the sums of a position, and then of the next position
+    active : two cycles later `folds` are the sums of a position, and then of the next position
     first, last : they are those of a reduction's first, last fold
     folds : one fold's sums, cols × tile_width bits
     sums : sums of the folds so far, cols × acc_width bits, one cycle after `folds`
@@ -139,17 +141,17 @@ class FoldMemory(Component):
         memory = Memory(shape=config.cols * config.acc_width, depth=config.positions, init=[])
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
-        active = delay(m, self.active, 1, "active", reset_less=False)
-        first, last = delay(m, self.first, 1, "first"), delay(m, self.last, 1, "last")
+        active = delay(m, self.active, 2, "active", reset_less=False)
+        first, last = delay(m, self.first, 2, "first"), delay(m, self.last, 2, "last")
         sums = Signal(self.sums.shape(), name="sums_register", reset_less=True)
-        before = Mux(first, 0, read.data)
+        before = Mux(first, 0, delay(m, read.data, 1, "read"))  # block RAM is slow to answer
         for c in range(config.cols):
             old = before.word_select(c, config.acc_width)
             fold = self.folds[c].as_signed() if config.acc_signed else self.folds[c]
             m.d.sync += sums[c].eq(old + fold)
         m.d.comb += [
             read.addr.eq(place),
-            write.addr.eq(delay(m, place, 2, "place")),
+            write.addr.eq(delay(m, place, 3, "place")),
             write.en.eq(delay(m, active, 1, "active_again")),
             write.data.eq(sums),
             self.sums.eq(sums),
@@ -169,11 +171,11 @@ class WeightStationaryArray(Component):
     cycle, `active` with each, at most `positions` after a `swap`; the memory numbers them from
     there. `first` and `last` mark all positions of a reduction's first and last fold. The array
     skews all operands itself. There is no flow control: cycles without `load` and `active` are
-    idle. A position comes anew after 3 cycles at least (`hw.weight_schedule` keeps to all this).
+    idle. A position comes anew after 4 cycles at least (`hw.weight_schedule` keeps to all this).
     Sums come out a row a cycle: `valid`, and with it the sums of one position for all columns.
 
     Latency: activations that are given in cycle t with `last` have their sums valid in cycle
-    t + rows + cols. Reset: `rst` for one cycle; then load weights anew.
+    t + rows + cols, with one PE in t + 3. Reset: `rst` for one cycle; then load weights anew.
 
     pe: makes a PE from the configuration; Verilog output passes one that instantiates a module of
     its own.
@@ -209,10 +211,12 @@ class WeightStationaryArray(Component):
         self._feed_weights(m, grid)
         self._feed_activations(m, grid)
         m.submodules.folds = memory = FoldMemory(self.config)
+        latency = memory_latency(self.config)
         for c, bottom in enumerate(grid[-1]):
-            m.d.comb += memory.folds[c].eq(delay(m, bottom.sum, cols - 1 - c, f"deskew_{c}"))
+            fold = delay(m, bottom.sum, latency - rows - 1 - c, f"deskew_{c}")
+            m.d.comb += memory.folds[c].eq(fold)
         for name in ("swap", "active", "first", "last"):
-            flag = delay(m, getattr(self, name), rows + cols - 2, f"late_{name}", reset_less=False)
+            flag = delay(m, getattr(self, name), latency - 3, f"late_{name}", reset_less=False)
             m.d.comb += getattr(memory, name).eq(flag)
         m.d.comb += [self.sums.eq(memory.sums), self.valid.eq(memory.valid)]
         return m

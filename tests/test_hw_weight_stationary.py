@@ -109,7 +109,7 @@ def test_pes_made_of_trees_give_the_same_sums(pe, structure):
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 6])
 def test_passes_as_short_as_can_be_follow_one_another_without_a_gap(rows):
     config = config_of(width=4, rows=rows, cols=3, depth=4 * rows)
-    check(config, (max(rows, 3), 4 * rows, 7))
+    check(config, (max(rows, 4), 4 * rows, 7))
 
 
 @pytest.mark.parametrize("pe", ["complement", "mac"])
