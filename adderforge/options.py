@@ -18,6 +18,8 @@ ARRAY_OPTIONS = {
     "cols": "PEs across",
     "lanes": "products per PE and cycle",
     "depth": "terms of the longest reduction; sizes the accumulator",
+    "dataflow": "output-stationary or weight-stationary",
+    "positions": "outputs per block of a weight-stationary array; sizes its memory",
 }
 
 as_json = click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
@@ -26,7 +28,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="print the result
 def array_options(command: Callable) -> Callable:
     """--config and an option for each array parameter, which wins over the file."""
     for name, text in reversed(ARRAY_OPTIONS.items()):
-        kind = str if name == "pe" else int
+        kind = str if name in ("pe", "dataflow") else int
         command = click.option(f"--{name}", type=kind, help=text)(command)
     return click.option("--config", type=FILE, help="TOML file with an array's parameters")(command)
 

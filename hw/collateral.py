@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In
 from .config import ArrayConfig
 from .systolic import SystolicArray, array_signature
 from .verilog import TOP, config_hash
+from .weight_stationary import WeightStationaryArray, weight_array_signature
 
 MEANINGS = {
     "clk": "clock; everything happens at its rising edge",
@@ -20,6 +21,17 @@ MEANINGS = {
     "last": "these operands end a tile",
     "sums": "one row of sums: column 0 in the lowest bits",
     "valid": "`sums` holds a row",
+}
+STAYING_MEANINGS = MEANINGS | {  # in weight-stationary arrays
+    "rst": "reset, synchronous, active high; hold it for one cycle",
+    "a": "activations of one output position: row, then lane, from the lowest bits",
+    "w": "weights of one row, the bottom row first: column, then lane, from the lowest bits",
+    "load": "`w` is one of the `rows` words of a tile",
+    "swap": "the words that have come are the weights of the next activations",
+    "active": "`a` is one position's activations",
+    "first": "they are of the reduction's first fold",
+    "last": "they are of the reduction's last fold",
+    "sums": "sums of one position: column 0 in the lowest bits",
 }
 CLOCK_FILES = {
     "sdc": "create_clock -name clk -period {period:.3f} [get_ports clk]\n",
@@ -37,11 +49,14 @@ WAIVERS = {
 
 def ports(config: ArrayConfig) -> Iterator[tuple[str, str, int, str]]:
     """(name, direction, bits, meaning) of each port of the module `adderforge_array`."""
-    yield "clk", "input", 1, MEANINGS["clk"]
-    yield "rst", "input", 1, MEANINGS["rst"]
-    for name, member in array_signature(config).members.items():
+    stays = config.dataflow == "weight-stationary"
+    meanings = STAYING_MEANINGS if stays else MEANINGS
+    signature = weight_array_signature(config) if stays else array_signature(config)
+    yield "clk", "input", 1, meanings["clk"]
+    yield "rst", "input", 1, meanings["rst"]
+    for name, member in signature.members.items():
         direction = "input" if member.flow is In else "output"
-        yield name, direction, Shape.cast(member.shape).width, MEANINGS[name]
+        yield name, direction, Shape.cast(member.shape).width, meanings[name]
 
 
 def interface_page(config: ArrayConfig) -> str:
@@ -54,7 +69,8 @@ def interface_page(config: ArrayConfig) -> str:
     lines += [f"| {name} | {json.dumps(value)} |" for name, value in values.items()]
     lines += ["", "| port | direction | bits | meaning |", "| --- | --- | --: | --- |"]
     lines += [f"| {' | '.join(map(str, port))} |" for port in ports(config)]
-    timing = SystolicArray.__doc__.split("\n\n")[1:3]
+    stays = config.dataflow == "weight-stationary"
+    timing = (WeightStationaryArray if stays else SystolicArray).__doc__.split("\n\n")[1:3]
     text = "\n\n".join(" ".join(part.split()) for part in timing)
     return "\n".join(lines) + f"\n\n{text}\n"
 

@@ -13,9 +13,11 @@ class ArrayConfig(BaseModel):
     pe: kind of processing element, see `hw.pe`. width: bits of an activation and of a weight, from
     2 to 16; 1 for `xnor` and for it alone, whose operands are signs. rows, cols: PEs down and
     across. lanes: products per PE and cycle. depth: terms of the longest reduction; it sizes the
-    accumulator. target: the FPGA of whose carry cells the PE is made by hand, where `hw.mapping`
-    has such a PE; "generic" leaves all mapping to synthesis. Raises ValueError with one line:
-    what, the rule, what it got.
+    accumulator. dataflow: "output-stationary" (`hw.systolic`), or "weight-stationary"
+    (`hw.weight_stationary`), which has no `min` PEs. positions: outputs whose sums the memory of a
+    weight-stationary array holds; the other dataflow has no memory. target: the FPGA of whose carry
+    cells the PE is made by hand, where `hw.mapping` has such a PE; "generic" leaves all mapping to
+    synthesis. Raises ValueError with one line: what, the rule, what it got.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -28,7 +30,8 @@ class ArrayConfig(BaseModel):
     cols: int = Field(default=8, ge=1)
     lanes: int = Field(default=1, ge=1, le=64)
     depth: int = Field(default=1024, ge=1, le=2**20)
-    dataflow: Literal["output-stationary"] = "output-stationary"
+    dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"
+    positions: int = Field(default=1024, ge=1, le=2**20)
     target: Literal["generic", "ice40", "ecp5", "xilinx7"] = "generic"
 
     def __init__(self, **values: object) -> None:
@@ -42,6 +45,11 @@ class ArrayConfig(BaseModel):
             )
         if self.pe != "xnor" and self.width == 1:
             raise ValueError("width must be at least 2, not 1")
+        if self.pe == "min" and self.dataflow == "weight-stationary":
+            raise ValueError(
+                "dataflow must be 'output-stationary' for pe 'min', not 'weight-stationary', which "
+                "has no sums of activations; use pe 'complement'"
+            )
 
     @property
     def pe_acc_width(self) -> int:
@@ -51,8 +59,17 @@ class ArrayConfig(BaseModel):
         ±(2**width − 1) · 2**(width−1) for `mac`: depth · term fits the term's bits, of which
         `mac` has one for the sign, and ceil(log2 depth) more.
         """
+        return self._sum_width(self.depth)
+
+    @property
+    def tile_width(self) -> int:
+        """Bits of a sum of a weight-stationary tile's terms, of which there are rows · lanes, and
+        never more than `depth` that count."""
+        return self._sum_width(min(self.rows * self.lanes, self.depth))
+
+    def _sum_width(self, terms: int) -> int:
         term = 2 * self.width if self.pe in ("mac", "square") else self.width
-        return term + (self.depth - 1).bit_length()
+        return term + (terms - 1).bit_length()
 
     @property
     def acc_width(self) -> int:
@@ -66,8 +83,30 @@ class ArrayConfig(BaseModel):
         return self.pe in ("mac", "min")
 
     @property
+    def drain_group(self) -> int:
+        """Rows of an output-stationary array whose sums meet in front of one register of their
+        column's bus; with a PE made by hand, no more than fit one LUT of 4 inputs."""
+        return 4 if self.target == "generic" else 2
+
+    @property
+    def drain_stages(self) -> int:
+        """Registers between a PE's sum and the end of its column's bus."""
+        return 1 if self.rows <= self.drain_group else 2
+
+    @property
     def weight_signed(self) -> bool:
         return self.pe == "mac"
+
+    def check_shape(self, shape: tuple[int, int, int]) -> None:
+        """ValueError when a matrix form (m, k, n) has a size that is not positive or a reduction
+        longer than `depth`."""
+        if min(shape) < 1:
+            raise ValueError(f"shape (m, k, n) must be positive, not {shape}")
+        if shape[1] > self.depth:
+            raise ValueError(
+                f"a reduction of {shape[1]} terms is longer than depth {self.depth}, "
+                f"for which the accumulator was sized; set depth to at least {shape[1]}"
+            )
 
     def twin(self, pe: str) -> "ArrayConfig":
         """The same configuration with another PE kind; `xnor` takes the width that it needs, 1."""

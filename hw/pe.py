@@ -84,15 +84,7 @@ class ProcessingElement(Component):
         m = Module()
         acc = accumulator(m, self.sum, self.last)
         pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
-        if self._structure == PLAIN:
-            step = hand_made(self.config) or partial(_plain_sum, self.config.pe)
-            m.d.comb += self.sum.eq(step(m, acc, pairs))
-        else:
-            columns = Columns(len(acc), self._adder)
-            columns.add(acc)
-            for lane, (a, w) in enumerate(pairs):
-                self._add_lane(m, columns, a, w, str(lane))
-            m.d.comb += self.sum.eq(columns.total(m))
+        m.d.comb += self.sum.eq(add_terms(m, acc, pairs, self.config, self._structure, self._adder))
         m.d.sync += self.last_out.eq(self.last)
         for name in ("a", "w"):
             operands = getattr(self, name)
@@ -100,20 +92,6 @@ class ProcessingElement(Component):
             m.d.sync += register.eq(operands)
             m.d.comb += getattr(self, f"{name}_out").eq(register)
         return m
-
-    def _add_lane(self, m: Module, columns: Columns, a: Value, w: Value, name: str) -> None:
-        add = partial(ripple, adder=self._adder)
-        if self.config.pe == "mac":
-            {BOOTH_TREE: add_booth, ARRAY_TREE: add_array}[self._structure](m, columns, a, w, name)
-        elif self.config.pe == "square":
-            t, c = complement(m, a, w, name, add)
-            difference, _ = add(m, t, Const(0, len(t)), c, f"{name}_d")
-            add_square(columns, difference)
-        else:
-            term, carry = DISTANCES[self.config.pe](m, a, w, name, add)
-            columns.add(term)
-            if carry is not NO_CARRY:
-                columns.add(carry)
 
 
 class RowSum(Component):
@@ -155,6 +133,50 @@ def accumulator(m: Module, total: Value, last: Value) -> Signal:
     with m.If(last):
         m.d.sync += acc.eq(0)
     return acc
+
+
+def add_terms(
+    m: Module,
+    acc: Signal,
+    pairs: list[tuple[Value, Value]],
+    config: ArrayConfig,
+    structure: str = PLAIN,
+    adder: FullAdder = full_adder,
+) -> Value:
+    """acc + Σ terms of the pairs (a, w), modulo 2**len(acc), as PEs of the configuration and
+    structure add them; see `ProcessingElement`."""
+    if structure == PLAIN:
+        step = hand_made(config) or partial(_plain_sum, config.pe)
+        return step(m, acc, pairs)
+    columns = Columns(len(acc), adder)
+    columns.add(acc)
+    for lane, (a, w) in enumerate(pairs):
+        _add_lane(m, columns, a, w, config.pe, structure, adder, str(lane))
+    return columns.total(m)
+
+
+def _add_lane(
+    m: Module,
+    columns: Columns,
+    a: Value,
+    w: Value,
+    pe: str,
+    structure: str,
+    adder: FullAdder,
+    name: str,
+) -> None:
+    add = partial(ripple, adder=adder)
+    if pe == "mac":
+        {BOOTH_TREE: add_booth, ARRAY_TREE: add_array}[structure](m, columns, a, w, name)
+    elif pe == "square":
+        t, c = complement(m, a, w, name, add)
+        difference, _ = add(m, t, Const(0, len(t)), c, f"{name}_d")
+        add_square(columns, difference)
+    else:
+        term, carry = DISTANCES[pe](m, a, w, name, add)
+        columns.add(term)
+        if carry is not NO_CARRY:
+            columns.add(carry)
 
 
 def _plain_sum(pe: str, m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:

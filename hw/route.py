@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from .collateral import ports
 from .config import ArrayConfig
 from .synth import best_multiplier, check, map_design
 from .tools import ToolError, failed, run
@@ -66,6 +67,11 @@ def route(
         raise ValueError(f"target must be one of {', '.join(TOOLS)} to be routed, not {target!r}")
     if not seeds:
         raise ValueError("seeds must be at least one, not none")
+    if part == "pe" and config.dataflow != "output-stationary":
+        raise ValueError(
+            f"dataflow must be 'output-stationary' to route one PE, not {config.dataflow!r}; "
+            "route the array"
+        )
     check(config, target, multiplier)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = multiplier or best_multiplier(config, target, folder / "candidates")
@@ -100,9 +106,9 @@ def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
         }
     else:
         text, module = array_verilog(config), TOP
-        operands = {"a": config.rows * lanes * width, "w": config.cols * lanes * width}
-        inputs = {"rst": 1, "last": 1} | operands
-        outputs = {"sums": config.cols * config.acc_width, "valid": 1}
+        listed = sorted(ports(config), key=lambda port: port[0] in ("a", "w"))  # flags come first
+        inputs = {name: bits for name, way, bits, _ in listed if way == "input" and name != "clk"}
+        outputs = {name: bits for name, way, bits, _ in listed if way == "output"}
     given, taken = sum(inputs.values()), sum(outputs.values())
     return f"""{text}
 module {PROBE}(input clk, serial_in, output serial_out);
@@ -124,11 +130,11 @@ endmodule
 
 
 def _connections(widths: dict[str, int], bus: str) -> str:
-    ports, low = [], 0
+    lines, low = [], 0
     for name, width in widths.items():
-        ports.append(f".{name}({bus}[{low + width - 1}:{low}])")
+        lines.append(f".{name}({bus}[{low + width - 1}:{low}])")
         low += width
-    return ",\n    ".join(ports)
+    return ",\n    ".join(lines)
 
 
 def _place_and_route(target: str, folder: Path, seed: int) -> dict:

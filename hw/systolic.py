@@ -1,9 +1,11 @@
 """The output-stationary systolic array: a grid of PEs, operand skew and result drain."""
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -27,19 +29,20 @@ def array_signature(config: ArrayConfig) -> Signature:
 
 
 class SystolicArray(Component):
-    """rows × cols PEs; activations travel right, weights down, results up and out at the top.
+    """rows × cols PEs; activations travel right, weights down, each sum over its column's bus.
 
     Give all rows and columns the operands of one reduction step together, one step a cycle,
     `last` with the final one; the array skews them itself. There is no flow control: a cycle
     without operands is one with zeros. The next tile may start at once, but ends of tiles must be
-    at least `2·rows − 1` cycles apart (`hw.schedule` keeps to that). Results come out a row every
-    second cycle, top row first: `valid`, and with it the sums of all columns of that row.
+    at least `rows` cycles apart (`hw.schedule` keeps to that). Results come out a row a cycle, top
+    row first: `valid`, and with it the sums of all columns of that row.
 
-    Latency: row r of a tile whose `last` is given in cycle t is valid in cycle t + cols + 2·r.
+    Latency: row r of a tile whose `last` is given in cycle t is valid in cycle t + cols + r, one
+    cycle later when there are more than 4 rows, or 2 with a `target` (`drain_stages`).
     Reset: hold `rst` for rows + cols cycles with zeros at the operands, so that none are left
     on their way.
 
-    A `min` array has a column of `RowSum` at the left edge, whose results drain as the PEs' do, and
+    A `min` array has a column of `RowSum` at the left edge, whose results leave as the PEs' do, and
     gives Σa − 2 · Σmin(a, w) = Σ|a − w| − Σw: the SAD less a constant of the filter, which belongs
     in the bias.
 
@@ -83,7 +86,7 @@ class SystolicArray(Component):
             sums = [row_sums - (minima << 1) for minima in sums]
         m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
         ends = [grid[r][cols - 1].last for r in range(rows)]
-        m.d.comb += self.valid.eq(shift_up(m, ends, ends, "valid", reset_less=False))
+        m.d.comb += self.valid.eq(self._bus(m, ends, ends, "valid", reset_less=False))
         return m
 
     def _feed(self, m: Module, grid: list[list[Component]]) -> None:
@@ -103,7 +106,7 @@ class SystolicArray(Component):
                 m.d.comb += lower[c].w.eq(upper[c].w_out)
 
     def _add_rows(self, m: Module, grid: list[list[Component]]) -> Value:
-        """Σa of each row, drained in step with the PEs of the first column."""
+        """Σa of each row, in step with the sums of the first column."""
         column = [self._row_sum(self.config) for _ in grid]
         for r, (row_sum, row) in enumerate(zip(column, grid, strict=True)):
             m.submodules[f"row_sum_{r}"] = row_sum
@@ -111,7 +114,29 @@ class SystolicArray(Component):
         return self._drain(m, column, "drain_rows")
 
     def _drain(self, m: Module, column: list[Component], name: str) -> Value:
-        return shift_up(m, [pe.last for pe in column], [pe.sum for pe in column], name)
+        return self._bus(m, [pe.last for pe in column], [pe.sum for pe in column], name)
+
+    def _bus(
+        self,
+        m: Module,
+        selects: list[Value],
+        values: list[Value],
+        name: str,
+        reset_less: bool = True,
+    ) -> Value:
+        """The value whose select is high, of which there is one at most, else 0; `drain_stages`
+        cycles later. A register for each group of values keeps the path behind a PE's sum short;
+        where there are several groups, one more register takes them together."""
+        chosen = [
+            value & select.replicate(len(value))
+            for select, value in zip(selects, values, strict=True)
+        ]
+        size = self.config.drain_group
+        groups = [
+            delay(m, reduce(or_, chosen[i : i + size]), 1, f"{name}_{i}", reset_less)
+            for i in range(0, len(chosen), size)
+        ]
+        return delay(m, reduce(or_, groups), int(len(groups) > 1), name, reset_less)
 
 
 def delay(m: Module, value: Value, cycles: int, name: str, reset_less: bool = True) -> Value:
@@ -121,16 +146,3 @@ def delay(m: Module, value: Value, cycles: int, name: str, reset_less: bool = Tr
         m.d.sync += register.eq(value)
         value = register
     return value
-
-
-def shift_up(
-    m: Module, loads: list[Value], values: list[Value], name: str, reset_less: bool = True
-) -> Value:
-    """A column of registers, each taking its own value when its load is high, else its lower
-    neighbour's; the bottom one takes 0. Returns the top register."""
-    below = 0
-    for index in reversed(range(len(values))):
-        register = Signal(len(values[index]), name=f"{name}_{index}", reset_less=reset_less)
-        m.d.sync += register.eq(Mux(loads[index], values[index], below))
-        below = register
-    return below

@@ -1,4 +1,5 @@
-"""Verilog of an array: one module for the array, one for its PE, the same from run to run."""
+"""Verilog of an array: one module for the array, one for its PE, in weight-stationary arrays one
+for the memory too; the same from run to run."""
 
 import hashlib
 import json
@@ -9,13 +10,14 @@ from pathlib import Path
 
 from amaranth import ClockSignal, Instance, Module, ResetSignal, Signal, Value
 from amaranth.back import rtlil
-from amaranth.lib.wiring import Component
+from amaranth.lib.wiring import Component, In
 
 from .compressor import FullAdderCell
 from .config import ArrayConfig
 from .pe import PLAIN, ProcessingElement, RowSum, pe_signature
 from .systolic import SystolicArray
 from .tools import yosys
+from .weight_stationary import WeightStationaryArray, WeightStationaryPE, weight_pe_signature
 
 TOP = "adderforge_array"
 PE = "adderforge_pe"
@@ -23,21 +25,14 @@ FULL_ADDER = "adderforge_full_adder"
 
 
 class PeInstance(Component):
-    """A PE as an instance of the Verilog module `adderforge_pe`."""
-
-    def __init__(self, config: ArrayConfig):
-        super().__init__(pe_signature(config))
+    """A PE with these ports as an instance of the Verilog module `adderforge_pe`."""
 
     def elaborate(self, platform: object) -> Instance:
-        inputs = {f"i_{name}": getattr(self, name) for name in ("a", "w", "last")}
-        outputs = ("a_out", "w_out", "last_out", "sum")
-        return Instance(
-            PE,
-            i_clk=ClockSignal(),
-            i_rst=ResetSignal(),
-            **inputs,
-            **{f"o_{name}": getattr(self, name) for name in outputs},
-        )
+        ports = {
+            f"{'i' if member.flow is In else 'o'}_{name}": getattr(self, name)
+            for name, member in self.signature.members.items()
+        }
+        return Instance(PE, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
 
 
 def config_hash(config: ArrayConfig) -> str:
@@ -46,18 +41,28 @@ def config_hash(config: ArrayConfig) -> str:
 
 
 def array_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
-    """Verilog-2001 of `SystolicArray(config)`: top module `adderforge_array`, ports clk, rst, a, w,
-    last, sums, valid. Two calls give the same text. ToolError when Yosys is missing or fails.
+    """Verilog-2001 of the array of the configuration's dataflow: top module `adderforge_array`,
+    ports clk, rst and its own. Two calls give the same text. ToolError when
+    Yosys is missing or fails.
 
     structure: of the PEs, one of `hw.pe.structures`. Trees' full adders are instances of a module
     `adderforge_full_adder`, for which synthesis can put a library's cell.
     """
-    array = SystolicArray(
+    array = _array(config, structure)
+    return _header(config) + _to_verilog(_pe_text(config, structure) + _text(array, TOP))
+
+
+def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStationaryArray:
+    """The array, made of instances of the module `adderforge_pe`."""
+    if config.dataflow == "weight-stationary":
+        signature = weight_pe_signature(config)
+        return WeightStationaryArray(config, pe=lambda config: PeInstance(signature))
+    signature = pe_signature(config)
+    return SystolicArray(
         config,
-        pe=PeInstance,
+        pe=lambda config: PeInstance(signature),
         row_sum=lambda config: RowSum(config, structure, full_adder_instance),
     )
-    return _header(config) + _to_verilog(_pe_text(config, structure) + _text(array, TOP))
 
 
 def pe_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
@@ -74,7 +79,9 @@ def full_adder_instance(m: Module, a: Value, b: Value, c: Value, name: str) -> t
 
 
 def _pe_text(config: ArrayConfig, structure: str) -> str:
-    text = _text(ProcessingElement(config, structure, full_adder_instance), PE)
+    stays = config.dataflow == "weight-stationary"
+    kind = WeightStationaryPE if stays else ProcessingElement
+    text = _text(kind(config, structure, full_adder_instance), PE)
     return text if structure == PLAIN else _text(FullAdderCell(), FULL_ADDER) + text
 
 

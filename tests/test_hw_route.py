@@ -7,6 +7,7 @@ from hw.config import ArrayConfig
 from hw.route import TOOLS, probe_verilog, route
 
 SMALL = ArrayConfig(target="ecp5", width=4, rows=2, cols=1, depth=4)
+STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary"})
 
 
 @pytest.mark.parametrize("part", ["pe", "array"])
@@ -18,6 +19,21 @@ def test_a_probe_has_three_pins_and_connects_every_port(part):
     operands = 4 + 4 if part == "pe" else 2 * 4 + 4
     assert sum(high - low + 1 for high, low in bits) == 2 + operands
     assert f"reg [{1 + operands}:0] given" in probe
+
+
+def test_the_probe_of_a_weight_stationary_array_drives_all_its_flags():
+    text = probe_verilog(STAYING, "array")
+    assert f"reg [{6 + 2 * 4 + 4 - 1}:0] given" in text  # rst, load, swap, active, first, last
+    assert ".swap(given[2:2])" in text
+
+
+def test_one_pe_of_a_weight_stationary_array_is_not_routed(tmp_path):
+    message = (
+        "dataflow must be 'output-stationary' to route one PE, not 'weight-stationary'; "
+        "route the array"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        route(STAYING, "ecp5", tmp_path / "never", part="pe")
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,10 @@ def flip_flops(config):
     rows, cols, width = config.rows, config.cols, config.width * config.lanes
     operands = width * (rows * (cols - 1) + cols * (rows - 1))
     skew = width * (rows * (rows - 1) + cols * (cols - 1)) // 2
-    sums = config.acc_width * (2 * rows * cols + cols * (cols - 1) // 2)
-    flags = rows * (cols - 1) + (rows - 1) + rows
+    groups = -(-rows // config.drain_group)
+    bus = groups + (groups > 1)  # a column's registers behind its accumulators
+    sums = config.acc_width * (rows * cols + cols * bus + cols * (cols - 1) // 2)
+    flags = rows * (cols - 1) + (rows - 1) + bus
     return operands + skew + sums + flags
 
 
@@ -152,7 +154,7 @@ def test_the_area_is_the_sum_of_the_cells_areas(reports):
 
 @pytest.mark.slow
 def test_a_pes_area_is_that_of_the_array_less_what_is_around_the_pes(reports):
-    """Around them: the drain's registers and gates, the skew and the flags."""
+    """Around them: the columns' buses, the skew and the flags."""
     report = reports["complement", "asic"]
     assert 0.6 * report.area_um2 < 4 * report.pe_area_um2 < report.area_um2
 
@@ -182,6 +184,23 @@ def test_a_library_without_full_adders_gets_gates(tmp_path):
 def test_every_kind_can_be_mapped(tmp_path, pe, target):
     config = ArrayConfig(width=3, rows=2, cols=1, lanes=2, depth=8).twin(pe)
     assert size(synthesize(config, target, tmp_path)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["ice40", "ecp5", "xilinx7"])
+def test_the_memory_of_a_weight_stationary_array_is_block_ram(tmp_path, target):
+    config = ArrayConfig(rows=2, cols=2, depth=64, dataflow="weight-stationary")
+    report = synthesize(config, target, tmp_path)
+    assert report.block_rams > 0 and report.luts > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+def test_a_weight_stationary_array_with_a_short_memory_is_mapped_to_cells(tmp_path, pe):
+    values = {"width": 4, "rows": 2, "cols": 2, "depth": 8, "positions": 4}
+    config = ArrayConfig(pe=pe, dataflow="weight-stationary", **values)
+    report = synthesize(config, "asic", tmp_path)
+    assert 4 * report.pe_area_um2 < report.area_um2
 
 
 @pytest.mark.slow

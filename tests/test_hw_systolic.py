@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from amaranth import ResetInserter, Signal
+from amaranth import ResetInserter, Signal, Value
 from amaranth.sim import Simulator
 
 from hw.config import ArrayConfig
-from hw.schedule import Schedule, pack, unpack
+from hw.schedule import Schedule, unpack, words
 from hw.systolic import SystolicArray
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
@@ -21,20 +21,19 @@ def matrix_form(a, w, pe):
     return sums - w.sum(axis=1) if pe == "min" else sums
 
 
-def simulate(config, a, w, last, rows):
-    """Feed packed operands, one a cycle; returns `rows` packed sums and the cycles taken."""
-    dut, words = SystolicArray(config), []
+def simulate(config, streams, rows):
+    """Feed words, one a cycle and port; returns `rows` packed sums and the cycles taken."""
+    dut, sums = SystolicArray(config), []
     count = 0
 
     async def bench(ctx):
         nonlocal count
-        while len(words) < rows:
-            live = count < len(last)
-            ctx.set(dut.a.as_value(), a[count] if live else 0)
-            ctx.set(dut.w.as_value(), w[count] if live else 0)
-            ctx.set(dut.last, int(last[count]) if live else 0)
+        while len(sums) < rows:
+            for name, stream in streams.items():
+                port = Value.cast(getattr(dut, name))
+                ctx.set(port, stream[count] if count < len(stream) else 0)
             if ctx.get(dut.valid):
-                words.append(ctx.get(dut.sums.as_value()))
+                sums.append(ctx.get(dut.sums.as_value()))
             await ctx.tick()
             count += 1
             assert count < 100_000
@@ -43,7 +42,7 @@ def simulate(config, a, w, last, rows):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return words, count
+    return sums, count
 
 
 def check(config, m, k, n, a=None, w=None, seed=0):
@@ -53,10 +52,9 @@ def check(config, m, k, n, a=None, w=None, seed=0):
     a = rng.integers(0, top, (m, k)) if a is None else a
     w = rng.integers(low, low + top, (n, k)) if w is None else w
     schedule = Schedule(shape=(m, k, n), config=config)
-    a_stream, w_stream, last = schedule.operands(a, w)
-    packed = pack(a_stream, config.width), pack(w_stream, config.width)
-    words, counted = simulate(config, *packed, last, schedule.rows_out)
-    sums = unpack(words, config.cols, config.acc_width, config.acc_signed)
+    streams = words(schedule.operands(a, w), config.width)
+    rows, counted = simulate(config, streams, schedule.rows_out)
+    sums = unpack(rows, config.cols, config.acc_width, config.acc_signed)
     np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, config.pe))
     assert counted == schedule.cycles
 
@@ -81,12 +79,20 @@ def test_extremes_do_not_overflow_the_accumulator(pe):
         (8, 4, 2, 1, (9, 2, 5)),
         (16, 1, 4, 2, (3, 9, 9)),
         (7, 5, 1, 4, (6, 3, 2)),
+        (3, 9, 2, 1, (19, 9, 3)),
     ],
 )
 def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, width, rows, cols, lanes, shape):
     values = {"width": width, "rows": rows, "cols": cols, "lanes": lanes, "depth": shape[1]}
     config = ArrayConfig(**values).twin(pe)
     check(config, *shape)
+
+
+@pytest.mark.parametrize("pe", ["complement", "min", "mac"])
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (2, 1), (4, 3), (5, 2), (8, 1)])
+def test_tiles_as_long_as_there_are_rows_follow_one_another_without_a_gap(pe, rows, cols):
+    config = ArrayConfig(pe=pe, width=4, rows=rows, cols=cols, depth=rows)
+    check(config, 3 * rows, rows, 2 * cols)
 
 
 def test_every_pair_of_operands_gives_its_distance():
@@ -101,16 +107,16 @@ def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe):
     rng = np.random.default_rng(5)
     a, w = rng.integers(0, 16, (2, 6)), rng.integers(0, 16, (3, 6))
     schedule = Schedule(shape=(2, 6, 3), config=config)
-    streams = [x.tolist() if x.dtype == bool else pack(x, 4) for x in schedule.operands(a, w)]
-    dut, reset, words = SystolicArray(config), Signal(), []
-    ports = (dut.a.as_value(), dut.w.as_value(), dut.last)
+    streams = words(schedule.operands(a, w), 4)
+    dut, reset, rows = SystolicArray(config), Signal(), []
+    ports = {name: Value.cast(getattr(dut, name)) for name in streams}
 
     async def give(ctx, count):
         for step in range(count):
-            for port, stream in zip(ports, streams, strict=True):
-                ctx.set(port, int(stream[step]))
+            for name, port in ports.items():
+                ctx.set(port, streams[name][step])
             await ctx.tick()
-        for port in ports:
+        for port in ports.values():
             ctx.set(port, 0)
 
     async def bench(ctx):
@@ -121,12 +127,12 @@ def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe):
         await give(ctx, 6)
         for _ in range(12):
             if ctx.get(dut.valid):
-                words.append(ctx.get(dut.sums.as_value()))
+                rows.append(ctx.get(dut.sums.as_value()))
             await ctx.tick()
 
     simulator = Simulator(ResetInserter(reset)(dut))
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    sums = unpack(words, 3, config.acc_width, config.acc_signed)
+    sums = unpack(rows, 3, config.acc_width, config.acc_signed)
     np.testing.assert_array_equal(schedule.results(sums), matrix_form(a, w, pe))

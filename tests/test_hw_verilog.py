@@ -52,7 +52,7 @@ def test_the_header_names_the_configuration(text):
         f"// Made by AdderForge {metadata.version('adderforge')}, "
         f"configuration {config_hash(CONFIG)}:",
         "// pe=complement width=5 rows=3 cols=2 lanes=4 depth=9 dataflow=output-stationary "
-        "target=generic",
+        "positions=1024 target=generic",
         "`timescale 1ns / 1ps",
     ]
     assert re.fullmatch(r"[0-9a-f]{16}", config_hash(CONFIG))
@@ -60,7 +60,7 @@ def test_the_header_names_the_configuration(text):
 
 def test_every_change_of_the_configuration_changes_its_hash():
     values = {"pe": "mac", "width": 6, "rows": 4, "cols": 3, "lanes": 5, "depth": 10}
-    values["target"] = "ecp5"
+    values |= {"target": "ecp5", "dataflow": "weight-stationary", "positions": 3}
     changed = [ArrayConfig(**CONFIG.model_dump() | {name: values[name]}) for name in values]
     assert len({config_hash(config) for config in (CONFIG, *changed)}) == 1 + len(values)
 

@@ -60,10 +60,10 @@ def run(config, folder, library, shapes, **options):
 
 def stream_cycles(config, shapes):
     """Operands of all forms, and after each the cycles in which the array runs empty."""
-    empty = 2 * config.rows + config.cols
     schedules = [Schedule(shape=shape, config=config) for shape in shapes]
     periods = [(np.prod(schedule.tiles) - 1) * schedule.period for schedule in schedules]
-    return sum(int(p) + s.steps + empty for p, s in zip(periods, schedules, strict=True))
+    ends = [int(p) + s.steps for p, s in zip(periods, schedules, strict=True)]
+    return sum(ends) + sum(schedule.empty_cycles for schedule in schedules)
 
 
 @pytest.mark.slow
@@ -73,6 +73,15 @@ def test_every_sum_of_an_adder_netlist_is_right_and_compared(mapped, library):
     assert (result.compared, result.mismatches) == (sum(m * n for m, _, n in ODD), 0)
     assert result.energy.cycles == cycles - WARM_UP
     assert result.energy.activity == "zero-delay"
+
+
+@pytest.mark.slow
+def test_rows_of_several_groups_of_the_bus_are_due_one_cycle_later(mapped, library):
+    config = ArrayConfig(width=2, rows=5, cols=2, depth=7)
+    shapes = [(11, 7, 3), (6, 2, 2)]
+    cycles = stream_cycles(config, shapes)
+    result = run(config, mapped(config), library, shapes, windows=1, cycles=cycles)
+    assert (result.compared, result.mismatches) == (11 * 3 + 6 * 2, 0)
 
 
 @pytest.mark.slow
@@ -193,7 +202,18 @@ def test_the_netlist_of_another_array_is_refused(mapped, library):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("options", "length"), [({"cycles": 10}, 10), ({}, 1 + 2 * 2 + 3)])
+def test_a_weight_stationary_array_is_refused(mapped, library):
+    message = (
+        "dataflow must be 'output-stationary' for a gate-level run, not 'weight-stationary', whose "
+        "memory is no part of a mapped netlist; simulate its Verilog"
+    )
+    staying = ArrayConfig(**ADDER.model_dump() | {"dataflow": "weight-stationary"})
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        run(staying, mapped(ADDER), library, FULL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "length"), [({"cycles": 10}, 10), ({}, 1 + 2 + 3)])
 def test_windows_too_short_to_fill_the_array_are_refused(mapped, library, options, length):
     message = (
         f"a window of {length} cycles must be longer than twice the {WARM_UP} that fill the array; "

@@ -12,7 +12,8 @@ import pytest
 
 import sim.runner
 from hw.config import ArrayConfig
-from hw.tools import ToolError
+from hw.synth import CELLS
+from hw.tools import ToolError, yosys
 from hw.verilog import TOP, array_verilog
 from sim.runner import check_simulator, simulate
 from sim.workload import MatrixForm, generated_forms
@@ -80,11 +81,35 @@ def test_odd_arrays_are_right_on_verilator(tmp_path, config):
     [
         ArrayConfig(pe="complement", width=16, rows=2, cols=5, lanes=2, depth=13),
         ArrayConfig(pe="mac", width=3, rows=5, cols=1, lanes=4, depth=10),
+        ArrayConfig(width=4, rows=3, cols=2, depth=9, positions=4, dataflow="weight-stationary"),
     ],
-    ids=lambda config: config.pe,
+    ids=lambda config: f"{config.pe} {config.dataflow}",
 )
 def test_odd_arrays_are_right_on_icarus(tmp_path, config):
     assert_right(config, simulate(config, generated_forms(config), tmp_path, "icarus"))
+
+
+@pytest.mark.slow
+@needs_icarus
+@pytest.mark.parametrize(
+    ("target", "pe"), [("ice40", "complement"), ("ecp5", "complement"), ("xilinx7", "mac")]
+)
+def test_a_weight_stationary_array_of_an_fpgas_cells_is_right(tmp_path, target, pe):
+    """Yosys' models take the place of the cells."""
+    sizes = {"width": 4, "rows": 3, "cols": 2, "lanes": 2, "depth": 20, "positions": 4}
+    config = ArrayConfig(pe=pe, target=target, dataflow="weight-stationary", **sizes)
+    (tmp_path / "design.v").write_text(array_verilog(config))
+    script = f"""
+read_verilog design.v
+read_verilog -defer -overwrite +/{CELLS[target]}/cells_sim.v
+hierarchy -check -top {TOP}
+proc
+flatten
+write_verilog -noattr plain.v
+"""
+    yosys(script, tmp_path, "models")
+    text = "`timescale 1ns / 1ps\n" + (tmp_path / "plain.v").read_text()
+    assert_right(config, simulate(config, generated_forms(config), tmp_path, "icarus", text))
 
 
 @pytest.mark.slow

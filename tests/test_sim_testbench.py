@@ -11,6 +11,7 @@ from sim.testbench import bench_files
 from sim.workload import generated_forms
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=2, width=4, depth=9)
+STAYING = ArrayConfig(**CONFIG.model_dump() | {"dataflow": "weight-stationary", "positions": 4})
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs iverilog")
 
 
@@ -37,9 +38,8 @@ def flipped(text, line):
 
 @needs_icarus
 @pytest.mark.slow
-@pytest.mark.parametrize("pe", ["complement", "mac"])
-def test_the_array_passes(pe, tmp_path):
-    config = CONFIG.twin(pe)
+@pytest.mark.parametrize("config", [CONFIG, CONFIG.twin("mac"), STAYING, STAYING.twin("mac")])
+def test_the_array_passes(config, tmp_path):
     files = files_of(config)
     rows = len(files["expected.mem"].splitlines())
     assert run(tmp_path, files).startswith(f"PASS: {rows} rows of sums")

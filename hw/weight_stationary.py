@@ -1,0 +1,260 @@
+"""The weight-stationary systolic array: weights stay in the PEs, sums move down through them."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from amaranth import Module, Mux, Signal, Value
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out, Signature
+
+from .compressor import FullAdder, full_adder
+from .config import ArrayConfig
+from .mapping import weights_inverted
+from .pe import PLAIN, add_terms, check_structure
+from .systolic import delay
+from .weight_schedule import memory_latency
+
+
+def weight_array_signature(config: ArrayConfig) -> Signature:
+    """The ports of a weight-stationary array; `WeightStationaryArray` says what they mean."""
+    operands = ArrayLayout(config.width, config.lanes)
+    return Signature(
+        {
+            "a": In(ArrayLayout(operands, config.rows)),
+            "w": In(ArrayLayout(operands, config.cols)),
+            "load": In(1),
+            "swap": In(1),
+            "active": In(1),
+            "first": In(1),
+            "last": In(1),
+            "sums": Out(ArrayLayout(config.acc_width, config.cols)),
+            "valid": Out(1),
+        }
+    )
+
+
+def weight_pe_signature(config: ArrayConfig) -> Signature:
+    """The ports of a PE that keeps its weights; `WeightStationaryPE` says what they mean."""
+    operands = ArrayLayout(config.width, config.lanes)
+    return Signature(
+        {
+            "a": In(operands),
+            "w": In(operands),
+            "load": In(1),
+            "swap": In(1),
+            "above": In(config.tile_width),
+            "a_out": Out(operands),
+            "w_out": Out(operands),
+            "load_out": Out(1),
+            "swap_out": Out(1),
+            "sum": Out(config.tile_width),
+        }
+    )
+
+
+class WeightStationaryPE(Component):
+    """Adds its lanes' terms, those of `hw.pe.ProcessingElement`, to the sum from above.
+
+    structure, adder: as of `ProcessingElement`.
+
+    Members
+    -------
+    a : activations, lanes × width bits
+    w : weights from above, lanes × width bits, inverted where `hw.mapping.weights_inverted`
+    load : take `w` as the next weights
+    swap : from the next cycle on use the weights that are the next ones now
+    above : sum of the rows above
+    a_out, load_out, swap_out : the same, one cycle later, for the right neighbour
+    w_out : the next weights, for the PE below
+    sum : `above` and this PE's terms, one cycle later
+    """
+
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
+        check_structure(config, structure)
+        self.config = config
+        self._structure = structure
+        self._adder = adder
+        super().__init__(weight_pe_signature(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = len(self.w.as_value())
+        following = Signal(bits, name="next_weights", reset_less=True)
+        current = Signal(ArrayLayout(self.config.width, self.config.lanes), name="weights")
+        with m.If(self.load):
+            m.d.sync += following.eq(self.w)
+        with m.If(self.swap):
+            m.d.sync += current.eq(following)
+        pairs = [(self.a[lane], current[lane]) for lane in range(self.config.lanes)]
+        above = Signal(len(self.above))
+        total = Signal(len(self.sum), name="total")
+        m.d.comb += above.eq(self.above)
+        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, self._structure, self._adder))
+        m.d.comb += [
+            self.a_out.eq(delay(m, self.a.as_value(), 1, "a_register")),
+            self.w_out.eq(following),
+            self.load_out.eq(delay(m, self.load, 1, "load_register", reset_less=False)),
+            self.swap_out.eq(delay(m, self.swap, 1, "swap_register", reset_less=False)),
+            self.sum.eq(delay(m, total, 1, "sum_register")),
+        ]
+        return m
+
+
+class FoldMemory(Component):
+    """Adds up the folds of a reduction, position by position. The sum of a position can be read
+    anew 4 cycles after it was read (`hw.weight_schedule.TURNAROUND`).
+    Block RAM on FPGAs; cell libraries have no memories, so synthesis makes it of flip-flops there.
+
+    Members
+    -------
+    swap : the next operands are those of position 0
+    active : two cycles later `folds` are the sums of a position, and then of the next position
+    first, last : they are those of a reduction's first, last fold
+    folds : one fold's sums, cols × tile_width bits
+    sums : sums of the folds so far, cols × acc_width bits, one cycle after `folds`
+    valid : `sums` are those of all folds
+    """
+
+    def __init__(self, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "swap": In(1),
+                "active": In(1),
+                "first": In(1),
+                "last": In(1),
+                "folds": In(ArrayLayout(config.tile_width, config.cols)),
+                "sums": Out(ArrayLayout(config.acc_width, config.cols)),
+                "valid": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        place = Signal(range(config.positions))
+        with m.If(self.swap):
+            m.d.sync += place.eq(0)
+        with m.Elif(self.active):
+            m.d.sync += place.eq(place + 1)
+        memory = Memory(shape=config.cols * config.acc_width, depth=config.positions, init=[])
+        m.submodules.memory = memory
+        read, write = memory.read_port(), memory.write_port()
+        active = delay(m, self.active, 2, "active", reset_less=False)
+        first, last = delay(m, self.first, 2, "first"), delay(m, self.last, 2, "last")
+        sums = Signal(self.sums.shape(), name="sums_register", reset_less=True)
+        before = Mux(first, 0, delay(m, read.data, 1, "read"))  # block RAM is slow to answer
+        for c in range(config.cols):
+            old = before.word_select(c, config.acc_width)
+            fold = self.folds[c].as_signed() if config.acc_signed else self.folds[c]
+            m.d.sync += sums[c].eq(old + fold)
+        m.d.comb += [
+            read.addr.eq(place),
+            write.addr.eq(delay(m, place, 3, "place")),
+            write.en.eq(delay(m, active, 1, "active_again")),
+            write.data.eq(sums),
+            self.sums.eq(sums),
+            self.valid.eq(delay(m, active & last, 1, "valid", reset_less=False)),
+        ]
+        return m
+
+
+class WeightStationaryArray(Component):
+    """rows × cols PEs that keep their weights; activations travel right, sums down, and a memory
+    below adds up the folds of a reduction.
+
+    Weights of a tile come in `rows` words, the bottom row's first, `load` with each, and move down
+    to their rows while the array computes with those before. `swap`, after the last word, makes
+    them current for the activations from the next cycle on; words of the next tile may come with
+    `swap` and later. Give all rows the activations of one output position together, one position a
+    cycle, `active` with each, at most `positions` after a `swap`; the memory numbers them from
+    there. `first` and `last` mark all positions of a reduction's first and last fold. The array
+    skews all operands itself. There is no flow control: cycles without `load` and `active` are
+    idle. A position comes anew after 4 cycles at least (`hw.weight_schedule` keeps to all this).
+    Sums come out a row a cycle: `valid`, and with it the sums of one position for all columns.
+
+    Latency: activations that are given in cycle t with `last` have their sums valid in cycle
+    t + rows + cols, with one PE in t + 3. Reset: `rst` for one cycle; then load weights anew.
+
+    pe: makes a PE from the configuration; Verilog output passes one that instantiates a module of
+    its own.
+
+    Members
+    -------
+    a : activations, rows × lanes × width bits
+    w : weights of one row, cols × lanes × width bits
+    load : `w` is one of the `rows` words of a tile
+    swap : the words that have come are the weights of the next activations
+    active : `a` is one position's activations
+    first, last : they are of the reduction's first, last fold
+    sums : sums of one position, cols × acc_width bits; two's complement in `mac`
+    valid : `sums` holds a row
+    """
+
+    def __init__(
+        self,
+        config: ArrayConfig,
+        pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+    ):
+        self.config = config
+        self._pe = pe
+        super().__init__(weight_array_signature(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rows, cols = self.config.rows, self.config.cols
+        grid = [[self._pe(self.config) for _ in range(cols)] for _ in range(rows)]
+        for r in range(rows):
+            for c in range(cols):
+                m.submodules[f"pe_{r}_{c}"] = grid[r][c]
+        self._feed_weights(m, grid)
+        self._feed_activations(m, grid)
+        m.submodules.folds = memory = FoldMemory(self.config)
+        latency = memory_latency(self.config)
+        for c, bottom in enumerate(grid[-1]):
+            fold = delay(m, bottom.sum, latency - rows - 1 - c, f"deskew_{c}")
+            m.d.comb += memory.folds[c].eq(fold)
+        for name in ("swap", "active", "first", "last"):
+            flag = delay(m, getattr(self, name), latency - 3, f"late_{name}", reset_less=False)
+            m.d.comb += getattr(memory, name).eq(flag)
+        m.d.comb += [self.sums.eq(memory.sums), self.valid.eq(memory.valid)]
+        return m
+
+    def _feed_weights(self, m: Module, grid: list[list[Component]]) -> None:
+        """Column c starts c cycles late. Row r takes a tile's words from the word r on."""
+        for row, load in zip(grid, self._loads(m), strict=True):
+            m.d.comb += row[0].load.eq(load)
+            for left, right in pairwise(row):
+                m.d.comb += right.load.eq(left.load_out)
+        for c, top in enumerate(grid[0]):
+            w = self.w[c].as_value()
+            w = ~w if weights_inverted(self.config) else w
+            m.d.comb += top.w.eq(delay(m, w, c, f"skew_w_{c}"))
+            for upper, lower in pairwise(grid):
+                m.d.comb += lower[c].w.eq(upper[c].w_out)
+
+    def _loads(self, m: Module) -> list[Value]:
+        """For each row, whether this cycle's word moves into it: whether at least as many of the
+        tile's words have come before as there are rows above."""
+        loads, last_word = [self.load], Signal()
+        for r in range(1, self.config.rows):
+            come = Signal(name=f"come_{r}")
+            with m.If(self.load):
+                m.d.sync += come.eq(loads[-1] & ~last_word)
+            loads.append(self.load & come)
+        m.d.comb += last_word.eq(loads[-1])
+        return loads
+
+    def _feed_activations(self, m: Module, grid: list[list[Component]]) -> None:
+        """Row r starts r cycles late, and so do its weights."""
+        swap = self.swap
+        for r, row in enumerate(grid):
+            a = delay(m, self.a[r].as_value(), r, f"skew_a_{r}")
+            m.d.comb += [row[0].a.eq(a), row[0].swap.eq(swap)]
+            for left, right in pairwise(row):
+                m.d.comb += [right.a.eq(left.a_out), right.swap.eq(left.swap_out)]
+            swap = delay(m, swap, 1, f"skew_swap_{r + 1}", reset_less=False)
+        for upper_row, lower_row in pairwise(grid):
+            for upper, lower in zip(upper_row, lower_row, strict=True):
+                m.d.comb += lower.above.eq(upper.sum)
