@@ -3,8 +3,8 @@
 python benchmarks/pe_area.py [--liberty FILE ...] [--widths 4 8 16] [--lanes 1 16] [--depth 1024]
 
 A PE here is what an array repeats: its logic, the accumulator, the registers that hand activations,
-weights and `last` on; without the register that drains its sum, which is the same for all kinds
-but for the accumulator's width, and, in `min`, without the sum of activations, one per row. Three
+weights and `last` on; without its gates at the column's bus, which are the same for all kinds but
+for the accumulator's width, and, in `min`, without the sum of activations, one per row. Three
 figures per lane: with both operand registers, with the weights' alone (for arrays that broadcast
 activations), with neither; each with its ratio to the MAC whose area is least of all candidates.
 """

@@ -109,7 +109,7 @@ def _logits(values: Tensor) -> MapFormat:
 
 
 def _reaches(values: Tensor, groups: int) -> list[Tensor]:
-    """How far each channel reaches, by its largest value or by all but a few; none for one group."""
+    """How far each channel reaches: its largest value, and without a few; none for one group."""
     if groups == 1:
         return [torch.zeros(1)]
     channels = values.transpose(0, 1).flatten(1)

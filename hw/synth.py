@@ -56,7 +56,7 @@ class SynthReport:
     luts: LUT4s, on ECP5 with two for every CCU2C; on 7-series LUT6s, also those that only lead a
     signal into a carry chain. carries: carry cells. area_um2: cell area from the Liberty library,
     flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its accumulator and the
-    registers that hand a, w and last on, but without its part of the drain. cells: count by type.
+    registers that hand a, w and last on, but without its part of the bus. cells: count by type.
     """
 
     target: str

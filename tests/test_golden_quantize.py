@@ -5,10 +5,11 @@ from torch import nn
 
 from golden import fast, reference
 from golden.certificate import certify
+from golden.graph import run, trace
 from golden.l2 import L2Conv2d
 from golden.layers import AdderConv2d, AdderConvTranspose2d
 from golden.networks import Block, Chain, build, lenet5_bn
-from golden.quantize import quantize
+from golden.quantize import quantize, quantize_whole
 from golden.recipe import Recipe
 from golden.residual import ResNet
 from golden.spec import signed_digits
@@ -50,7 +51,7 @@ def test_a_folded_layer_is_the_float_layer_to_half_a_code(kind, width):
     reach = 3 * 2**width if kind == "adder" else 2 ** (width - 1) - 1
     weight = on_grid((6, 2, 3, 2), -reach, reach, seed=2)
     chain = two_blocks(kind, weight, gamma=[1.0, -1.0, 0.3, -2.0, 0.0, 1e-12])
-    model = quantize(chain, images, width)
+    model = quantize_whole(chain, images, Recipe(width=width), corrects=False).model
     first = reference.run(model, reference.encode(model, images))[0]
     with torch.no_grad():
         wanted = chain.blocks["conv1"](torch.tensor(images)).numpy()
@@ -65,7 +66,6 @@ def test_a_folded_layer_is_the_float_layer_to_half_a_code(kind, width):
 def scale_of(model, chain, images):
     """The scale of the first layer's codes, by the code of its largest output before clipping."""
     from golden.calibrate import calibrate
-    from golden.graph import trace
 
     layers = trace(chain.eval(), chain.in_shape)
     width = model.layers[0].spec.width
@@ -172,7 +172,7 @@ def test_channels_of_small_range_get_finer_steps():
         norm.bias[:3] *= 0.1
     model = quantize(network, images, recipe=Recipe(width=4, groups=4))
     spec = model.layers[1].spec
-    assert spec.in_width == 7 and spec.drop[:3] == (0, 0, 0) and max(spec.drop[3:]) == 3
+    assert spec.in_width == 8 and spec.drop[:3] == (1, 1, 1) and max(spec.drop[3:]) == 4
     assert certify(model)[1].highest <= spec.accumulator_limit
 
 
@@ -192,6 +192,22 @@ def test_shift_only_networks_hold_no_other_multipliers(kind):
     for layer in model.layers:
         assert signed_digits(layer.mult).max() <= 2
         assert signed_digits(layer.residual_mult).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["adder", "cnn"])
+def test_every_map_keeps_its_mean_behind_the_activation_function(kind):
+    network, images = small_lenet(kind)
+    made = quantize_whole(network, images, Recipe(width=3))
+    records = fast.run(made.model, reference.encode(made.model, images))
+    layers = trace(network, network.in_shape)
+    with torch.no_grad():
+        floats = run(layers, torch.tensor(images))
+        for record, (layer, total, _) in zip(records, floats, strict=True):
+            wanted = total.clamp(*layer.limits).reshape(24, -1, *record.accumulators.shape[2:])
+            codes = reference.requantize(record.layer, record.accumulators)
+            format = made.formats[layer.name][0]
+            got = (codes - format.zero_point).mean((0, 2, 3)) * format.scale
+            np.testing.assert_allclose(got, wanted.mean((0, 2, 3)), atol=0.06 * format.limits[1])
 
 
 @pytest.mark.parametrize("kind", ["adder", "cnn"])

@@ -147,7 +147,7 @@ def simulated(tmp_path_factory):
     ("pattern", "replacement", "first"),
     [
         pytest.param(r", c_0 \};", ", 1'h0 };", (0, 0, 75, 5 * 14), id="carry-dropped"),
-        pytest.param(r"= c_0 \?", "= ~c_0 ?", (0, 0, 75, 5 * (1 + 1)), id="sign-swapped"),
+        pytest.param(r"= s_0 \^ \{", "= ~s_0 ^ {", (0, 0, 75, 5 * (1 + 1)), id="sign-swapped"),
         pytest.param(r"= rst \? 7'h00 : .*;", "= 7'h00;", (0, 0, 75, 15), id="sum-forgotten"),
     ],
 )
