@@ -87,8 +87,14 @@ def finetune(
             run = training.joined.run
         parts = batches(dataset, config, training.generator, slice(None))
         _settle(network, (part for part, _, _ in islice(parts, SETTLING_BATCHES)))
-    accuracy = evaluate(network, dataset.test_images, dataset.test_labels)
-    return replace(result, network=network, history=tuple(training.history), test_accuracy=accuracy)
+    score = evaluate(network, dataset.test_images, dataset.test_labels)
+    return replace(
+        result,
+        network=network,
+        history=tuple(training.history),
+        test_accuracy=score.top1,
+        test_top5=score.top5,
+    )
 
 
 @torch.no_grad()

@@ -124,13 +124,16 @@ class SystolicArray(Component):
         name: str,
         reset_less: bool = True,
     ) -> Value:
-        """The value whose select is high, of which there is one at most, else 0; `drain_stages`
-        cycles later. A register for each group of values keeps the path behind a PE's sum short;
-        where there are several groups, one more register takes them together."""
-        chosen = [
-            value & select.replicate(len(value))
-            for select, value in zip(selects, values, strict=True)
-        ]
+        """The value whose select is high, of which there is one at most, else anything;
+        `drain_stages` cycles later. A register for each group of values keeps the path behind a
+        PE's sum short; where there are several groups, one more register takes them together. A
+        single value needs no gates."""
+        chosen = values
+        if len(values) > 1:
+            chosen = [
+                value & select.replicate(len(value))
+                for select, value in zip(selects, values, strict=True)
+            ]
         size = self.config.drain_group
         groups = [
             delay(m, reduce(or_, chosen[i : i + size]), 1, f"{name}_{i}", reset_less)
