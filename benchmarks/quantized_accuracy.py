@@ -29,8 +29,9 @@ def recipes(widths: list[int], groups: list[int]) -> dict[str, Recipe]:
         suffix = "" if count == 1 else f", {count} groups of channels"
         for width in widths:
             titled[f"{width} bits{suffix}"] = Recipe(width=width, groups=count)
-    for width in SHIFT_WIDTHS:
-        titled[f"{width} bits, shift-only"] = Recipe(width=width, requantize="shift")
+        for width in SHIFT_WIDTHS:
+            recipe = Recipe(width=width, groups=count, requantize="shift")
+            titled[f"{width} bits{suffix}, shift-only"] = recipe
     return titled
 
 

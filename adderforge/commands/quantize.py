@@ -1,10 +1,21 @@
 """adderforge quantize"""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..options import ARRAY_OPTIONS, FILE, as_json, show
+
+if TYPE_CHECKING:
+    from golden.finetune import Tuning
+    from golden.recipe import Recipe
+    from golden.spec import QuantizedModel
+    from golden.train import TrainResult
+
+    from ..stages import Accuracy
 
 LINES_EVERY = 60  # seconds, off a terminal
 
@@ -76,15 +87,11 @@ def quantize(
               adderforge quantize run/adder.pt --width 2 --finetune 5 --out run/two
               adderforge quantize run/adder.pt --requantize shift --out run/shift
     """
-    import json
-    from dataclasses import asdict
-
     from rich.console import Console
 
     from golden import checkpoint as checkpoints
     from golden import data as datasets
     from golden.archive import save_arrays
-    from golden.certificate import certify
     from golden.finetune import Tuning
     from golden.recipe import Recipe
 
@@ -115,7 +122,21 @@ def quantize(
             "labels": dataset.test_labels[:vectors],
         }
         save_arrays(arrays, out / f"{dataset.name}-vectors.npz")
-    figures = {
+    tuned = (tuning, network) if epochs else None
+    figures = _figures(recipe, trained, model, accuracy, out) | _tuned_figures(tuned, out)
+    show(figures, as_json, _text(figures, _quality(out, model.name, "md")))
+
+
+def _figures(
+    recipe: "Recipe",
+    trained: "TrainResult",
+    model: "QuantizedModel",
+    accuracy: "Accuracy",
+    out: Path,
+) -> dict:
+    from golden.certificate import certify
+
+    return {
         "model": str(out / f"{model.name}.npz"),
         "recipe": asdict(recipe),
         "float_accuracy": trained.test_accuracy,
@@ -123,14 +144,24 @@ def quantize(
         "accumulators": [asdict(proof) for proof in certify(model)],
         "layers": json.loads(_quality(out, model.name, "json"))["layers"],
     }
+
+
+def _tuned_figures(tuned: "tuple[Tuning, TrainResult] | None", out: Path) -> dict:
+    if tuned is None:
+        return {}
+    tuning, network = tuned
+    return {
+        "tuning": asdict(tuning),
+        "finetuned": str(out / f"{network.config.kind}-finetuned.pt"),
+        "finetuned_float_accuracy": network.test_accuracy,
+    }
+
+
+def _text(figures: dict, table: str) -> str:
     text = "test accuracy {float_accuracy:.2%} float, {integer_accuracy:.2%} integer"
-    if epochs:
-        figures["tuning"] = asdict(tuning)
-        figures["finetuned"] = str(out / f"{kind}-finetuned.pt")
-        figures["finetuned_float_accuracy"] = network.test_accuracy
+    if "finetuned" in figures:
         text += "; {finetuned_float_accuracy:.2%} float, fine-tuned\n{finetuned}"
-    table = _quality(out, model.name, "md")
-    show(figures, as_json, f"{table}\n{text.format(**figures)}\n{figures['model']}")
+    return f"{table}\n{text.format(**figures)}\n{figures['model']}"
 
 
 def _quality(folder: Path, name: str, ending: str) -> str:
