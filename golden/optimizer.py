@@ -94,12 +94,15 @@ def adaptive_rate(gradient: Tensor, eta: float, epsilon: float) -> Tensor:
 
 def parameter_groups(network: nn.Module) -> list[dict]:
     """The network's parameters: filters of adder and ℓ2 layers, adaptive; filters of binary
-    layers, kept within -1 … 1; all others. Empty groups are left out."""
+    layers, kept within -1 … 1; slopes of PReLUs, without weight decay, which would draw them to
+    ReLU (He et al. 2015, section 2.1); all others. Empty groups are left out."""
     adaptive = {"params": filters(network, ("adder", "l2")), "adaptive": True}
     binary = {"params": filters(network, ("bnn",)), "adaptive": False, "limit": 1.0}
-    known = {id(parameter) for parameter in adaptive["params"] + binary["params"]}
+    prelus = [module for module in network.modules() if isinstance(module, nn.PReLU)]
+    slopes = {"params": [prelu.weight for prelu in prelus], "adaptive": False, "weight_decay": 0.0}
+    known = {id(weight) for group in (adaptive, binary, slopes) for weight in group["params"]}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    groups = [adaptive, binary, {"params": others, "adaptive": False}]
+    groups = [adaptive, binary, slopes, {"params": others, "adaptive": False}]
     return [group for group in groups if group["params"]]
 
 

@@ -182,3 +182,12 @@ def test_the_optimizers_state_comes_back():
 def test_an_unknown_rate_is_refused():
     with pytest.raises(ValueError, match="rate must be one of"):
         AdderSGD([parameter(0.0, gradient=[0.0])], lr=0.1, rate="adam")
+
+
+def test_slopes_of_prelus_do_not_decay():
+    network = torch.nn.Sequential(torch.nn.PReLU(), torch.nn.BatchNorm1d(3))
+    for weights in network.parameters():
+        weights.grad = torch.zeros_like(weights)
+    AdderSGD(parameter_groups(network), lr=0.5, momentum=0.0, weight_decay=0.1).step()
+    assert network[0].weight.tolist() == [0.25]
+    assert network[1].weight.tolist() == pytest.approx([0.95] * 3)

@@ -23,7 +23,8 @@ class Options:
         """For titles: nothing at the paper's number of epochs, else both numbers."""
         paper = TrainConfig.suited_to(data_name).epochs
         shorter = self.epochs not in (None, paper)
-        return f" ({self.epochs} epochs, the paper's {paper})" if shorter else ""
+        unit = "epoch" if self.epochs == 1 else "epochs"
+        return f" ({self.epochs} {unit}, the paper's {paper})" if shorter else ""
 
     def configs(self, variations: list[dict], data_name: str, seeds: int) -> list[TrainConfig]:
         """A configuration for each variation and seed, at the paper's length by default."""
