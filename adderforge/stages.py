@@ -24,7 +24,7 @@ from golden.train import Start, Step, TrainConfig, TrainResult, train
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
-from hw.synth import TARGETS, SynthReport, best_multiplier, synthesize
+from hw.synth import SynthReport, best_multiplier, synthesize
 from hw.verilog import array_verilog
 from sim.gate_run import GateRun, measure
 from sim.job import FormResult
@@ -38,6 +38,7 @@ from .runs import write_text
 PE_OF_KIND = {"adder": "complement", "cnn": "mac"}
 QUALITY_IMAGES = 200  # of the test set
 BATCH = 200
+TARGETS = ("ice40", "ecp5", "asic")  # that arrays are synthesized for
 WORKERS = 2  # external tools running at a time
 
 
@@ -214,7 +215,7 @@ def simulate_arrays(
 def synthesize_arrays(
     configs: list[ArrayConfig], liberty: Path, folder: Path, update: Update
 ) -> list[SynthReport]:
-    """Synthesize every array for every target, each in `<target>/<pe>-<multiplier>/`.
+    """Synthesize every array for each of TARGETS, each in `<target>/<pe>-<multiplier>/`.
 
     A mac array gets the best multiplier made of logic, and on FPGAs one with DSPs beside it.
     """

@@ -32,7 +32,7 @@ class ArrayConfig(BaseModel):
     depth: int = Field(default=1024, ge=1, le=2**20)
     dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"
     positions: int = Field(default=1024, ge=1, le=2**20)
-    target: Literal["generic", "ice40", "ecp5", "xilinx7"] = "generic"
+    target: Literal["generic", "ice40", "ecp5", "xilinx7", "gowin"] = "generic"
 
     def __init__(self, **values: object) -> None:
         try:

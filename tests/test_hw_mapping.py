@@ -6,13 +6,15 @@ import hw.ecp5
 import hw.ice40
 import hw.xilinx7
 from hw.config import ArrayConfig
+from hw.fabric import FABRICS
 from hw.mapping import hand_made, weights_inverted
 from hw.primitives import truth_table
-from hw.synth import CELLS, synthesize
+from hw.synth import synthesize
 from hw.tools import ToolError, yosys
 from hw.verilog import PE, TOP, array_verilog, pe_verilog
 
 # 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
+HAND_MADE = ("ice40", "ecp5", "xilinx7")
 SHAPES = [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9), (3, 5, 100)]
 
 
@@ -44,7 +46,7 @@ rename {PE} generic
 read_verilog made.v
 rename {PE} made
 read_verilog -formal both.v
-read_verilog -defer -overwrite +/{CELLS[config.target]}/cells_sim.v
+read_verilog -defer -overwrite +/{FABRICS[config.target].models}/cells_sim.v
 hierarchy -check -top both
 proc
 flatten
@@ -66,7 +68,7 @@ def test_nothing_is_made_by_hand_for_the_generic_target():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize("target", HAND_MADE)
 @pytest.mark.parametrize(("width", "lanes", "depth"), SHAPES)
 def test_a_pe_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
     config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth)
@@ -139,7 +141,7 @@ endmodule
     script = f"""
 read_verilog generic.v made.v
 read_verilog -formal both.v
-read_verilog -defer -overwrite +/{CELLS["ice40"]}/cells_sim.v
+read_verilog -defer -overwrite +/{FABRICS["ice40"].models}/cells_sim.v
 hierarchy -check -top both
 proc
 flatten
@@ -152,7 +154,7 @@ sat -verify -tempinduct-baseonly -maxsteps 12 -set-init-zero -prove-asserts both
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pe", ["complement", "mac"])
-@pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize("target", HAND_MADE)
 def test_pes_of_several_lanes_can_be_synthesized(tmp_path, pe, target):
     config = ArrayConfig(pe=pe, target=target, width=4, rows=1, cols=1, lanes=6, depth=12)
     report = synthesize(config, target, tmp_path)

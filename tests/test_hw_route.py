@@ -4,7 +4,8 @@ from importlib.util import find_spec
 import pytest
 
 from hw.config import ArrayConfig
-from hw.route import TOOLS, probe_verilog, route
+from hw.fabric import FABRICS
+from hw.route import probe_verilog, route
 
 SMALL = ArrayConfig(target="ecp5", width=4, rows=2, cols=1, depth=4)
 STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary"})
@@ -51,10 +52,18 @@ def test_what_cannot_be_routed_is_refused(tmp_path, target, seeds, message):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not find_spec(TOOLS["ecp5"][0]), reason="pip install adderforge[route]")
+@pytest.mark.skipif(
+    not find_spec(FABRICS["ecp5"].router.module), reason="pip install adderforge[route]"
+)
 def test_a_routed_pe_has_a_clock_rate_for_each_seed(tmp_path):
     report = route(SMALL, "ecp5", tmp_path, [1, 2], "pe")
     assert all(50 < rate < 1000 for rate in report.fmax_mhz)
     assert report.median_mhz == pytest.approx(sum(report.fmax_mhz) / 2)
     assert report.spread_mhz == pytest.approx(max(report.fmax_mhz) - min(report.fmax_mhz))
     assert report.resources["TRELLIS_FF"] > 4 + 4 + 6
+    assert report.paths_ns["register to register"] == pytest.approx(
+        1000 / min(report.fmax_mhz), abs=0.01
+    )
+    assert set(report.paths_ns) <= {
+        f"{start} to {end}" for start in ("register", "pin") for end in ("register", "pin")
+    }

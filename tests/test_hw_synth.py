@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hw.config import ArrayConfig
+from hw.fabric import FABRICS
 from hw.synth import (
     BUILT_IN_LIBRARY,
-    LUTS,
     MULTIPLIERS,
     ROWS_MULTIPLIER,
     TARGETS,
@@ -25,7 +25,8 @@ ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")
 FPGA_FIGURES = ("luts", "carries", "flip_flops", "dsps", "block_rams")
 ASIC_FIGURES = ("area_um2", "sequential_area_um2", "pe_area_um2", "library")
-FPGAS = ("ice40", "ecp5", "xilinx7")
+FPGAS = tuple(FABRICS)
+CARRIES = ("SB_CARRY", "CCU2C", "CARRY4", "ALU")
 FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
 FULL = "sky130hd_tt_025C_1v80.lib.gz"
 
@@ -58,8 +59,8 @@ def flip_flops(config):
 
 
 def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
-    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 4
-    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True, True, True, False]
+    assert [candidates("complement", target) for target in TARGETS] == [("none",)] * 5
+    assert ["dsp" in candidates("mac", target) for target in TARGETS] == [True] * 4 + [False]
     macs = {name for target in TARGETS for name in candidates("mac", target)}
     assert {"none", *macs} == set(MULTIPLIERS)
 
@@ -67,7 +68,12 @@ def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
 @pytest.mark.parametrize(
     ("config", "target", "multiplier", "message"),
     [
-        (ADDER, "xilinx", None, "target must be one of ice40, ecp5, xilinx7, asic, not 'xilinx'"),
+        (
+            ADDER,
+            "xilinx",
+            None,
+            "target must be one of ice40, ecp5, xilinx7, gowin, asic, not 'xilinx'",
+        ),
         (
             MAC,
             "ice40",
@@ -122,16 +128,16 @@ def test_flip_flops_are_those_of_the_array(reports, config, target):
     assert report.flip_flops == flip_flops(config)
     assert (report.dsps, report.block_rams) == (0, 0)
     cells = Counter(report.cells)
-    if target != "xilinx7":
+    if target in ("ice40", "ecp5"):
         assert report.luts == cells["SB_LUT4"] + cells["LUT4"] + 2 * cells["CCU2C"] > 0
-    assert report.carries == cells["SB_CARRY"] + cells["CCU2C"] + cells["CARRY4"] > 0
+    assert report.carries == sum(cells[name] for name in CARRIES) > 0
 
 
 @pytest.mark.slow
 def test_luts_that_lead_into_a_carry_chain_are_counted_on_7_series(reports):
     """In a complement PE the accumulator's bits above the width are added to nothing."""
     report = reports["complement", "xilinx7"]
-    cells = sum(report.cells.get(name, 0) for name in LUTS)
+    cells = sum(report.cells.get(name, 0) for name in FABRICS["xilinx7"].luts)
     assert report.luts - cells == 4 * (ADDER.acc_width - ADDER.width)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import sim.runner
 from hw.config import ArrayConfig
-from hw.synth import CELLS
+from hw.fabric import FABRICS
 from hw.tools import ToolError, yosys
 from hw.verilog import TOP, array_verilog
 from sim.runner import check_simulator, simulate
@@ -101,7 +101,7 @@ def test_a_weight_stationary_array_of_an_fpgas_cells_is_right(tmp_path, target, 
     (tmp_path / "design.v").write_text(array_verilog(config))
     script = f"""
 read_verilog design.v
-read_verilog -defer -overwrite +/{CELLS[target]}/cells_sim.v
+read_verilog -defer -overwrite +/{FABRICS[target].models}/cells_sim.v
 hierarchy -check -top {TOP}
 proc
 flatten

