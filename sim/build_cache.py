@@ -18,11 +18,11 @@ def key_of(parts: Iterable[str]) -> str:
 
 def fetch(key: str, folder: Path) -> bool:
     """Copy the files kept under `key` into `folder`; False when there are none."""
-    entry = _home() / key
+    entry = home() / key
     try:
         os.utime(entry)
         for path in entry.iterdir():
-            shutil.copy(path, folder)  # with today's date: make takes them for newer than sources
+            shutil.copy(path, folder)
     except OSError:
         return False
     return True
@@ -31,22 +31,23 @@ def fetch(key: str, folder: Path) -> bool:
 def keep(key: str, paths: Iterable[Path]) -> None:
     """Keep copies of these files under `key`, whole or not at all; a cache folder that cannot be
     written keeps nothing."""
-    home = _home()
+    folder = home()
     with suppress(OSError):
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as new:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as new:
             for path in paths:
                 shutil.copy(path, new)
-            os.rename(new, home / key)
-    _forget_oldest(home)
+            os.rename(new, folder / key)
+    _forget_oldest(folder)
 
 
-def _forget_oldest(home: Path) -> None:
+def _forget_oldest(folder: Path) -> None:
     with suppress(OSError):
-        for entry in sorted(home.iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST]:
+        for entry in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST]:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _home() -> Path:
+def home() -> Path:
+    """Where entries lie, each a folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "adderforge" / "simulators"

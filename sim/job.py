@@ -35,6 +35,11 @@ class FormResult:
         counted_right = self.cycles == self.predicted_cycles and self.leftover_rows == 0
         return self.mismatches == 0 and counted_right
 
+    @property
+    def summary(self) -> str:
+        sums = f"{self.compared} sums, {self.mismatches} wrong"
+        return f"{sums}; {self.cycles} cycles, {self.predicted_cycles} predicted"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioResult:
@@ -55,6 +60,14 @@ class ScenarioResult:
     @property
     def passed(self) -> bool:
         return self.first is None
+
+    @property
+    def summary(self) -> str:
+        """Counts, and after a failure the seed and what differed first before them."""
+        sums = f"{self.compared} sums, {self.mismatches} wrong"
+        rows = f"{self.rows} rows, {self.missing} missing, {self.unexpected} unexpected"
+        counts = f"{sums}; {rows}; {self.cycles} cycles"
+        return counts if self.passed else f"seed {self.seed}: {self.first}; {counts}"
 
 
 def write_job(path: Path, config: ArrayConfig, forms: Iterable[MatrixForm]) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
@@ -89,7 +90,7 @@ def run_scenarios(
     other arguments and errors as of `simulate`."""
     folder = _prepare(config, folder, simulator, verilog)
     write_scenario_job(folder / "job.json", config, seed)
-    _run("sim.scenario_bench", folder / "job.json", simulator, waves)
+    _run("sim.scenario_bench", folder / "job.json", simulator, waves, seed)
     return read_scenario_results(folder)
 
 
@@ -103,8 +104,9 @@ def _prepare(config: ArrayConfig, folder: Path, simulator: str, verilog: str | N
     return folder
 
 
-def _run(bench: str, job: Path, simulator: str, waves: bool) -> None:
-    """Build the Verilog beside the job and run the module `bench` on it, which writes results."""
+def _run(bench: str, job: Path, simulator: str, waves: bool, seed: int = 0) -> None:
+    """Build the Verilog beside the job and run the module `bench` on it, which writes results;
+    the seed stands in JUnit's file."""
     folder = job.parent
     runner, build = get_runner(simulator), build_folder(folder)
     with _verilator.environment() if simulator == "verilator" else nullcontext():
@@ -124,6 +126,7 @@ def _run(bench: str, job: Path, simulator: str, waves: bool) -> None:
                 extra_env={JOB_VARIABLE: str(job)},
                 log_file=folder / "simulation.log",
                 waves=waves,
+                seed=seed,
             )
     if waves:
         _keep_waves(folder, build)
@@ -148,9 +151,12 @@ def _build(runner: Runner, simulator: str, folder: Path, build: Path, waves: boo
         log.write_text(f"{TOP}.v was built before: {program} in the cache\n", encoding="utf-8")
         return
     build_cache.fetch(objects, build)
+    soon = time.time() + 3600  # else make takes them for older than the make file yet to be written
+    for path in build.glob("v*.o"):
+        os.utime(path, (soon, soon))
     runner.build(**options, build_args=arguments, waves=waves)
     build_cache.keep(program, [build / TOP])
-    build_cache.keep(objects, [path for path in build.glob("*.o") if path.name[0] == "v"])
+    build_cache.keep(objects, build.glob("v*.o"))
 
 
 @cache

@@ -46,11 +46,7 @@ async def run(dut: object, make: Callable[[ArrayConfig, int], Scenario], name: s
     result = check(name, config, scenario, await play(dut, scenario))
     _results.append(result)
     write_results(path.parent, _results)
-    counts = (
-        f"{result.mismatches} of {result.compared} sums wrong, {result.missing} of {result.rows} "
-        f"rows missing, {result.unexpected} unexpected"
-    )
-    assert result.passed, f"{name}, seed {seed}: {result.first}; {counts}"
+    assert result.passed, f"{name}, {result.summary}"
 
 
 @cocotb.test()
