@@ -1,18 +1,21 @@
 """Scenarios: on an array as its docstring has it, on simulators, and on injected faults."""
 
+import json
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from adderforge.cli import main
 from hw.config import ArrayConfig
 from hw.schedule import pack, unpack
 from hw.verilog import array_verilog
-from sim import scenarios
+from sim import runner, scenarios
 from sim.checker import check
 from sim.job import (
     read_scenario_job,
@@ -154,6 +157,42 @@ def test_jobs_and_results_are_read_as_they_were_written(tmp_path):
     results = [result, replace(result, first="something")]
     write_results(tmp_path, results)
     assert read_scenario_results(tmp_path) == results
+
+
+def called(monkeypatch, tmp_path, results, *words):
+    """`adderforge simulate` with these results of the scenarios, and the seed they were given."""
+    seeds = []
+
+    def run(config, folder, simulator, seed, waves):
+        seeds.append(seed)
+        return results
+
+    monkeypatch.setattr(runner, "check_simulator", lambda simulator: None)
+    monkeypatch.setattr(runner, "run_scenarios", run)
+    call = ["simulate", "--out", str(tmp_path / "run"), *words]
+    return CliRunner().invoke(main, call), seeds
+
+
+def test_the_command_shows_each_scenario_and_what_differed_first(monkeypatch, tmp_path):
+    _, right = checked(lambda seen, row: None)
+    _, wrong = checked(lambda seen, row: seen.update({row.cycle: seen[row.cycle] ^ 1}))
+    done, seeds = called(monkeypatch, tmp_path, [right, wrong], "--seed", "7")
+    first, second, *_ = done.stdout.splitlines()
+    assert (done.exit_code, seeds) == (1, [7])
+    assert first == "passed any: 32 sums, 0 wrong; 16 rows, 0 missing, 0 unexpected; 44 cycles"
+    assert second.startswith("FAILED any: seed 0: tile 1, row 1, column 0: expected ")
+
+
+def test_the_command_succeeds_when_all_scenarios_pass(monkeypatch, tmp_path):
+    _, right = checked(lambda seen, row: None)
+    done, _ = called(monkeypatch, tmp_path, [right], "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [asdict(right)])
+
+
+def test_a_negative_seed_is_refused(monkeypatch, tmp_path):
+    done, _ = called(monkeypatch, tmp_path, [], "--seed", "-1")
+    assert done.exit_code == 1 and "seed must be at least 0, not -1" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
