@@ -1,5 +1,7 @@
 """The cache of simulators' builds: whole entries, found by all that they depend on."""
 
+import os
+
 import pytest
 
 from sim import build_cache
@@ -58,9 +60,9 @@ def test_a_cache_that_cannot_be_written_keeps_nothing(tmp_path):
 def test_entries_not_used_for_longest_are_forgotten(tmp_path, home, monkeypatch):
     monkeypatch.setattr(build_cache, "MOST", 2)
     built = files(tmp_path / "built", program="runs")
-    for key in ("first", "second"):
+    for date, key in enumerate(("first", "second")):
         keep(key, built)
-    build_cache.os.utime(home / "second", (0, 0))
+        os.utime(home / key, (date, date))
     assert fetch("first", tmp_path)
     keep("third", built)
     assert sorted(path.name for path in home.iterdir()) == ["first", "third"]
