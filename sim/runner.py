@@ -3,21 +3,33 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
 from cocotb_tools import config as cocotb_config
-from cocotb_tools.runner import get_runner
+from cocotb_tools.runner import Runner, get_runner
 
 from hw.config import ArrayConfig
 from hw.tools import ToolError, failed
 from hw.verilog import TOP, array_verilog
 
-from .job import JOB_VARIABLE, RESULTS, FormResult, read_results, write_job
+from . import build_cache
+from .job import (
+    JOB_VARIABLE,
+    RESULTS,
+    FormResult,
+    ScenarioResult,
+    read_results,
+    read_scenario_results,
+    write_job,
+    write_scenario_job,
+)
 from .spaces import build_folder, link_without_spaces
 from .workload import MatrixForm
 
@@ -53,48 +65,105 @@ def simulate(
     """Run matrix forms through the array's Verilog; one result each, in order.
 
     Writes `adderforge_array.v`, the job, logs, `results.json` and cocotb's `results.xml` (JUnit)
-    into `folder`, which must be this run's own. `verilog` replaces the generated text (for
+    into `folder`, which must be this run's own. What Verilator builds is taken from the user's
+    cache where the same Verilog was built before. `verilog` replaces the generated text (for
     injected faults). waves: also `waves.fst`, every signal of every cycle; on Verilator without
     the headers of lz4 and zlib `waves.vcd`. ToolError when the simulator is missing or stops
     before the end.
     """
+    folder = _prepare(config, folder, simulator, verilog)
+    write_job(folder / "job.npz", config, forms)
+    _run("sim.bench", folder / "job.npz", simulator, waves)
+    return read_results(folder)
+
+
+def run_scenarios(
+    config: ArrayConfig,
+    folder: Path,
+    simulator: str = "verilator",
+    seed: int = 0,
+    verilog: str | None = None,
+    waves: bool = False,
+) -> list[ScenarioResult]:
+    """Run `sim.scenarios` through the array's Verilog, each as a cocotb test, and so a JUnit test
+    case, of its own; one result each, in order. seed: of the operands, gaps and resets. Files,
+    other arguments and errors as of `simulate`."""
+    folder = _prepare(config, folder, simulator, verilog)
+    write_scenario_job(folder / "job.json", config, seed)
+    _run("sim.scenario_bench", folder / "job.json", simulator, waves, seed)
+    return read_scenario_results(folder)
+
+
+def _prepare(config: ArrayConfig, folder: Path, simulator: str, verilog: str | None) -> Path:
+    """The run's folder, with the Verilog in it and no results yet."""
     check_simulator(simulator)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    source = folder / f"{TOP}.v"
-    source.write_text(verilog or array_verilog(config), encoding="utf-8")
-    write_job(folder / "job.npz", config, forms)
+    (folder / f"{TOP}.v").write_text(verilog or array_verilog(config), encoding="utf-8")
     (folder / RESULTS).unlink(missing_ok=True)
+    return folder
+
+
+def _run(bench: str, job: Path, simulator: str, waves: bool, seed: int = 0) -> None:
+    """Build the Verilog beside the job and run the module `bench` on it, which writes results;
+    the seed stands in JUnit's file."""
+    folder = job.parent
     runner, build = get_runner(simulator), build_folder(folder)
     with _verilator.environment() if simulator == "verilator" else nullcontext():
         try:
-            runner.build(
-                sources=[source],
-                hdl_toplevel=TOP,
-                build_dir=build,
-                log_file=folder / "build.log",
-                build_args=_build_arguments(simulator, waves),
-                waves=waves,
-            )
+            _build(runner, simulator, folder, build, waves)
         except (RuntimeError, SystemExit):
-            what = f"{simulator} could not build {source}"
+            what = f"{simulator} could not build {folder / f'{TOP}.v'}"
             raise failed(what, folder / "build.log", first=True) from None
         with suppress(RuntimeError, SystemExit):  # in pytest, after mismatches too
             runner.test(
-                test_module="sim.bench",
+                test_module=bench,
                 hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
                 build_dir=build,
                 test_dir=folder,
                 results_xml=str(folder / "results.xml"),
-                extra_env={JOB_VARIABLE: str(folder / "job.npz")},
+                extra_env={JOB_VARIABLE: str(job)},
                 log_file=folder / "simulation.log",
                 waves=waves,
+                seed=seed,
             )
     if waves:
         _keep_waves(folder, build)
     if not (folder / RESULTS).exists():
         raise failed(f"{simulator} gave no results", folder / "simulation.log")
-    return read_results(folder)
+
+
+def _build(runner: Runner, simulator: str, folder: Path, build: Path, waves: bool) -> None:
+    """Leave the program in `build`; Verilator's from the cache, or with the objects of its own
+    library from there, which are the same for all designs and take most of the time."""
+    source, log = folder / f"{TOP}.v", folder / "build.log"
+    arguments = _build_arguments(simulator, waves)
+    options = {"sources": [source], "hdl_toplevel": TOP, "build_dir": build, "log_file": log}
+    if simulator == "icarus":  # builds in less time than it takes to look
+        runner.build(**options, build_args=arguments, waves=waves)
+        return
+    kit = [*_verilator_kit(), *arguments, f"waves={waves}"]
+    text, libraries = source.read_text(encoding="utf-8"), str(cocotb_config.libs_dir)
+    program, objects = build_cache.key_of([*kit, libraries, text]), build_cache.key_of(kit)
+    build.mkdir(exist_ok=True)
+    if build_cache.fetch(program, build):
+        log.write_text(f"{TOP}.v was built before: {program} in the cache\n", encoding="utf-8")
+        return
+    build_cache.fetch(objects, build)
+    soon = time.time() + 3600  # else make takes them for older than the make file yet to be written
+    for path in build.glob("v*.o"):
+        os.utime(path, (soon, soon))
+    runner.build(**options, build_args=arguments, waves=waves)
+    build_cache.keep(program, [build / TOP])
+    build_cache.keep(objects, build.glob("v*.o"))
+
+
+@cache
+def _verilator_kit() -> tuple[str, ...]:
+    """What a build depends on beside the design and the options."""
+    done = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout, metadata.version("verilator"), metadata.version("cocotb")
 
 
 def _build_arguments(simulator: str, waves: bool) -> list[str]:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import sim.build_cache
 import sim.runner
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
@@ -251,6 +252,23 @@ def test_a_bench_that_cannot_run_gives_its_error_and_the_log(tmp_path):
     message = f"^icarus gave no results: AttributeError: .*clk; see {log}$"
     with pytest.raises(ToolError, match=message):
         simulate(SMALL, [], tmp_path, "icarus", f"module {TOP}(); endmodule\n")
+
+
+@pytest.mark.slow
+def test_verilator_builds_the_same_verilog_once_and_its_own_library_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(sim.build_cache, "home", lambda: tmp_path / "cache")
+    right = array_verilog(SMALL)
+    faulty = replaced(right, r"= s_0 \^ \{", "= ~s_0 ^ {")
+
+    def run(name, verilog):
+        results = simulate(SMALL, generated_forms(SMALL), tmp_path / name, verilog=verilog)
+        log = (tmp_path / name / "build.log").read_text()
+        steps = ("verilated.cpp", "Vtop__ALL.cpp", "was built before")
+        return all(result.passed for result in results), [step for step in steps if step in log]
+
+    assert run("first", right) == (True, ["verilated.cpp", "Vtop__ALL.cpp"])
+    assert run("second", right) == (True, ["was built before"])
+    assert run("third", faulty) == (False, ["Vtop__ALL.cpp"])
 
 
 def tools_on_path(monkeypatch, folder, *names):

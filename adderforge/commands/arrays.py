@@ -63,10 +63,11 @@ def _beside(config: "ArrayConfig") -> dict[str, str]:
 
 @click.command()
 @array_options
-@click.option("--model", type=FILE, help="quantized network (.npz); default: generated operands")
+@click.option("--model", type=FILE, help="quantized network (.npz); default: the scenarios")
 @click.option("--vectors", type=FILE, help="images for --model from a file, in place of --data")
 @with_data
 @click.option("--images", default=2, show_default=True, help="how many images for --model")
+@click.option("--seed", default=0, show_default=True, help="of the scenarios' random numbers")
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
 @click.option("--waves", is_flag=True, help="also write waves.fst, for GTKWave")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/simulate-…")
@@ -77,42 +78,46 @@ def simulate(
     data: str,
     data_dir: str | None,
     images: int,
+    seed: int,
     simulator: str,
     waves: bool,
     out: Path | None,
     as_json: bool,
     **options: object,
 ) -> None:
-    """Simulate an array with cocotb and compare every sum and the cycle count.
+    """Simulate an array with cocotb and compare every sum and the cycle it comes in.
 
-    With --model on a network's real activations, else on extremes and random operands of odd
-    sizes. The run folder holds results.xml (JUnit), logs and the Verilog.
+    Without --model, scenarios: extremes, shapes that fill no tile, tiles back to back, idle cycles
+    anywhere, resets in the middle of a tile. Each is a test case in results.xml (JUnit); one that
+    fails says what differed first. With --model, a network's layers on its real activations. The
+    run folder also holds the logs and the Verilog. Exit code 1 when anything differs.
 
     \b
-    Example:  adderforge simulate --config my.toml
+    Example:  adderforge simulate --config my.toml --seed 7 --waves
               adderforge simulate --model fixtures/lenet5-bn-digits-adder.npz \\
                   --vectors fixtures/digits-vectors.npz --rows 4 --cols 6
     """
     from rich.console import Console
 
     from sim import runner
-    from sim.workload import generated_forms
 
     from ..progress import Stages
     from ..runs import new_run_folder
 
     config = array_config(**options)
     runner.check_simulator(simulator)
-    if model is None:
-        forms = list(generated_forms(config))
-    else:
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, not {seed}")
+    if model:
         forms = _forms_of(model, _images(vectors, data, data_dir, images), config)
     folder = new_run_folder("simulate", out)
     with Stages(1, Console(stderr=True)).stage(f"simulate {config.pe}"):
-        results = runner.simulate(config, forms, folder, simulator, waves=waves)
+        if model:
+            results = runner.simulate(config, forms, folder, simulator, waves=waves)
+        else:
+            results = runner.run_scenarios(config, folder, simulator, seed, waves=waves)
     text = [
-        f"{'passed' if result.passed else 'FAILED'} {result.name}: {result.compared} sums, "
-        f"{result.mismatches} wrong; {result.cycles} cycles, {result.predicted_cycles} predicted"
+        f"{'passed' if result.passed else 'FAILED'} {result.name}: {result.summary}"
         for result in results
     ]
     show([asdict(result) for result in results], as_json, "\n".join(text))
