@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test fast lint format fixtures clean
+.PHONY: demo test fast lint format fixtures cost clean
 
 demo: $(READY)
 	$(VENV)/bin/adderforge demo $(ARGS)
@@ -32,6 +32,10 @@ fixtures: $(READY)
 	  $(VENV)/bin/adderforge quantize build/float/$$kind.pt --vectors 16 --out build/integer && \
 	  cp build/integer/*.npz fixtures || exit 1; \
 	done
+
+# The table of what presets cost, compared with the committed one; ARGS=--write makes it anew.
+cost: $(READY)
+	$(VENV)/bin/python benchmarks/hardware_cost.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info
