@@ -19,7 +19,7 @@ def learning_curves(runs: dict[str, Run], path: Path) -> str:
         right.plot(epochs, [loss for loss, _ in run.curve], label=label)
     left.set(xlabel="epoch", ylabel="test accuracy, %")
     right.set(xlabel="epoch", ylabel="training loss", yscale="log")
-    left.legend(fontsize="small")
+    left.figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return _save(figure, path)
 
 
