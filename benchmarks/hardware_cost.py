@@ -55,6 +55,8 @@ PRESETS = (
     Preset("complement", _mac(4, 4, 4)),
     Preset("min", _mac(4, 4, 4)),
     Preset("complement", _mac(4, 4, 4, width=4)),
+    Preset("complement", _mac(4, 4, 1, width=16)),
+    Preset("complement", _mac(8, 8, 1)),
     Preset("complement", _mac(4, 4, 1, dataflow="weight-stationary", positions=16)),
 )
 DESIGNS = tuple(dict.fromkeys(c for preset in PRESETS for c in (preset.array, preset.twin)))
@@ -161,7 +163,7 @@ output-stationary unless said otherwise, for reductions of up to 576 terms.
   carry cells and block RAM too.
 - LUTs of ECP5 count two for each carry cell. Area is of the built-in 130 nm library.
 - The weight-stationary array's memory of 16 positions is block RAM on iCE40, LUT RAM on ECP5 and
-  7-series, which is not counted among the LUTs, and flip-flops in the area.
+  7-series, counted as the LUTs whose place it takes, and flip-flops in the area.
 - Cycles are of one image: conv2 of LeNet-5-BN, {lenet} (outputs × reduction × filters), and a
   3 × 3 layer of the last stage of ResNet-20, {resnet}.
 """
