@@ -12,6 +12,7 @@ from functools import reduce
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
+from .pipeline import Total
 from .primitives import bit, tree, truth_table
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
@@ -88,29 +89,53 @@ class _Sum:
         self.chain.close()
         return Cat(total)
 
+    def alone(self) -> Total:
+        """This sum with its carry, at which the chain ends."""
+        carry = self.chain.half(_END, _ZERO, _ZERO)
+        self.chain.close()
+        return Total(self.bits, carry, self.flip)
+
     def _flip(self, index: int) -> Value:
         return self.flip if index < len(self.bits) else _ZERO
 
 
-def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+def accumulate_distance(m: Module, acc: Value, pairs: list[tuple[Value, Value]]) -> Value:
     """acc + Σ|a − w|. A lane is one unbroken chain of width + 1 half cells and then of one of the
     adders of the sum, whose carry-in is the lane's deferred carry."""
+    total = _distances(m, pairs)
+    total.chain.fill()
+    return total.add_to(acc, len(acc))
+
+
+def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ|a − w|. A single lane's bits are inverted where they are added."""
+    return _distances(m, pairs).alone()
+
+
+def add_total(m: Module, x: Value, total: Total, name: str) -> Value:
+    """x + total, modulo 2**len(x), in one chain whose lowest half takes the carry from outside."""
+    chain = _Chain(m, name)
+    chain.half(_END, total.carry, _ZERO)
+    return _Sum(total.bits, total.flip, chain).add_to(x, len(x))
+
+
+def _distances(m: Module, pairs: list[tuple[Value, Value]]) -> _Sum:
     terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
     groups = [reduce(_add, terms[start : start + GROUP]) for start in range(0, len(terms), GROUP)]
-    return tree(groups, _add).add_to(acc, len(acc))
+    return tree(groups, _add)
 
 
 def _distance(m: Module, a: Value, w: Value, name: str) -> _Sum:
-    """|a − w| without the deferred carry, as in `hw.pe.distance`."""
+    """|a − w| without the deferred carry, as in `hw.distance`."""
     chain = _Chain(m, name)
     bits = [chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True)]
     below = chain.half(_PASS, _ZERO, _ZERO)
-    chain.fill()
     return _Sum(Cat(bits), below, chain)
 
 
 def _add(left: _Sum, right: _Sum) -> _Sum:
     """The sum, one bit longer, on the right one's chain; the left one's is left."""
+    right.chain.fill()
     x, width = left.plain(), max(len(left.bits), len(right.bits)) + 1
     return _Sum(right.add_to(x, width), _ZERO, left.chain)
 
@@ -119,11 +144,14 @@ def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]])
     """acc + Σ a · w, a unsigned, w signed: rows of half cells that hold AND and adder both."""
     if len(pairs) == 1:
         return _add_product(m, acc, *pairs[0], len(acc), "lane_0")
-    numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    groups = [
-        _products(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)
-    ]
-    return (acc.as_signed() + tree(groups, lambda x, y: x + y))[: len(acc)]
+    return (acc.as_signed() + total_product(m, pairs).bits)[: len(acc)]
+
+
+def total_product(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ a · w, a unsigned, w signed."""
+    lanes = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    groups = [_products(m, lanes[start : start + GROUP]) for start in range(0, len(lanes), GROUP)]
+    return Total(tree(groups, lambda x, y: x + y))
 
 
 def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:

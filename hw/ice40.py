@@ -7,6 +7,7 @@ Programming and Configuration" and Yosys' `ice40/cells_sim.v`.
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
+from .pipeline import Total
 from .primitives import bit, tree, truth_table
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
@@ -43,22 +44,36 @@ class _Chain:
         return Cat(self.cell(_SUM, bit(x, index), bit(y, index)) for index in range(width))
 
 
-def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+def accumulate_distance(m: Module, acc: Value, pairs: list[tuple[Value, Value]]) -> Value:
     """acc + Σ|a − w| where the pairs are (a, ~w): the carry cells take no inverted operand.
 
     A lane is one unbroken chain of width + 1 cells and then of one of the adders of the sum, whose
     carry-in is the lane's deferred carry.
     """
-    terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    total, chain = tree(terms, _add)
+    total, chain = _distances(m, pairs)
     return chain.add(acc, total, len(acc))
 
 
-def _distance(m: Module, a: Value, inverted_w: Value, name: str) -> tuple[Value, _Chain]:
-    """|a − w| as its term t without the deferred carry c, and the chain whose carry is c.
+def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ|a − w| where the pairs are (a, ~w)."""
+    total, chain = _distances(m, pairs)
+    return Total(total, chain.cell(_CARRY, _ZERO, _ZERO))
 
-    As in `hw.pe.distance`; t is s or ~s by way of each LUT's free input.
-    """
+
+def add_total(m: Module, x: Value, total: Total, name: str) -> Value:
+    """x + total, modulo 2**len(x), in one chain whose lowest cell takes the carry from outside."""
+    chain = _Chain(m, name)
+    chain.cell(_CARRY, total.carry, _ONE)
+    return chain.add(x, total.bits, len(x))
+
+
+def _distances(m: Module, pairs: list[tuple[Value, Value]]) -> tuple[Value, _Chain]:
+    """Σ|a − w| without one deferred carry, and the chain whose carry that is."""
+    return tree([_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)], _add)
+
+
+def _distance(m: Module, a: Value, inverted_w: Value, name: str) -> tuple[Value, _Chain]:
+    """|a − w| as in `hw.distance`; t is s or ~s by way of each LUT's free input."""
     chain, above = _Chain(m, name), Signal(name=f"above_{name}")
     bits = [chain.cell(_TERM, x, y, above) for x, y in zip(a, inverted_w, strict=True)]
     m.d.comb += above.eq(chain.cell(_CARRY, _ZERO, _ONE))

@@ -5,7 +5,7 @@ import pytest
 
 from hw.config import ArrayConfig, load_config
 
-KEYS = "pe, width, rows, cols, lanes, depth, dataflow, positions, target"
+KEYS = "pe, width, rows, cols, lanes, depth, dataflow, positions, pipeline, target"
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 NAMES = f"{', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}"
@@ -62,6 +62,8 @@ def holds(bits, signed, value):
             "no sums of activations; use pe 'complement'",
         ),
         ({"positions": 0}, "positions must be at least 1, not 0"),
+        ({"pipeline": -1}, "pipeline must be at least 0, not -1"),
+        ({"pipeline": 3}, "pipeline must be at most 2, not 3"),
         (
             {"target": "virtex"},
             "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",

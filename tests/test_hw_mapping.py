@@ -13,7 +13,11 @@ from hw.tools import ToolError, yosys
 from hw.verilog import PE, TOP, array_verilog, pe_verilog
 
 # 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
-SHAPES = [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9), (3, 5, 100)]
+SHAPES = [
+    *[(*shape, 0) for shape in [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9)]],
+    *[(3, 5, 100, pipeline) for pipeline in (0, 1, 2)],
+    *[(*shape, pipeline) for shape in [(8, 1, 1024), (16, 1, 1), (5, 3, 9)] for pipeline in (1, 2)],
+]
 
 
 def prove(config, folder):
@@ -67,19 +71,25 @@ def test_nothing_is_made_by_hand_for_the_generic_target():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", CELLS)
-@pytest.mark.parametrize(("width", "lanes", "depth"), SHAPES)
-def test_a_pe_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
-    config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth)
+@pytest.mark.parametrize(("width", "lanes", "depth", "pipeline"), SHAPES)
+def test_a_pe_made_by_hand_is_equal_to_the_generic_one(
+    tmp_path, target, width, lanes, depth, pipeline
+):
+    config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth, pipeline=pipeline)
     assert hand_made(config)
     prove(config, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["ecp5", "xilinx7"])
+@pytest.mark.parametrize("pipeline", [0, 1, 2])
 @pytest.mark.parametrize(("width", "lanes", "depth"), [(2, 1, 1), (2, 3, 5), (3, 1, 4), (4, 1, 3)])
-def test_a_mac_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
+def test_a_mac_made_by_hand_is_equal_to_the_generic_one(
+    tmp_path, target, width, lanes, depth, pipeline
+):
     """Narrow: proofs of wide products take hours. Rows are the same at every width."""
-    config = ArrayConfig(pe="mac", target=target, width=width, lanes=lanes, depth=depth)
+    sizes = {"width": width, "lanes": lanes, "depth": depth, "pipeline": pipeline}
+    config = ArrayConfig(pe="mac", target=target, **sizes)
     assert hand_made(config)
     prove(config, tmp_path)
 
@@ -95,14 +105,16 @@ def test_a_mac_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width,
         (hw.xilinx7, "_booth", "mac"),
     ],
 )
-def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe):
+@pytest.mark.parametrize("pipeline", [0, 2])
+def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe, pipeline):
     def ones(*bits):
         return 1
 
     monkeypatch.setattr(module, name, ones if name.islower() else truth_table(ones, 4))
     target = module.__name__.removeprefix("hw.")
     with pytest.raises(ToolError, match="proof did fail"):
-        prove(ArrayConfig(pe=pe, target=target, width=3, depth=4), tmp_path)
+        config = ArrayConfig(pe=pe, target=target, width=3, depth=4, pipeline=pipeline)
+        prove(config, tmp_path)
 
 
 @pytest.mark.slow
