@@ -1,11 +1,14 @@
 """How PEs add: the terms of a cycle to what is there, in that cycle or over several."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from amaranth import Cat, Const, Module, Value
 
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
-from .mapping import hand_made
-from .pipeline import Arithmetic, delay
+from .mapping import LOADS, hand_made
+from .pipeline import Arithmetic, Total, delay
 from .plain_sum import plain_sum
 from .tree_sum import tree_sum
 
@@ -41,7 +44,7 @@ def pe_arithmetic(
 def kind_arithmetic(kind: str, config: ArrayConfig, structure: str, adder: FullAdder) -> Arithmetic:
     """Of terms of a kind, made without cells of `hw.mapping`: a PE kind, or `plain_sum.ALONE`."""
     if structure == PLAIN:
-        return plain_sum(kind)
+        return replace(plain_sum(kind), load=LOADS.get(config.target))
     return tree_sum(kind, config.total_width, adder, booth=structure == BOOTH_TREE)
 
 
@@ -62,8 +65,43 @@ def add_terms(
     total = arithmetic.total(m, pairs).cut(config.total_width).later(m, "total")
     if config.pipeline == 1:
         return arithmetic.add(m, before, total, "sum")
+    return _in_halves(m, before, total, config, lambda x, y, half: arithmetic.add(m, x, y, half))
+
+
+def load_terms(
+    m: Module,
+    before: Value,
+    first: Value,
+    early: list[tuple[Value, Value]],
+    pairs: list[tuple[Value, Value]],
+    config: ArrayConfig,
+    arithmetic: Arithmetic,
+) -> Value:
+    """As `add_terms` with two registers, for `pipeline` 4; without what was `before` where `first`,
+    of whose two bits one is for the low half, one for the high one. early: the pairs one cycle
+    before."""
+    ahead = arithmetic.ahead or (lambda m, early, pairs: arithmetic.total(m, pairs))
+    total = ahead(m, early, pairs).cut(config.total_width).later(m, "total")
+
+    def load(x: Value, y: Total, half: str) -> Value:
+        again = first[half == "high"]
+        if arithmetic.load:
+            return arithmetic.load(m, x, y, again, half)
+        return arithmetic.add(m, x & (~again).replicate(len(x)), y, half)
+
+    return _in_halves(m, before, total, config, load)
+
+
+def _in_halves(
+    m: Module,
+    before: Value,
+    total: Total,
+    config: ArrayConfig,
+    add: Callable[[Value, Total, str], Value],
+) -> Value:
+    """before + total; the bits from `low_width` on one cycle later."""
     width = config.low_width
-    low = arithmetic.add(m, Cat(before[:width], Const(0, 1)), total.low(width), "low")
+    low = add(Cat(before[:width], Const(0, 1)), total.low(width), "low")
     carry = delay(m, low[width], 1, "carry", reset_less=False)
     high = total.high(width).later(m, "high", reset_less=False)._replace(carry=carry)
-    return Cat(low[:width], arithmetic.add(m, before[width:], high, "high"))
+    return Cat(low[:width], add(before[width:], high, "high"))

@@ -19,10 +19,10 @@ class ArrayConfig(BaseModel):
     accumulator. dataflow: "output-stationary" (`hw.systolic`), or "weight-stationary"
     (`hw.weight_stationary`), which has no `min` PEs. positions: outputs whose sums the memory of a
     weight-stationary array holds; the other dataflow has no memory. pipeline: registers between a
-    PE's operands and its sum, from 0 to 2: the first holds what a cycle adds, the second the carry
-    between the halves of the accumulator. target: the FPGA of whose carry cells the PE is made by
-    hand, where `hw.mapping` has such a PE; "generic" leaves all mapping to synthesis.
-    Raises ValueError with one line: what, the rule, what it got.
+    PE's operands and its sum: 1 holds what a cycle adds, 2 the carry between the halves of the
+    accumulator as well; 4, for output-stationary arrays, the operands and the sum, too. target: the
+    FPGA of whose carry cells the PE is made by hand, where `hw.mapping` has such a PE; "generic"
+    leaves all mapping to synthesis. Raises ValueError with one line: what, the rule, what it got.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -37,7 +37,7 @@ class ArrayConfig(BaseModel):
     depth: int = Field(default=1024, ge=1, le=2**20)
     dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"
     positions: int = Field(default=1024, ge=1, le=2**20)
-    pipeline: int = Field(default=0, ge=0, le=2)
+    pipeline: Literal[0, 1, 2, 4] = 0
     target: Literal["generic", "ice40", "ecp5", "xilinx7"] = "generic"
 
     def __init__(self, **values: object) -> None:
@@ -55,6 +55,11 @@ class ArrayConfig(BaseModel):
             raise ValueError(
                 "dataflow must be 'output-stationary' for pe 'min', not 'weight-stationary', which "
                 "has no sums of activations; use pe 'complement'"
+            )
+        if self.pipeline == 4 and self.dataflow == "weight-stationary":
+            raise ValueError(
+                "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "
+                "register in any case, not 4"
             )
 
     @property
@@ -88,7 +93,12 @@ class ArrayConfig(BaseModel):
     def low_width(self) -> int:
         """Bits of a PE's sum that leave it one cycle before the others; all of them, and none
         before the others, when `pipeline` is less than 2."""
-        return (self.sum_width + 1) // 2 if self.pipeline == 2 else self.sum_width
+        return (self.sum_width + 1) // 2 if self.pipeline >= 2 else self.sum_width
+
+    @property
+    def low_latency(self) -> int:
+        """Cycles from a PE's operands to those bits of the sum; to the others it is `pipeline`."""
+        return self.pipeline - (self.pipeline >= 2)
 
     def _sum_width(self, terms: int) -> int:
         term = 2 * self.width if self.pe in ("mac", "square") else self.width

@@ -30,6 +30,9 @@ _SUM = _half(lambda x, y, flip: x ^ y ^ flip)
 _PASS = _half(lambda a, b, d: 1)  # gives the inverted carry away as its sum, too
 _ROW = _half(lambda x, a, w: x ^ a & w)
 _LAST_ROW = _half(lambda x, a, w: 1 ^ x ^ a & w)
+# |a − w| where B says whether a > w, and D is w: there the carry out is a, else ~a.
+_KNOWN = truth_table(lambda a, b, c, d: 1 ^ a ^ (d if c else b), 4)
+_LOAD = truth_table(lambda x, y, c, first: (x & (1 ^ first)) ^ y if c else y, 4)
 _END = _half(lambda a, b, d: 0)  # gives the carry away as its sum; the next carry is A
 
 
@@ -119,8 +122,47 @@ def add_total(m: Module, x: Value, total: Total, name: str) -> Value:
     return _Sum(total.bits, total.flip, chain).add_to(x, len(x))
 
 
+def load_total(m: Module, x: Value, total: Total, first: Value, name: str) -> Value:
+    """total, and x as well unless first, modulo 2**len(x), where total is not to be flipped."""
+    chain = _Chain(m, name)
+    if not isinstance(total.carry, Const):
+        chain.half(_END, total.carry, _ZERO)
+    bits = [chain.half(_LOAD, y, bit(total.bits, index), first) for index, y in enumerate(x)]
+    chain.close()
+    return Cat(bits)
+
+
+def ahead_distance(
+    m: Module, early: list[tuple[Value, Value]], pairs: list[tuple[Value, Value]]
+) -> Total:
+    """Σ|a − w|, where it is known one cycle before which operand is the larger one."""
+    terms = [
+        _known_distance(m, *before, *pair, f"lane_{lane}")
+        for lane, (before, pair) in enumerate(zip(early, pairs, strict=True))
+    ]
+    return Total(_gather(terms).bits)
+
+
+def _known_distance(
+    m: Module, early_a: Value, early_w: Value, a: Value, w: Value, name: str
+) -> _Sum:
+    compare, above = _Chain(m, f"{name}_above"), Signal(name=f"above_{name}", reset_less=True)
+    for x, y in zip(early_a, early_w, strict=True):
+        compare.half(_DIFFERENCE, x, y)
+    m.d.sync += above.eq(compare.half(_END, _ZERO, _ZERO))
+    compare.close()
+    chain = _Chain(m, name)
+    chain.half(_END, _ONE, _ZERO)
+    bits = [chain.half(_KNOWN, x, above, y) for x, y in zip(a, w, strict=True)]
+    chain.close()
+    return _Sum(Cat(bits), _ZERO, _Chain(m, f"{name}_sum"))
+
+
 def _distances(m: Module, pairs: list[tuple[Value, Value]]) -> _Sum:
-    terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    return _gather([_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)])
+
+
+def _gather(terms: list[_Sum]) -> _Sum:
     groups = [reduce(_add, terms[start : start + GROUP]) for start in range(0, len(terms), GROUP)]
     return tree(groups, _add)
 

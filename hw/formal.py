@@ -40,7 +40,8 @@ class SumMiter(Component):
         config = self.config
         m.submodules.pe = self._pe
         m.d.comb += [getattr(self._pe, name).eq(getattr(self, name)) for name in ("a", "w", "last")]
-        first, second = min(config.pipeline, 1), config.pipeline // 2
+        second = config.pipeline // 2  # the specification's registers behind and before the sum
+        first = config.pipeline - second
         a, w = (delay(m, x.as_value(), first, "operands_late") for x in (self.a, self.w))
         last = delay(m, self.last, first, "last_late", reset_less=False)
         lanes = range(config.lanes)
@@ -51,7 +52,10 @@ class SumMiter(Component):
         terms = Signal(range(config.depth + config.lanes + 2))
         m.d.comb += terms.eq(self._count(m, terms, last, pairs))
         last, total, terms = (
-            Cat(last, delay(m, last, second, "last_high", reset_less=False)),
+            Cat(
+                delay(m, self.last, cycles, f"last_{half}", reset_less=False)
+                for half, cycles in enumerate((config.low_latency, config.pipeline))
+            ),
             delay(m, total, second, "total_high", reset_less=False),
             delay(m, terms, second, "terms_high", reset_less=False),
         )

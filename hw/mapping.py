@@ -7,17 +7,30 @@ from .plain_sum import add_total
 
 _MADE = {
     ("ice40", "complement"): Arithmetic(
-        ice40.accumulate_distance, ice40.total_distance, ice40.add_total
+        ice40.accumulate_distance,
+        ice40.total_distance,
+        ice40.add_total,
+        ice40.ahead_distance,
+        ice40.load_total,
     ),
     ("ecp5", "complement"): Arithmetic(
-        ecp5.accumulate_distance, ecp5.total_distance, ecp5.add_total
+        ecp5.accumulate_distance,
+        ecp5.total_distance,
+        ecp5.add_total,
+        ecp5.ahead_distance,
+        ecp5.load_total,
     ),
-    ("ecp5", "mac"): Arithmetic(ecp5.accumulate_product, ecp5.total_product, add_total),
+    ("ecp5", "mac"): Arithmetic(
+        ecp5.accumulate_product, ecp5.total_product, add_total, load=ecp5.load_total
+    ),
     ("xilinx7", "complement"): Arithmetic(
         xilinx7.accumulate_distance, xilinx7.total_distance, add_total
     ),
     ("xilinx7", "mac"): Arithmetic(xilinx7.accumulate_product, xilinx7.total_product, add_total),
 }
+
+# By target: how accumulators of all kinds of PEs take their first term, without gates before them.
+LOADS = {"ice40": ice40.load_total, "ecp5": ecp5.load_total}
 
 
 def hand_made(config: ArrayConfig) -> Arithmetic | None:

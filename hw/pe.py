@@ -4,7 +4,14 @@ from amaranth import Cat, Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .arithmetic import PLAIN, add_terms, check_structure, kind_arithmetic, pe_arithmetic
+from .arithmetic import (
+    PLAIN,
+    add_terms,
+    check_structure,
+    kind_arithmetic,
+    load_terms,
+    pe_arithmetic,
+)
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
 from .distance import ALONE
@@ -48,10 +55,10 @@ class ProcessingElement(Component):
            `hw.mapping.weights_inverted`
     last : these operands end a sum
     a_out, w_out, last_out : the same, one cycle later, for the neighbours
-    sum : the sum that includes this cycle's operands or, with `pipeline`, those of one cycle
-          before; of two, for the bits from `low_width` on. Combinational.
+    sum : the sum that includes this cycle's operands, or those of `low_latency` cycles before, and,
+          in the bits from `low_width` on, of `pipeline` cycles before. Combinational but with 4.
     sum_last : whether `sum`'s `low_width` low bits, and whether the others, are those of a result;
-          in the next cycle that part of the accumulator is clear
+          in the next cycle that part of the sum begins anew
     """
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
@@ -63,9 +70,11 @@ class ProcessingElement(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
+        lanes = range(self.config.lanes)
+        pairs = [(self.a[lane], self.w[lane]) for lane in lanes]
+        later = [(self.a_out[lane], self.w_out[lane]) for lane in lanes]
         arithmetic = pe_arithmetic(self.config, self._structure, self._adder)
-        _sum_up(m, self, pairs, self.last_out, arithmetic)
+        _sum_up(m, self, pairs, later, self.last_out, arithmetic)
         m.d.sync += self.last_out.eq(self.last)
         for name in ("a", "w"):
             operands = getattr(self, name)
@@ -95,10 +104,14 @@ class RowSum(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pairs = [(self.a[lane], self.a[lane]) for lane in range(self.config.lanes)]
+        register = delay(m, self.a.as_value(), 1, "a_register")
+        pairs, later = (
+            [(a.word_select(lane, self.config.width),) * 2 for lane in range(self.config.lanes)]
+            for a in (self.a.as_value(), register)
+        )
         arithmetic = kind_arithmetic(ALONE, self.config, self._structure, self._adder)
-        later = delay(m, self.last, 1, "last", reset_less=False)
-        _sum_up(m, self, pairs, later, arithmetic)
+        last_later = delay(m, self.last, 1, "last", reset_less=False)
+        _sum_up(m, self, pairs, later, last_later, arithmetic)
         return m
 
 
@@ -106,21 +119,32 @@ def _sum_up(
     m: Module,
     pe: ProcessingElement | RowSum,
     pairs: list[tuple[Value, Value]],
+    later: list[tuple[Value, Value]],
     last_later: Value,
     arithmetic: Arithmetic,
 ) -> None:
-    """Make `sum` and `sum_last`. last_later: `last`, one cycle later."""
+    """Make `sum` and `sum_last`. later, last_later: the pairs and `last`, one cycle later.
+
+    With a register for the sum, the accumulator holds it, and takes the next tile's first term in
+    its place; else the sum is what the accumulator is given, and it is cleared.
+    """
     config = pe.config
-    ends = [pe.last, last_later, delay(m, last_later, 1, "last_again", reset_less=False)]
-    low, high = min(config.pipeline, 1), config.pipeline
-    m.d.comb += pe.sum_last.eq(Cat(ends[low], ends[high]))
+    ends = [pe.last, last_later]
+    for index in range(2, config.pipeline + 1):
+        ends.append(delay(m, ends[-1], 1, f"last_{index}", reset_less=False))
+    m.d.comb += pe.sum_last.eq(Cat(ends[config.low_latency], ends[config.pipeline]))
+    if config.pipeline == 4:
+        acc = Signal(len(pe.sum), name="acc")
+        m.d.sync += acc.eq(load_terms(m, acc, pe.sum_last, pairs, later, config, arithmetic))
+        m.d.comb += pe.sum.eq(acc)
+        return
     halves = pe.sum[: config.low_width], pe.sum[config.low_width :]
-    acc = [
+    accs = [
         accumulator(m, half, last, name)
         for half, last, name in zip(halves, pe.sum_last, ("acc", "acc_high"), strict=True)
         if len(half)
     ]
-    m.d.comb += pe.sum.eq(add_terms(m, Cat(acc), pairs, config, arithmetic))
+    m.d.comb += pe.sum.eq(add_terms(m, Cat(accs), pairs, config, arithmetic))
 
 
 def accumulator(m: Module, total: Value, last: Value, name: str = "acc") -> Signal:

@@ -43,8 +43,10 @@ class Total(NamedTuple):
 
         def register(part: str) -> Value:
             value = getattr(self, part)
-            constant = isinstance(value, Const) or not len(value)
-            return value if constant else delay(m, value, 1, f"{name}_{part}", reset_less)
+            if isinstance(value, Const) or not len(value):
+                return value
+            register = delay(m, value.as_unsigned(), 1, f"{name}_{part}", reset_less)
+            return register.as_signed() if value.shape().signed else register
 
         return Total(register("bits"), register("carry"), register("flip"))
 
@@ -71,13 +73,18 @@ class Total(NamedTuple):
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What PEs of one kind and structure add, and how.
+    """What PEs of one kind and structure add, and how. None: there is no better way than the
+    others give.
 
     step : (m, before, pairs) -> before + Σ terms of the pairs (a, w), modulo 2**len(before)
     total : (m, pairs) -> Σ terms of the pairs
     add : (m, x, total, name) -> x + total, modulo 2**len(x)
+    ahead : (m, early, pairs) -> Σ terms of the pairs; `early` are the same one cycle before
+    load : (m, x, total, first, name) -> total, and x as well unless first, modulo 2**len(x)
     """
 
     step: Callable[[Module, Value, list[tuple[Value, Value]]], Value]
     total: Callable[[Module, list[tuple[Value, Value]]], Total]
     add: Callable[[Module, Value, Total, str], Value]
+    ahead: Callable[..., Total] | None = None
+    load: Callable[[Module, Value, Total, Value, str], Value] | None = None

@@ -13,7 +13,7 @@ SMALL = ArrayConfig(rows=2, cols=3, lanes=2, width=5, depth=20)
 
 STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary", "positions": 6})
 
-PIPELINED = ArrayConfig(**SMALL.model_dump() | {"pipeline": 2})
+PIPELINED = ArrayConfig(**SMALL.model_dump() | {"pipeline": 4})
 
 
 def declared_ports(text):

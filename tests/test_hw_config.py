@@ -62,8 +62,12 @@ def holds(bits, signed, value):
             "no sums of activations; use pe 'complement'",
         ),
         ({"positions": 0}, "positions must be at least 1, not 0"),
-        ({"pipeline": -1}, "pipeline must be at least 0, not -1"),
-        ({"pipeline": 3}, "pipeline must be at most 2, not 3"),
+        ({"pipeline": 3}, "pipeline must be 0, 1, 2 or 4, not 3"),
+        (
+            {"pipeline": 4, "dataflow": "weight-stationary"},
+            "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "
+            "register in any case, not 4",
+        ),
         (
             {"target": "virtex"},
             "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",

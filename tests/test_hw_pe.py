@@ -14,7 +14,7 @@ ZEROS = (0, 0, 0, 0)
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 BUILDS = [(pe, structure) for pe in KINDS for structure in structures(pe)]
 every_build = pytest.mark.parametrize(("pe", "structure"), BUILDS)
-every_pipeline = pytest.mark.parametrize("pipeline", [0, 1, 2])
+every_pipeline = pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 
 
 def configured(pe, **values):
@@ -26,7 +26,7 @@ def run(config, cycles, structure="plain"):
     """Give (a, w, last) of one cycle after another; returns the `sum` that includes each cycle's
     operands, signed in `mac`, and what the neighbours saw: (a_out, w_out, last_out)."""
     dut, sums, passed = ProcessingElement(config, structure), [], []
-    lasts, late, low = [], (min(config.pipeline, 1), config.pipeline), 2**config.low_width - 1
+    lasts, late, low = [], (config.low_latency, config.pipeline), 2**config.low_width - 1
     idle = [((0,) * config.lanes, (0,) * config.lanes, 0)] * config.pipeline
 
     async def bench(ctx):
@@ -184,7 +184,7 @@ def test_a_rows_sum_is_that_of_its_activations(structure, pipeline):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    low, late = 2**config.low_width - 1, min(pipeline, 1)
+    low, late = 2**config.low_width - 1, config.low_latency
     halves = zip(sums[late:], sums[pipeline:], strict=False)
     assert [x & low | y & ~low for x, y in halves] == [13, 27, 41, 1]
 

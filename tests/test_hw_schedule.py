@@ -73,9 +73,11 @@ def test_a_bus_has_a_register_for_each_level_of_its_tree(target, rows, stages):
     assert ArrayConfig(target=target, rows=rows).drain_stages == stages
 
 
-@pytest.mark.parametrize("pipeline", [1, 2])
-@pytest.mark.parametrize("dataflow", ["output-stationary", "weight-stationary"])
-def test_a_pipeline_adds_its_registers_to_the_cycles(pipeline, dataflow):
+@pytest.mark.parametrize(
+    ("dataflow", "pipeline"),
+    [*[("output-stationary", p) for p in (1, 2, 4)], *[("weight-stationary", p) for p in (1, 2)]],
+)
+def test_a_pipeline_adds_its_registers_to_the_cycles(dataflow, pipeline):
     for sizes, shape in ODD:
         config = ArrayConfig(depth=64, dataflow=dataflow, **sizes)
         later = ArrayConfig(**config.model_dump() | {"pipeline": pipeline})

@@ -82,7 +82,7 @@ def test_extremes_do_not_overflow_the_accumulator(pe):
         (3, 9, 2, 1, (19, 9, 3)),
     ],
 )
-@pytest.mark.parametrize("pipeline", [0, 1, 2])
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 def test_odd_sizes_give_the_sums_and_the_predicted_cycles(
     pe, width, rows, cols, lanes, shape, pipeline
 ):
@@ -100,7 +100,7 @@ def test_tiles_as_long_as_there_are_rows_follow_one_another_without_a_gap(pe, ro
     check(config, 3 * rows, rows, 2 * cols)
 
 
-@pytest.mark.parametrize("pipeline", [1, 2])
+@pytest.mark.parametrize("pipeline", [1, 2, 4])
 @pytest.mark.parametrize("pe", ["complement", "min", "mac"])
 def test_pipelined_arrays_of_random_sizes_give_the_sums_and_the_predicted_cycles(pe, pipeline):
     rng = np.random.default_rng(pipeline)
@@ -118,7 +118,7 @@ def test_every_pair_of_operands_gives_its_distance():
 
 
 @pytest.mark.parametrize("pe", ["complement", "min"])
-@pytest.mark.parametrize("pipeline", [0, 1, 2])
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe, pipeline):
     config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6, pipeline=pipeline)
     rng = np.random.default_rng(5)

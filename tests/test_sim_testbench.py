@@ -12,7 +12,7 @@ from sim.workload import generated_forms
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=2, width=4, depth=9)
 STAYING = ArrayConfig(**CONFIG.model_dump() | {"dataflow": "weight-stationary", "positions": 4})
-PIPELINED = ArrayConfig(**CONFIG.model_dump() | {"pipeline": 2})
+PIPELINED = ArrayConfig(**CONFIG.model_dump() | {"pipeline": 4})
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs iverilog")
 
 
