@@ -1,10 +1,13 @@
 """ArrayConfig: the one parameter object from which an array, its Verilog and its cycles follow."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+DRAIN_GROUP = 4  # values in front of one register of a column's bus
 
 
 class ArrayConfig(BaseModel):
@@ -15,9 +18,11 @@ class ArrayConfig(BaseModel):
     across. lanes: products per PE and cycle. depth: terms of the longest reduction; it sizes the
     accumulator. dataflow: "output-stationary" (`hw.systolic`), or "weight-stationary"
     (`hw.weight_stationary`), which has no `min` PEs. positions: outputs whose sums the memory of a
-    weight-stationary array holds; the other dataflow has no memory. target: the FPGA of whose carry
-    cells the PE is made by hand, where `hw.mapping` has such a PE; "generic" leaves all mapping to
-    synthesis. Raises ValueError with one line: what, the rule, what it got.
+    weight-stationary array holds; the other dataflow has no memory. pipeline: registers between a
+    PE's operands and its sum: 1 holds what a cycle adds, 2 the carry between the halves of the
+    accumulator as well; 4, for output-stationary arrays, the operands and the sum, too. target: the
+    FPGA of whose carry cells the PE is made by hand, where `hw.mapping` has such a PE; "generic"
+    leaves all mapping to synthesis. Raises ValueError with one line: what, the rule, what it got.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -32,6 +37,7 @@ class ArrayConfig(BaseModel):
     depth: int = Field(default=1024, ge=1, le=2**20)
     dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"
     positions: int = Field(default=1024, ge=1, le=2**20)
+    pipeline: Literal[0, 1, 2, 4] = 0
     target: Literal["generic", "ice40", "ecp5", "xilinx7", "gowin"] = "generic"
 
     def __init__(self, **values: object) -> None:
@@ -50,6 +56,11 @@ class ArrayConfig(BaseModel):
                 "dataflow must be 'output-stationary' for pe 'min', not 'weight-stationary', which "
                 "has no sums of activations; use pe 'complement'"
             )
+        if self.pipeline == 4 and self.dataflow == "weight-stationary":
+            raise ValueError(
+                "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "
+                "register in any case, not 4"
+            )
 
     @property
     def pe_acc_width(self) -> int:
@@ -66,6 +77,28 @@ class ArrayConfig(BaseModel):
         """Bits of a sum of a weight-stationary tile's terms, of which there are rows · lanes, and
         never more than `depth` that count."""
         return self._sum_width(min(self.rows * self.lanes, self.depth))
+
+    @property
+    def total_width(self) -> int:
+        """Bits of what a PE adds in one cycle, as far as its sum has as many."""
+        return min(self._sum_width(self.lanes), self.sum_width)
+
+    @property
+    def sum_width(self) -> int:
+        """Bits of a PE's sum."""
+        stays = self.dataflow == "weight-stationary"
+        return self.tile_width if stays else self.pe_acc_width
+
+    @property
+    def low_width(self) -> int:
+        """Bits of a PE's sum that leave it one cycle before the others; all of them, and none
+        before the others, when `pipeline` is less than 2."""
+        return (self.sum_width + 1) // 2 if self.pipeline >= 2 else self.sum_width
+
+    @property
+    def low_latency(self) -> int:
+        """Cycles from a PE's operands to those bits of the sum; to the others it is `pipeline`."""
+        return self.pipeline - (self.pipeline >= 2)
 
     def _sum_width(self, terms: int) -> int:
         term = 2 * self.width if self.pe in ("mac", "square") else self.width
@@ -86,12 +119,16 @@ class ArrayConfig(BaseModel):
     def drain_group(self) -> int:
         """Rows of an output-stationary array whose sums meet in front of one register of their
         column's bus; with a PE made by hand, no more than fit one LUT of 4 inputs."""
-        return 4 if self.target == "generic" else 2
+        return DRAIN_GROUP if self.target == "generic" else 2
 
     @property
     def drain_stages(self) -> int:
-        """Registers between a PE's sum and the end of its column's bus."""
-        return 1 if self.rows <= self.drain_group else 2
+        """Registers between a PE's sum and the end of its column's bus: of `drain_group` rows, then
+        of DRAIN_GROUP registers before, until one is left."""
+        stages, left = 1, math.ceil(self.rows / self.drain_group)
+        while left > 1:
+            stages, left = stages + 1, math.ceil(left / DRAIN_GROUP)
+        return stages
 
     @property
     def weight_signed(self) -> bool:

@@ -68,6 +68,11 @@ def mismatch(m: Module, a: Value, w: Value, name: str, add: Add = plain_add) -> 
     return a ^ w, NO_CARRY
 
 
+def alone(m: Module, a: Value, w: Value, name: str, add: Add = plain_add) -> tuple[Value, Value]:
+    """a: what a row's sum adds."""
+    return a, NO_CARRY
+
+
 DISTANCES = {
     "complement": complement,
     "min": minimum,
@@ -75,3 +80,9 @@ DISTANCES = {
     "compare_swap": compare_swap,
     "xnor": mismatch,
 }
+ALONE = "alone"  # beside the kinds of PEs: `alone`
+
+
+def term_of(kind: str) -> Callable[..., tuple[Value, Value]]:
+    """The function of a kind of DISTANCES, or of ALONE."""
+    return alone if kind == ALONE else DISTANCES[kind]

@@ -12,6 +12,7 @@ from functools import reduce
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
+from .pipeline import Total
 from .primitives import bit, tree, truth_table
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
@@ -29,6 +30,9 @@ _SUM = _half(lambda x, y, flip: x ^ y ^ flip)
 _PASS = _half(lambda a, b, d: 1)  # gives the inverted carry away as its sum, too
 _ROW = _half(lambda x, a, w: x ^ a & w)
 _LAST_ROW = _half(lambda x, a, w: 1 ^ x ^ a & w)
+# |a − w| where B says whether a > w, and D is w: there the carry out is a, else ~a.
+_KNOWN = truth_table(lambda a, b, c, d: 1 ^ a ^ (d if c else b), 4)
+_LOAD = truth_table(lambda x, y, c, first: (x & (1 ^ first)) ^ y if c else y, 4)
 _END = _half(lambda a, b, d: 0)  # gives the carry away as its sum; the next carry is A
 
 
@@ -88,29 +92,92 @@ class _Sum:
         self.chain.close()
         return Cat(total)
 
+    def alone(self) -> Total:
+        """This sum with its carry, at which the chain ends."""
+        carry = self.chain.half(_END, _ZERO, _ZERO)
+        self.chain.close()
+        return Total(self.bits, carry, self.flip)
+
     def _flip(self, index: int) -> Value:
         return self.flip if index < len(self.bits) else _ZERO
 
 
-def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+def accumulate_distance(m: Module, acc: Value, pairs: list[tuple[Value, Value]]) -> Value:
     """acc + Σ|a − w|. A lane is one unbroken chain of width + 1 half cells and then of one of the
     adders of the sum, whose carry-in is the lane's deferred carry."""
-    terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    total = _distances(m, pairs)
+    total.chain.fill()
+    return total.add_to(acc, len(acc))
+
+
+def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ|a − w|. A single lane's bits are inverted where they are added."""
+    return _distances(m, pairs).alone()
+
+
+def add_total(m: Module, x: Value, total: Total, name: str) -> Value:
+    """x + total, modulo 2**len(x), in one chain whose lowest half takes the carry from outside."""
+    chain = _Chain(m, name)
+    chain.half(_END, total.carry, _ZERO)
+    return _Sum(total.bits, total.flip, chain).add_to(x, len(x))
+
+
+def load_total(m: Module, x: Value, total: Total, first: Value, name: str) -> Value:
+    """total, and x as well unless first, modulo 2**len(x), where total is not to be flipped."""
+    chain = _Chain(m, name)
+    if not isinstance(total.carry, Const):
+        chain.half(_END, total.carry, _ZERO)
+    bits = [chain.half(_LOAD, y, bit(total.bits, index), first) for index, y in enumerate(x)]
+    chain.close()
+    return Cat(bits)
+
+
+def ahead_distance(
+    m: Module, early: list[tuple[Value, Value]], pairs: list[tuple[Value, Value]]
+) -> Total:
+    """Σ|a − w|, where it is known one cycle before which operand is the larger one."""
+    terms = [
+        _known_distance(m, *before, *pair, f"lane_{lane}")
+        for lane, (before, pair) in enumerate(zip(early, pairs, strict=True))
+    ]
+    return Total(_gather(terms).bits)
+
+
+def _known_distance(
+    m: Module, early_a: Value, early_w: Value, a: Value, w: Value, name: str
+) -> _Sum:
+    compare, above = _Chain(m, f"{name}_above"), Signal(name=f"above_{name}", reset_less=True)
+    for x, y in zip(early_a, early_w, strict=True):
+        compare.half(_DIFFERENCE, x, y)
+    m.d.sync += above.eq(compare.half(_END, _ZERO, _ZERO))
+    compare.close()
+    chain = _Chain(m, name)
+    chain.half(_END, _ONE, _ZERO)
+    bits = [chain.half(_KNOWN, x, above, y) for x, y in zip(a, w, strict=True)]
+    chain.close()
+    return _Sum(Cat(bits), _ZERO, _Chain(m, f"{name}_sum"))
+
+
+def _distances(m: Module, pairs: list[tuple[Value, Value]]) -> _Sum:
+    return _gather([_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)])
+
+
+def _gather(terms: list[_Sum]) -> _Sum:
     groups = [reduce(_add, terms[start : start + GROUP]) for start in range(0, len(terms), GROUP)]
-    return tree(groups, _add).add_to(acc, len(acc))
+    return tree(groups, _add)
 
 
 def _distance(m: Module, a: Value, w: Value, name: str) -> _Sum:
-    """|a − w| without the deferred carry, as in `hw.pe.distance`."""
+    """|a − w| without the deferred carry, as in `hw.distance`."""
     chain = _Chain(m, name)
     bits = [chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True)]
     below = chain.half(_PASS, _ZERO, _ZERO)
-    chain.fill()
     return _Sum(Cat(bits), below, chain)
 
 
 def _add(left: _Sum, right: _Sum) -> _Sum:
     """The sum, one bit longer, on the right one's chain; the left one's is left."""
+    right.chain.fill()
     x, width = left.plain(), max(len(left.bits), len(right.bits)) + 1
     return _Sum(right.add_to(x, width), _ZERO, left.chain)
 
@@ -119,11 +186,14 @@ def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]])
     """acc + Σ a · w, a unsigned, w signed: rows of half cells that hold AND and adder both."""
     if len(pairs) == 1:
         return _add_product(m, acc, *pairs[0], len(acc), "lane_0")
-    numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    groups = [
-        _products(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)
-    ]
-    return (acc.as_signed() + tree(groups, lambda x, y: x + y))[: len(acc)]
+    return (acc.as_signed() + total_product(m, pairs).bits)[: len(acc)]
+
+
+def total_product(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ a · w, a unsigned, w signed."""
+    lanes = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
+    groups = [_products(m, lanes[start : start + GROUP]) for start in range(0, len(lanes), GROUP)]
+    return Total(tree(groups, lambda x, y: x + y))
 
 
 def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:

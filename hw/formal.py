@@ -11,8 +11,10 @@ from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component, Out
 
+from .arithmetic import PLAIN
 from .config import ArrayConfig
-from .pe import PLAIN, ProcessingElement, RowSum, accumulator, pe_signature
+from .pe import ProcessingElement, RowSum, accumulator, pe_signature
+from .pipeline import delay, in_step
 from .tools import yosys
 
 WRONG = "wrong"  # the output of a miter that must stay 0
@@ -24,7 +26,8 @@ class SumMiter(Component):
     `wrong` is high in a cycle in which the sum so far has at most `depth` terms, and the PE's sum
     is not, as an integer, that of the specification, or is beyond `depth` times the largest term.
     A lane whose operands are both zero is no term. So the PE adds what it should, and its
-    accumulator does not overflow.
+    accumulator does not overflow. It is high, too, when the PE says of a half of its sum at a wrong
+    time that it is a result's.
     """
 
     def __init__(self, config: ArrayConfig, pe: Component):
@@ -37,23 +40,39 @@ class SumMiter(Component):
         config = self.config
         m.submodules.pe = self._pe
         m.d.comb += [getattr(self._pe, name).eq(getattr(self, name)) for name in ("a", "w", "last")]
-        pairs = [(self.a[lane], self.w[lane]) for lane in range(config.lanes)]
+        second = config.pipeline // 2  # the specification's registers behind and before the sum
+        first = config.pipeline - second
+        a, w = (delay(m, x.as_value(), first, "operands_late") for x in (self.a, self.w))
+        last = delay(m, self.last, first, "last_late", reset_less=False)
+        lanes = range(config.lanes)
+        pairs = [tuple(x.word_select(lane, config.width) for x in (a, w)) for lane in lanes]
         total = Signal(signed(config.pe_acc_width + 2))
-        acc = accumulator(m, total, self.last)
+        acc = accumulator(m, total, last)
         m.d.comb += total.eq(acc.as_signed() + sum(_term(config.pe, a, w) for a, w in pairs))
         terms = Signal(range(config.depth + config.lanes + 2))
-        m.d.comb += terms.eq(self._count(m, terms, pairs))
+        m.d.comb += terms.eq(self._count(m, terms, last, pairs))
+        last, total, terms = (
+            Cat(
+                delay(m, self.last, cycles, f"last_{half}", reset_less=False)
+                for half, cycles in enumerate((config.low_latency, config.pipeline))
+            ),
+            delay(m, total, second, "total_high", reset_less=False),
+            delay(m, terms, second, "terms_high", reset_less=False),
+        )
         low, high = _limits(config)
-        given = self._pe.sum.as_signed() if config.pe == "mac" else self._pe.sum
+        given = in_step(m, self._pe.sum, config, "sum_low", reset_less=False)
+        given = given.as_signed() if config.pe == "mac" else given
         right = (given == total) & (low * terms <= total) & (total <= high * terms)
-        m.d.comb += self.wrong.eq((terms <= config.depth) & ~right)
+        out_of_step = self._pe.sum_last != last
+        m.d.comb += self.wrong.eq((terms <= config.depth) & ~right | out_of_step)
         return m
 
-    def _count(self, m: Module, terms: Value, pairs: list[tuple[Value, Value]]) -> Value:
+    def _count(
+        self, m: Module, terms: Value, last: Value, pairs: list[tuple[Value, Value]]
+    ) -> Value:
         """Terms of the sum so far, this cycle's included; no more than one beyond the depth."""
-        before = accumulator(
-            m, Mux(terms > self.config.depth, self.config.depth + 1, terms), self.last
-        )
+        most = self.config.depth + 1
+        before = accumulator(m, Mux(terms >= most, most, terms), last)
         return before + sum((Cat(a, w) != 0) for a, w in pairs)
 
 
@@ -77,8 +96,14 @@ class MinimumMiter(Component):
             m.d.comb += [pe.a.eq(self.a), pe.w.eq(self.w), pe.last.eq(self.last)]
         for row_sum, operands in ((activations, self.a), (weights, self.w)):
             m.d.comb += [row_sum.a.eq(operands), row_sum.last.eq(self.last)]
-        sad = (activations.sum + weights.sum - (minima.sum << 1))[: len(sads.sum)]
-        m.d.comb += self.wrong.eq(sad != sads.sum)
+        x, f, least = (
+            in_step(m, part.sum, self.config, f"low_{index}", reset_less=False)
+            for index, part in enumerate((activations, weights, minima))
+        )
+        sad = (x + f - (least << 1))[: len(sads.sum)]
+        m.d.comb += self.wrong.eq(
+            sad != in_step(m, sads.sum, self.config, "sads", reset_less=False)
+        )
         return m
 
 

@@ -7,6 +7,7 @@ Programming and Configuration" and Yosys' `ice40/cells_sim.v`.
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
+from .pipeline import Total
 from .primitives import bit, tree, truth_table
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
@@ -14,6 +15,7 @@ _ZERO, _ONE = Const(0, 1), Const(1, 1)
 # Functions of a LUT's inputs I0, I1, I2 and, from the chain, I3.
 _SUM = truth_table(lambda _, x, y, carry: x ^ y ^ carry, 4)
 _TERM = truth_table(lambda above, x, y, carry: 1 ^ above ^ x ^ y ^ carry, 4)
+_LOAD = truth_table(lambda first, x, y, carry: y if first else x ^ y ^ carry, 4)
 _CARRY = truth_table(lambda _, x, y, carry: carry, 4)
 
 
@@ -43,22 +45,69 @@ class _Chain:
         return Cat(self.cell(_SUM, bit(x, index), bit(y, index)) for index in range(width))
 
 
-def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
+def accumulate_distance(m: Module, acc: Value, pairs: list[tuple[Value, Value]]) -> Value:
     """acc + Σ|a − w| where the pairs are (a, ~w): the carry cells take no inverted operand.
 
     A lane is one unbroken chain of width + 1 cells and then of one of the adders of the sum, whose
     carry-in is the lane's deferred carry.
     """
-    terms = [_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    total, chain = tree(terms, _add)
+    total, chain = _distances(m, pairs)
     return chain.add(acc, total, len(acc))
 
 
-def _distance(m: Module, a: Value, inverted_w: Value, name: str) -> tuple[Value, _Chain]:
-    """|a − w| as its term t without the deferred carry c, and the chain whose carry is c.
+def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ|a − w| where the pairs are (a, ~w)."""
+    total, chain = _distances(m, pairs)
+    return Total(total, chain.cell(_CARRY, _ZERO, _ZERO))
 
-    As in `hw.pe.distance`; t is s or ~s by way of each LUT's free input.
-    """
+
+def add_total(m: Module, x: Value, total: Total, name: str) -> Value:
+    """x + total, modulo 2**len(x), in one chain whose lowest cell takes the carry from outside."""
+    chain = _Chain(m, name)
+    chain.cell(_CARRY, total.carry, _ONE)
+    return chain.add(x, total.bits, len(x))
+
+
+def load_total(m: Module, x: Value, total: Total, first: Value, name: str) -> Value:
+    """total, and x as well unless first, modulo 2**len(x). A carry must be 0 where first."""
+    chain = _Chain(m, name)
+    if not isinstance(total.carry, Const):
+        chain.cell(_CARRY, total.carry, _ONE)
+    bits = [chain.cell(_LOAD, y, bit(total.bits, index), first) for index, y in enumerate(x)]
+    return Cat(bits)
+
+
+def ahead_distance(
+    m: Module, early: list[tuple[Value, Value]], pairs: list[tuple[Value, Value]]
+) -> Total:
+    """Σ|a − w| where the pairs are (a, ~w), and it is known one cycle before whether a > w."""
+    terms = [
+        _known_distance(m, *before, *pair, f"lane_{lane}")
+        for lane, (before, pair) in enumerate(zip(early, pairs, strict=True))
+    ]
+    return Total(tree(terms, _add)[0])
+
+
+def _known_distance(
+    m: Module, early_a: Value, early_w: Value, a: Value, inverted_w: Value, name: str
+) -> tuple[Value, _Chain]:
+    compare, above = _Chain(m, f"{name}_above"), Signal(name=f"above_{name}", reset_less=True)
+    for x, y in zip(early_a, early_w, strict=True):
+        compare.cell(_CARRY, x, y)
+    m.d.sync += above.eq(compare.cell(_CARRY, _ZERO, _ZERO))
+    chain = _Chain(m, name)
+    chain.cell(_CARRY, above, _ONE)
+    bits = [chain.cell(_TERM, x, y, above) for x, y in zip(a, inverted_w, strict=True)]
+    return Cat(bits), _Chain(m, f"{name}_sum")
+
+
+def _distances(m: Module, pairs: list[tuple[Value, Value]]) -> tuple[Value, _Chain]:
+    """Σ|a − w| without one deferred carry, and the chain whose carry that is."""
+    return tree([_distance(m, a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)], _add)
+
+
+def _distance(m: Module, a: Value, inverted_w: Value, name: str) -> tuple[Value, _Chain]:
+    """|a − w| as in `hw.distance`; t is s or ~s by way of each LUT's free input."""
     chain, above = _Chain(m, name), Signal(name=f"above_{name}")
     bits = [chain.cell(_TERM, x, y, above) for x, y in zip(a, inverted_w, strict=True)]
     m.d.comb += above.eq(chain.cell(_CARRY, _ZERO, _ONE))

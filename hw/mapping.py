@@ -1,27 +1,42 @@
 """PEs made by hand of an FPGA's own carry cells: which there are, and what the fabrics share."""
 
-from collections.abc import Callable
-
-from amaranth import Module, Signal, Value
-
 from . import ecp5, ice40, xilinx7
 from .config import ArrayConfig
+from .pipeline import Arithmetic
+from .plain_sum import add_total
 
-Step = Callable[[Module, Signal, list[tuple[Value, Value]]], Value]
-
-_STEPS: dict[tuple[str, str], Step] = {
-    ("ice40", "complement"): ice40.accumulate_distance,
-    ("ecp5", "complement"): ecp5.accumulate_distance,
-    ("ecp5", "mac"): ecp5.accumulate_product,
-    ("xilinx7", "complement"): xilinx7.accumulate_distance,
-    ("xilinx7", "mac"): xilinx7.accumulate_product,
+_MADE = {
+    ("ice40", "complement"): Arithmetic(
+        ice40.accumulate_distance,
+        ice40.total_distance,
+        ice40.add_total,
+        ice40.ahead_distance,
+        ice40.load_total,
+    ),
+    ("ecp5", "complement"): Arithmetic(
+        ecp5.accumulate_distance,
+        ecp5.total_distance,
+        ecp5.add_total,
+        ecp5.ahead_distance,
+        ecp5.load_total,
+    ),
+    ("ecp5", "mac"): Arithmetic(
+        ecp5.accumulate_product, ecp5.total_product, add_total, load=ecp5.load_total
+    ),
+    ("xilinx7", "complement"): Arithmetic(
+        xilinx7.accumulate_distance, xilinx7.total_distance, add_total
+    ),
+    ("xilinx7", "mac"): Arithmetic(xilinx7.accumulate_product, xilinx7.total_product, add_total),
 }
 
+# By target: how accumulators of all kinds of PEs take their first term, without gates before them.
+LOADS = {"ice40": ice40.load_total, "ecp5": ecp5.load_total}
 
-def hand_made(config: ArrayConfig) -> Step | None:
-    """What a PE adds in a cycle, made of the cells of `config.target`: a function of module,
-    accumulator and pairs (a, w) that returns the new sum. None where nothing is made by hand."""
-    return _STEPS.get((config.target, config.pe))
+
+def hand_made(config: ArrayConfig) -> Arithmetic | None:
+    """How PEs of the configuration add with the cells of `config.target`; the pairs are (a, w), or
+    (a, ~w) with `weights_inverted`. None where nothing is made by hand."""
+    return _MADE.get((config.target, config.pe))
 
 
 def weights_inverted(config: ArrayConfig) -> bool:

@@ -1,36 +1,21 @@
 """The processing element: one term per lane and cycle, summed in place (output-stationary)."""
 
-from functools import partial
-
-from amaranth import Cat, Const, Module, Signal, Value
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .compressor import Columns, FullAdder, full_adder, ripple
+from .arithmetic import (
+    PLAIN,
+    add_terms,
+    check_structure,
+    kind_arithmetic,
+    load_terms,
+    pe_arithmetic,
+)
+from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
-from .distance import DISTANCES, NO_CARRY, complement
-from .mapping import hand_made
-from .multiply import add_array, add_booth, add_square
-
-# How a PE's terms are added up. plain: by the operators + and *, which synthesis maps as it likes
-# (carry chains, DSPs), or by the cells of `hw.mapping`. Trees: one tree of full adders over all
-# lanes and the accumulator; in `mac` it adds up the rows of a Booth multiplier or of an array
-# multiplier.
-PLAIN, TREE, BOOTH_TREE, ARRAY_TREE = "plain", "tree", "booth-tree", "array-tree"
-
-
-def structures(pe: str) -> tuple[str, ...]:
-    """The structures that a PE kind can have."""
-    return (PLAIN, BOOTH_TREE, ARRAY_TREE) if pe == "mac" else (PLAIN, TREE)
-
-
-def check_structure(config: ArrayConfig, structure: str) -> None:
-    """ValueError when PEs of this kind cannot have the structure."""
-    allowed = structures(config.pe)
-    if structure not in allowed:
-        raise ValueError(
-            f"structure of a {config.pe} PE must be one of {', '.join(allowed)}, not {structure!r}"
-        )
+from .distance import ALONE
+from .pipeline import Arithmetic, delay
 
 
 def pe_signature(config: ArrayConfig) -> Signature:
@@ -45,6 +30,7 @@ def pe_signature(config: ArrayConfig) -> Signature:
             "w_out": Out(operands),
             "last_out": Out(1),
             "sum": Out(config.pe_acc_width),
+            "sum_last": Out(2),
         }
     )
 
@@ -61,7 +47,7 @@ class ProcessingElement(Component):
 
     An idle cycle is a = w = 0 with `last` low: it adds nothing in any kind.
 
-    structure: one of `structures(config.pe)`. adder: how a tree makes its full adders.
+    structure: one of `hw.arithmetic.structures`. adder: how a tree makes its full adders.
 
     Members
     -------
@@ -69,8 +55,10 @@ class ProcessingElement(Component):
            `hw.mapping.weights_inverted`
     last : these operands end a sum
     a_out, w_out, last_out : the same, one cycle later, for the neighbours
-    sum : the sum that includes this cycle's operands; the result when `last`. Combinational.
-          The accumulator is clear in the next cycle.
+    sum : the sum that includes this cycle's operands, or those of `low_latency` cycles before, and,
+          in the bits from `low_width` on, of `pipeline` cycles before. Combinational but with 4.
+    sum_last : whether `sum`'s `low_width` low bits, and whether the others, are those of a result;
+          in the next cycle that part of the sum begins anew
     """
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
@@ -82,9 +70,11 @@ class ProcessingElement(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        acc = accumulator(m, self.sum, self.last)
-        pairs = [(self.a[lane], self.w[lane]) for lane in range(self.config.lanes)]
-        m.d.comb += self.sum.eq(add_terms(m, acc, pairs, self.config, self._structure, self._adder))
+        lanes = range(self.config.lanes)
+        pairs = [(self.a[lane], self.w[lane]) for lane in lanes]
+        later = [(self.a_out[lane], self.w_out[lane]) for lane in lanes]
+        arithmetic = pe_arithmetic(self.config, self._structure, self._adder)
+        _sum_up(m, self, pairs, later, self.last_out, arithmetic)
         m.d.sync += self.last_out.eq(self.last)
         for name in ("a", "w"):
             operands = getattr(self, name)
@@ -102,7 +92,7 @@ class RowSum(Component):
     -------
     a : activations, lanes × width bits
     last : these operands end a sum
-    sum : the sum that includes this cycle's activations, as in `ProcessingElement`
+    sum, sum_last : as in `ProcessingElement`
     """
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
@@ -110,105 +100,57 @@ class RowSum(Component):
         self._structure = structure
         self._adder = adder
         ports = {"a": In(ArrayLayout(config.width, config.lanes)), "last": In(1)}
-        super().__init__(ports | {"sum": Out(config.pe_acc_width)})
+        super().__init__(ports | {"sum": Out(config.pe_acc_width), "sum_last": Out(2)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        acc = accumulator(m, self.sum, self.last)
-        terms = [self.a[lane] for lane in range(self.config.lanes)]
-        if self._structure == PLAIN:
-            m.d.comb += self.sum.eq(accumulate(acc, terms, [NO_CARRY] * len(terms)))
-        else:
-            columns = Columns(len(acc), self._adder)
-            for number in (acc, *terms):
-                columns.add(number)
-            m.d.comb += self.sum.eq(columns.total(m))
+        register = delay(m, self.a.as_value(), 1, "a_register")
+        pairs, later = (
+            [(a.word_select(lane, self.config.width),) * 2 for lane in range(self.config.lanes)]
+            for a in (self.a.as_value(), register)
+        )
+        arithmetic = kind_arithmetic(ALONE, self.config, self._structure, self._adder)
+        last_later = delay(m, self.last, 1, "last", reset_less=False)
+        _sum_up(m, self, pairs, later, last_later, arithmetic)
         return m
 
 
-def accumulator(m: Module, total: Value, last: Value) -> Signal:
+def _sum_up(
+    m: Module,
+    pe: ProcessingElement | RowSum,
+    pairs: list[tuple[Value, Value]],
+    later: list[tuple[Value, Value]],
+    last_later: Value,
+    arithmetic: Arithmetic,
+) -> None:
+    """Make `sum` and `sum_last`. later, last_later: the pairs and `last`, one cycle later.
+
+    With a register for the sum, the accumulator holds it, and takes the next tile's first term in
+    its place; else the sum is what the accumulator is given, and it is cleared.
+    """
+    config = pe.config
+    ends = [pe.last, last_later]
+    for index in range(2, config.pipeline + 1):
+        ends.append(delay(m, ends[-1], 1, f"last_{index}", reset_less=False))
+    m.d.comb += pe.sum_last.eq(Cat(ends[config.low_latency], ends[config.pipeline]))
+    if config.pipeline == 4:
+        acc = Signal(len(pe.sum), name="acc")
+        m.d.sync += acc.eq(load_terms(m, acc, pe.sum_last, pairs, later, config, arithmetic))
+        m.d.comb += pe.sum.eq(acc)
+        return
+    halves = pe.sum[: config.low_width], pe.sum[config.low_width :]
+    accs = [
+        accumulator(m, half, last, name)
+        for half, last, name in zip(halves, pe.sum_last, ("acc", "acc_high"), strict=True)
+        if len(half)
+    ]
+    m.d.comb += pe.sum.eq(add_terms(m, Cat(accs), pairs, config, arithmetic))
+
+
+def accumulator(m: Module, total: Value, last: Value, name: str = "acc") -> Signal:
     """A register that takes `total`, and 0 instead after `last`."""
-    acc = Signal(len(total), name="acc")
+    acc = Signal(len(total), name=name)
     m.d.sync += acc.eq(total)
     with m.If(last):
         m.d.sync += acc.eq(0)
     return acc
-
-
-def add_terms(
-    m: Module,
-    acc: Signal,
-    pairs: list[tuple[Value, Value]],
-    config: ArrayConfig,
-    structure: str = PLAIN,
-    adder: FullAdder = full_adder,
-) -> Value:
-    """acc + Σ terms of the pairs (a, w), modulo 2**len(acc), as PEs of the configuration and
-    structure add them; see `ProcessingElement`."""
-    if structure == PLAIN:
-        step = hand_made(config) or partial(_plain_sum, config.pe)
-        return step(m, acc, pairs)
-    columns = Columns(len(acc), adder)
-    columns.add(acc)
-    for lane, (a, w) in enumerate(pairs):
-        _add_lane(m, columns, a, w, config.pe, structure, adder, str(lane))
-    return columns.total(m)
-
-
-def _add_lane(
-    m: Module,
-    columns: Columns,
-    a: Value,
-    w: Value,
-    pe: str,
-    structure: str,
-    adder: FullAdder,
-    name: str,
-) -> None:
-    add = partial(ripple, adder=adder)
-    if pe == "mac":
-        {BOOTH_TREE: add_booth, ARRAY_TREE: add_array}[structure](m, columns, a, w, name)
-    elif pe == "square":
-        t, c = complement(m, a, w, name, add)
-        difference, _ = add(m, t, Const(0, len(t)), c, f"{name}_d")
-        add_square(columns, difference)
-    else:
-        term, carry = DISTANCES[pe](m, a, w, name, add)
-        columns.add(term)
-        if carry is not NO_CARRY:
-            columns.add(carry)
-
-
-def _plain_sum(pe: str, m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
-    """acc + Σ terms. Each lane's deferred carry enters one of the adders as its carry-in."""
-    if pe == "mac":
-        products = [a * w.as_signed() for a, w in pairs]
-        return accumulate(acc.as_signed(), products, [NO_CARRY] * len(products))
-    kind = complement if pe == "square" else DISTANCES[pe]
-    lanes = [kind(m, a, w, str(lane)) for lane, (a, w) in enumerate(pairs)]
-    if pe == "square":
-        differences = [(t + c)[: len(t)] for t, c in lanes]
-        lanes = [(difference * difference, NO_CARRY) for difference in differences]
-    return accumulate(acc, [term for term, _ in lanes], [carry for _, carry in lanes])
-
-
-def accumulate(acc: Value, terms: list[Value], carries: list[Value]) -> Value:
-    """acc + Σ terms + Σ carries, modulo 2**len(acc): a tree of as many adders as there are terms,
-    each with one of the carries at its carry-in. Terms and acc are all signed or all unsigned."""
-    *tree, last = carries
-    free = iter(tree)
-    while len(terms) > 1:
-        pairs = zip(terms[::2], terms[1::2], strict=False)
-        odd = terms[len(terms) // 2 * 2 :]
-        terms = [add(x, y, next(free)) for x, y in pairs] + odd
-    return add(acc, terms[0], last)[: len(acc)]
-
-
-def add(x: Value, y: Value, carry: Value) -> Value:
-    """x + y + carry, one bit longer than the longer of the two, as one adder with a carry-in: the
-    carry is made by a bit below the lowest, where 1 + carry carries out just if carry is 1."""
-    signed = x.shape().signed
-    x, y = Cat(Const(1, 1), x), Cat(carry, y)
-    if not signed:
-        return (x + y)[1:]
-    return (x.as_signed() + y.as_signed())[1:].as_signed()

@@ -20,8 +20,10 @@ def majority(x: int, y: int, z: int) -> int:
 
 
 def bit(value: Value, index: int) -> Value:
-    """Bit `index` of an unsigned value of any length."""
-    return value[index] if index < len(value) else Const(0, 1)
+    """Bit `index` of a value of any length, 0 or the sign behind its end."""
+    if index < len(value):
+        return value[index]
+    return value[-1] if value.shape().signed else Const(0, 1)
 
 
 def tree(sums: Sequence[Sum], add: Callable[[Sum, Sum], Sum]) -> Sum:

@@ -117,6 +117,7 @@ def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
             "a_out": lanes * width,
             "w_out": lanes * width,
             "last_out": 1,
+            "sum_last": 2,
         }
     else:
         text, module = array_verilog(config), TOP

@@ -21,6 +21,11 @@ from .config import ArrayConfig
 from .weight_schedule import WeightSchedule
 
 
+def drain_latency(config: ArrayConfig) -> int:
+    """Cycles from a tile's last operands to its first row of sums."""
+    return config.cols + config.pipeline + config.drain_stages - 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """A matrix form on a configuration. shape: (m, k, n), outputs × reduction × filters.
@@ -55,13 +60,12 @@ class Schedule:
     def cycles(self) -> int:
         """From the first operands to the last useful row of sums, both cycles included."""
         before_last = (math.prod(self.tiles) - 1) * self.period
-        first_sums = self.steps + self.config.cols + self.config.drain_stages - 1
-        return before_last + first_sums + self._last_rows - 1
+        return before_last + self.steps - 1 + drain_latency(self.config) + self._last_rows
 
     @property
     def empty_cycles(self) -> int:
         """Cycles without operands after which the last row of sums has left the array."""
-        return self.config.rows + self.config.cols + self.config.drain_stages - 1
+        return self.config.rows + drain_latency(self.config)
 
     @property
     def rows_out(self) -> int:

@@ -12,13 +12,13 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
 from .cell_map import full_adder_cell, full_adder_map, full_adder_stub
 from .config import ArrayConfig
 from .fabric import FABRICS, Fabric
 from .liberty import read_library
 from .liberty_text import read_text
 from .mapping import hand_made
-from .pe import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
 from .tools import failed, tool_versions, yosys
 from .verilog import FULL_ADDER, PE, TOP, array_verilog
 

@@ -5,13 +5,14 @@ from functools import reduce
 from itertools import pairwise
 from operator import or_
 
-from amaranth import Module, Signal, Value
+from amaranth import Cat, Module, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .config import ArrayConfig
+from .config import DRAIN_GROUP, ArrayConfig
 from .mapping import weights_inverted
 from .pe import ProcessingElement, RowSum
+from .pipeline import delay, in_step
 
 
 def array_signature(config: ArrayConfig) -> Signature:
@@ -37,10 +38,10 @@ class SystolicArray(Component):
     at least `rows` cycles apart (`hw.schedule` keeps to that). Results come out a row a cycle, top
     row first: `valid`, and with it the sums of all columns of that row.
 
-    Latency: row r of a tile whose `last` is given in cycle t is valid in cycle t + cols + r, one
-    cycle later when there are more than 4 rows, or 2 with a `target` (`drain_stages`).
-    Reset: hold `rst` for rows + cols cycles with zeros at the operands, so that none are left
-    on their way.
+    Latency: row r of a tile whose `last` is given in cycle t is valid in cycle t + cols + r +
+    pipeline, one cycle later when there are more than 4 rows, or 2 with a `target`, and so on
+    (`drain_stages`). Reset: hold `rst` for rows + cols cycles, whatever the pipeline, with zeros at
+    the operands, so that none are left on their way.
 
     A `min` array has a column of `RowSum` at the left edge, whose results leave as the PEs' do, and
     gives Σa − 2 · Σmin(a, w) = Σ|a − w| − Σw: the SAD less a constant of the filter, which belongs
@@ -85,7 +86,7 @@ class SystolicArray(Component):
             row_sums = delay(m, self._add_rows(m, grid), cols - 1, "deskew_rows")
             sums = [row_sums - (minima << 1) for minima in sums]
         m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
-        ends = [grid[r][cols - 1].last for r in range(rows)]
+        ends = [grid[r][cols - 1].sum_last[1] for r in range(rows)]
         m.d.comb += self.valid.eq(self._bus(m, ends, ends, "valid", reset_less=False))
         return m
 
@@ -114,7 +115,12 @@ class SystolicArray(Component):
         return self._drain(m, column, "drain_rows")
 
     def _drain(self, m: Module, column: list[Component], name: str) -> Value:
-        return self._bus(m, [pe.last for pe in column], [pe.sum for pe in column], name)
+        """The sums of a column of PEs or of row sums, both halves in step."""
+        width, drained = self.config.low_width, []
+        for half, bits in enumerate((slice(None, width), slice(width, None))):
+            ends = [pe.sum_last[half] for pe in column]
+            drained.append(self._bus(m, ends, [pe.sum[bits] for pe in column], f"{name}_{half}"))
+        return in_step(m, Cat(drained), self.config, f"{name}_low")
 
     def _bus(
         self,
@@ -125,27 +131,19 @@ class SystolicArray(Component):
         reset_less: bool = True,
     ) -> Value:
         """The value whose select is high, of which there is one at most, else anything;
-        `drain_stages` cycles later. A register for each group of values keeps the path behind a
-        PE's sum short; where there are several groups, one more register takes them together. A
-        single value needs no gates."""
+        `drain_stages` cycles later. A tree of ORs with a register behind each: as few values in
+        front of the first ones as keep the path behind a PE's sum short, then four. A single value
+        needs no gates."""
         chosen = values
         if len(values) > 1:
             chosen = [
                 value & select.replicate(len(value))
                 for select, value in zip(selects, values, strict=True)
             ]
-        size = self.config.drain_group
-        groups = [
-            delay(m, reduce(or_, chosen[i : i + size]), 1, f"{name}_{i}", reset_less)
-            for i in range(0, len(chosen), size)
-        ]
-        return delay(m, reduce(or_, groups), int(len(groups) > 1), name, reset_less)
-
-
-def delay(m: Module, value: Value, cycles: int, name: str, reset_less: bool = True) -> Value:
-    """`value`, `cycles` cycles later."""
-    for index in range(cycles):
-        register = Signal.like(value, name=f"{name}_{index}", reset_less=reset_less)
-        m.d.sync += register.eq(value)
-        value = register
-    return value
+        for stage in range(self.config.drain_stages):
+            size = DRAIN_GROUP if stage else self.config.drain_group
+            chosen = [
+                delay(m, reduce(or_, chosen[i : i + size]), 1, f"{name}_{stage}_{i}", reset_less)
+                for i in range(0, len(chosen), size)
+            ]
+        return chosen[0]

@@ -12,9 +12,10 @@ from amaranth import ClockSignal, Instance, Module, ResetSignal, Signal, Value
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component, In
 
+from .arithmetic import PLAIN
 from .compressor import FullAdderCell
 from .config import ArrayConfig
-from .pe import PLAIN, ProcessingElement, RowSum, pe_signature
+from .pe import ProcessingElement, RowSum, pe_signature
 from .systolic import SystolicArray
 from .tools import yosys
 from .weight_stationary import WeightStationaryArray, WeightStationaryPE, weight_pe_signature

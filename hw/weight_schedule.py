@@ -24,7 +24,7 @@ TURNAROUND = 4  # cycles from reading a sum in the memory to where it can be rea
 
 def memory_latency(config: ArrayConfig) -> int:
     """Cycles from activations to their sums: through the array, while the memory is read."""
-    return max(config.rows + config.cols, 3)
+    return max(config.rows + config.cols, 3) + config.pipeline
 
 
 @dataclass(frozen=True, kw_only=True)

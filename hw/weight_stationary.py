@@ -8,11 +8,11 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
+from .arithmetic import PLAIN, add_terms, check_structure, pe_arithmetic
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
 from .mapping import weights_inverted
-from .pe import PLAIN, add_terms, check_structure
-from .systolic import delay
+from .pipeline import delay, in_step
 from .weight_schedule import memory_latency
 
 
@@ -64,10 +64,11 @@ class WeightStationaryPE(Component):
     w : weights from above, lanes × width bits, inverted where `hw.mapping.weights_inverted`
     load : take `w` as the next weights
     swap : from the next cycle on use the weights that are the next ones now
-    above : sum of the rows above
+    above : sum of the rows above; with `pipeline` of one cycle before, and of two for the bits
+            from `low_width` on
     a_out, load_out, swap_out : the same, one cycle later, for the right neighbour
     w_out : the next weights, for the PE below
-    sum : `above` and this PE's terms, one cycle later
+    sum : `above` and the terms that belong to it, one cycle later
     """
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
@@ -90,7 +91,8 @@ class WeightStationaryPE(Component):
         above = Signal(len(self.above))
         total = Signal(len(self.sum), name="total")
         m.d.comb += above.eq(self.above)
-        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, self._structure, self._adder))
+        arithmetic = pe_arithmetic(self.config, self._structure, self._adder)
+        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, arithmetic))
         m.d.comb += [
             self.a_out.eq(delay(m, self.a.as_value(), 1, "a_register")),
             self.w_out.eq(following),
@@ -175,7 +177,8 @@ class WeightStationaryArray(Component):
     Sums come out a row a cycle: `valid`, and with it the sums of one position for all columns.
 
     Latency: activations that are given in cycle t with `last` have their sums valid in cycle
-    t + rows + cols, with one PE in t + 3. Reset: `rst` for one cycle; then load weights anew.
+    t + rows + cols + pipeline, with one PE in t + 3 + pipeline. Reset: `rst` for one cycle; then
+    load weights anew.
 
     pe: makes a PE from the configuration; Verilog output passes one that instantiates a module of
     its own.
@@ -213,7 +216,8 @@ class WeightStationaryArray(Component):
         m.submodules.folds = memory = FoldMemory(self.config)
         latency = memory_latency(self.config)
         for c, bottom in enumerate(grid[-1]):
-            fold = delay(m, bottom.sum, latency - rows - 1 - c, f"deskew_{c}")
+            late = latency - self.config.pipeline - rows - 1 - c
+            fold = delay(m, in_step(m, bottom.sum, self.config, f"low_{c}"), late, f"deskew_{c}")
             m.d.comb += memory.folds[c].eq(fold)
         for name in ("swap", "active", "first", "last"):
             flag = delay(m, getattr(self, name), latency - 3, f"late_{name}", reset_less=False)

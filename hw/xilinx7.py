@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
+from .pipeline import Total
 from .primitives import bit, majority, tree, truth_table
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
@@ -69,9 +70,18 @@ def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]
     """acc + Σ|a − w|, a lane in one LUT a bit of the sum and half a LUT a bit of the operands."""
     if len(pairs) == 1:
         return _add_distance(m, acc, *pairs[0], len(acc), "lane_0")
+    return acc + total_distance(m, pairs).bits
+
+
+def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ|a − w|."""
+    return Total(_in_groups(m, pairs, _group))
+
+
+def _in_groups(m: Module, pairs: list[tuple[Value, Value]], group: Callable[..., Value]) -> Value:
     numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    groups = [_group(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)]
-    return acc + tree(groups, lambda x, y: x + y)
+    groups = [group(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)]
+    return tree(groups, lambda x, y: x + y)
 
 
 def _group(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
@@ -128,11 +138,12 @@ def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]])
     """acc + Σ a · w, a unsigned, w signed: radix-4 Booth rows, digit and adder in one LUT a bit."""
     if len(pairs) == 1:
         return _add_product(m, acc.as_signed(), *pairs[0], "lane_0")[: len(acc)]
-    numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    groups = [
-        _products(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)
-    ]
-    return (acc.as_signed() + tree(groups, lambda x, y: x + y))[: len(acc)]
+    return (acc.as_signed() + total_product(m, pairs).bits)[: len(acc)]
+
+
+def total_product(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
+    """Σ a · w, a unsigned, w signed."""
+    return Total(_in_groups(m, pairs, _products))
 
 
 def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:

@@ -12,7 +12,7 @@ import numpy as np
 from hw.config import ArrayConfig
 from hw.energy import EnergyReport, energy
 from hw.netlist import Netlist
-from hw.schedule import Schedule
+from hw.schedule import Schedule, drain_latency
 
 from .gates import Simulation, simulate
 from .workload import MatrixForm
@@ -77,7 +77,7 @@ def measure(
             f"{config.pe} configuration has {bits}; synthesize the configuration again"
         )
     stream = _concatenate([_stream(config, form) for form in forms])
-    warm_up = config.rows + config.cols
+    warm_up = config.rows + config.cols + config.pipeline
     cycles = min(cycles, len(stream.last))
     if cycles <= 2 * warm_up:
         raise ValueError(
@@ -175,8 +175,8 @@ def _operations(config: ArrayConfig, stream: Stream, index: np.ndarray, warm_up:
 def _check(
     config: ArrayConfig, stream: Stream, places: np.ndarray, cycles: int, run: Simulation
 ) -> tuple[int, int]:
-    """(sums compared, mismatches). Row r of a tile is due cols + r cycles after its `last`, or as
-    many more as the column's bus has further registers."""
+    """(sums compared, mismatches). Row r of a tile is due `drain_latency` + r cycles after its
+    `last`."""
     sums = _integers(run.outputs[SUMS], config)
     valid = run.outputs["valid"].astype(bool)
     due = np.zeros_like(valid)
@@ -184,8 +184,7 @@ def _check(
     for window, place in enumerate(places):
         ends = stream.ends - place
         for tile in np.flatnonzero((ends >= 0) & (ends < cycles)):
-            first = ends[tile] + config.cols + config.drain_stages - 1
-            times = first + np.arange(config.rows)
+            times = ends[tile] + drain_latency(config) + np.arange(config.rows)
             rows = np.flatnonzero(times < cycles)
             due[times[rows], window] = True
             used = stream.used[tile][rows]

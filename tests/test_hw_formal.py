@@ -5,10 +5,11 @@ import re
 import pytest
 from amaranth import Module
 
+from hw.arithmetic import structures
 from hw.compressor import full_adder
 from hw.config import ArrayConfig
 from hw.formal import MinimumMiter, prove, prove_sum
-from hw.pe import ProcessingElement, structures
+from hw.pe import ProcessingElement
 from hw.tools import ToolError
 
 pytestmark = pytest.mark.slow
@@ -23,20 +24,37 @@ PROVEN = [
 ]
 
 
+PIPELINED = [
+    *[(pe, *sizes) for pe in ADDERS for sizes in [(8, 1, 1000), (2, 4, 7)]],
+    *[("xnor", 1, lanes, depth) for lanes, depth in [(1, 1), (4, 16)]],
+    *[("mac", *sizes) for sizes in [(2, 1, 5), (3, 1, 3), (2, 2, 3)]],
+    *[("square", *sizes) for sizes in [(2, 1, 5), (3, 2, 4)]],
+]
+
+
 @pytest.mark.parametrize(
-    ("pe", "width", "lanes", "depth", "structure"),
-    [(*sizes, structure) for sizes in PROVEN for structure in structures(sizes[0])],
+    ("pe", "width", "lanes", "depth", "structure", "pipeline"),
+    [
+        (*sizes, structure, pipeline)
+        for cases, pipelines in ((PROVEN, (0,)), (PIPELINED, (1, 2, 4)))
+        for sizes in cases
+        for structure in structures(sizes[0])
+        for pipeline in pipelines
+    ],
 )
 def test_a_pe_is_proven_to_add_its_sum_and_not_to_overflow(
-    tmp_path, pe, width, lanes, depth, structure
+    tmp_path, pe, width, lanes, depth, structure, pipeline
 ):
-    prove_sum(ArrayConfig(pe=pe, width=width, lanes=lanes, depth=depth), tmp_path, structure)
+    config = ArrayConfig(pe=pe, width=width, lanes=lanes, depth=depth, pipeline=pipeline)
+    prove_sum(config, tmp_path, structure)
 
 
 @pytest.mark.parametrize("structure", structures("min"))
-@pytest.mark.parametrize(("width", "lanes"), [(3, 1), (2, 2)])
-def test_the_sum_of_minima_is_proven_to_give_the_sad(tmp_path, structure, width, lanes):
-    config = ArrayConfig(pe="min", width=width, lanes=lanes, depth=4)
+@pytest.mark.parametrize(
+    ("width", "lanes", "pipeline"), [(3, 1, 0), (2, 2, 0), (2, 2, 1), (2, 2, 2), (2, 2, 4)]
+)
+def test_the_sum_of_minima_is_proven_to_give_the_sad(tmp_path, structure, width, lanes, pipeline):
+    config = ArrayConfig(pe="min", width=width, lanes=lanes, depth=4, pipeline=pipeline)
     prove(MinimumMiter(config, structure), tmp_path)
 
 
@@ -51,18 +69,30 @@ def swapped(config, structure):
 
 
 def too_narrow(config, structure):
-    return ProcessingElement(ArrayConfig(pe=config.pe, width=config.width, depth=4), structure)
+    return ProcessingElement(ArrayConfig(**config.model_dump() | {"depth": 4}), structure)
+
+
+def early(config, structure):
+    values = config.model_dump() | {"pipeline": config.pipeline // 2}
+    return ProcessingElement(ArrayConfig(**values), structure)
 
 
 def without_carries(config, structure):
     return ProcessingElement(config, structure, wrong_adder)
 
 
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 @pytest.mark.parametrize(("wrong", "lanes"), [(swapped, 1), (too_narrow, 1), (without_carries, 2)])
-def test_a_wrong_pe_is_not_proven(tmp_path, wrong, lanes):
-    config = ArrayConfig(width=3, lanes=lanes, depth=8)
+def test_a_wrong_pe_is_not_proven(tmp_path, wrong, lanes, pipeline):
+    config = ArrayConfig(width=3, lanes=lanes, depth=8, pipeline=pipeline)
     with pytest.raises(ToolError, match=re.escape("proof did fail")):
         prove_sum(config, tmp_path, "tree", wrong)
+
+
+@pytest.mark.parametrize("pipeline", [1, 2, 4])
+def test_a_pe_with_fewer_registers_is_not_proven(tmp_path, pipeline):
+    with pytest.raises(ToolError, match=re.escape("proof did fail")):
+        prove_sum(ArrayConfig(width=3, depth=8, pipeline=pipeline), tmp_path, "tree", early)
 
 
 @pytest.mark.parametrize("pe", ["mac", "square"])

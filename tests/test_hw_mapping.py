@@ -13,15 +13,18 @@ from hw.synth import synthesize
 from hw.tools import ToolError, yosys
 from hw.verilog import PE, TOP, array_verilog, pe_verilog
 
-# 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
 HAND_MADE = ("ice40", "ecp5", "xilinx7")
-SHAPES = [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9), (3, 5, 100)]
+# 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
+SHAPES = [
+    *[(*shape, 0) for shape in [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9)]],
+    *[(3, 5, 100, pipeline) for pipeline in (0, 1, 2, 4)],
+    *[(*shape, pipeline) for shape in [(8, 1, 1024), (5, 3, 9)] for pipeline in (1, 2, 4)],
+]
 
 
 def prove(config, folder):
-    """Prove that PEs of `config` and of its generic form, from reset on, are equal in every cycle
-    for all operands and flags; ToolError when they are not. Only in the first cycle may w_out
-    differ, where registers of ~w are 0 too."""
+    """Prove that PEs of `config` and of its generic form, after the reset that an array of one PE
+    asks for, are equal in every cycle for all operands and flags; ToolError when they are not."""
     generic = ArrayConfig(**config.model_dump() | {"target": "generic"})
     (folder / "generic.v").write_text(pe_verilog(generic))
     (folder / "made.v").write_text(pe_verilog(config))
@@ -30,14 +33,17 @@ def prove(config, folder):
 module both(input clk, rst, last, input [{operand}:0] a, w);
   wire [{operand}:0] a_1, a_2, w_1, w_2;
   wire [{config.acc_width - 1}:0] sum_1, sum_2;
-  generic one(.clk(clk), .rst(rst), .last(last), .a(a), .w(w),
-    .a_out(a_1), .w_out(w_1), .last_out(last_1), .sum(sum_1));
-  made two(.clk(clk), .rst(rst), .last(last), .a(a), .w({invert}w),
-    .a_out(a_2), .w_out(w_2), .last_out(last_2), .sum(sum_2));
-  reg filled = 0;
-  always @(posedge clk) filled <= 1;
-  always @* assert({{a_1, last_1, sum_1}} == {{a_2, last_2, sum_2}});
-  always @* assert(!filled || w_1 == {invert}w_2);
+  wire [1:0] ends_1, ends_2;
+  reg [1:0] cycle = 0;
+  wire start = !cycle[1];
+  wire [{operand}:0] a_in = start ? 0 : a, w_in = start ? 0 : w;
+  generic one(.clk(clk), .rst(rst | start), .last(last & !start), .a(a_in), .w(w_in),
+    .a_out(a_1), .w_out(w_1), .last_out(last_1), .sum(sum_1), .sum_last(ends_1));
+  made two(.clk(clk), .rst(rst | start), .last(last & !start), .a(a_in), .w({invert}w_in),
+    .a_out(a_2), .w_out(w_2), .last_out(last_2), .sum(sum_2), .sum_last(ends_2));
+  always @(posedge clk) if (start) cycle <= cycle + 1;
+  always @* assert(start || {{a_1, w_1, last_1, sum_1, ends_1}}
+    == {{a_2, {invert}w_2, last_2, sum_2, ends_2}});
 endmodule
 """)
     script = f"""
@@ -69,42 +75,52 @@ def test_nothing_is_made_by_hand_for_the_generic_target():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", HAND_MADE)
-@pytest.mark.parametrize(("width", "lanes", "depth"), SHAPES)
-def test_a_pe_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
-    config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth)
+@pytest.mark.parametrize(("width", "lanes", "depth", "pipeline"), SHAPES)
+def test_a_pe_made_by_hand_is_equal_to_the_generic_one(
+    tmp_path, target, width, lanes, depth, pipeline
+):
+    config = ArrayConfig(target=target, width=width, lanes=lanes, depth=depth, pipeline=pipeline)
     assert hand_made(config)
     prove(config, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["ecp5", "xilinx7"])
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 @pytest.mark.parametrize(("width", "lanes", "depth"), [(2, 1, 1), (2, 3, 5), (3, 1, 4), (4, 1, 3)])
-def test_a_mac_made_by_hand_is_equal_to_the_generic_one(tmp_path, target, width, lanes, depth):
+def test_a_mac_made_by_hand_is_equal_to_the_generic_one(
+    tmp_path, target, width, lanes, depth, pipeline
+):
     """Narrow: proofs of wide products take hours. Rows are the same at every width."""
-    config = ArrayConfig(pe="mac", target=target, width=width, lanes=lanes, depth=depth)
+    sizes = {"width": width, "lanes": lanes, "depth": depth, "pipeline": pipeline}
+    config = ArrayConfig(pe="mac", target=target, **sizes)
     assert hand_made(config)
     prove(config, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("module", "name", "pe"),
+    ("module", "name", "pe", "pipeline"),
     [
-        (hw.ice40, "_TERM", "complement"),
-        (hw.ecp5, "_SUM", "complement"),
-        (hw.ecp5, "_LAST_ROW", "mac"),
-        (hw.xilinx7, "_high", "complement"),
-        (hw.xilinx7, "_booth", "mac"),
+        *[(hw.ice40, "_TERM", "complement", pipeline) for pipeline in (0, 2, 4)],
+        *[(hw.ecp5, "_SUM", "complement", pipeline) for pipeline in (0, 2)],
+        *[(hw.ecp5, "_LAST_ROW", "mac", pipeline) for pipeline in (0, 2, 4)],
+        *[(hw.xilinx7, "_high", "complement", pipeline) for pipeline in (0, 2, 4)],
+        *[(hw.xilinx7, "_booth", "mac", pipeline) for pipeline in (0, 2)],
+        (hw.ice40, "_LOAD", "complement", 4),
+        (hw.ecp5, "_KNOWN", "complement", 4),
+        (hw.ecp5, "_LOAD", "mac", 4),
     ],
 )
-def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe):
+def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe, pipeline):
     def ones(*bits):
         return 1
 
     monkeypatch.setattr(module, name, ones if name.islower() else truth_table(ones, 4))
     target = module.__name__.removeprefix("hw.")
     with pytest.raises(ToolError, match="proof did fail"):
-        prove(ArrayConfig(pe=pe, target=target, width=3, depth=4), tmp_path)
+        config = ArrayConfig(pe=pe, target=target, width=3, depth=4, pipeline=pipeline)
+        prove(config, tmp_path)
 
 
 @pytest.mark.slow

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from hw.arithmetic import check_structure, structures
 from hw.config import ArrayConfig
-from hw.pe import ProcessingElement, RowSum, check_structure, structures
+from hw.pe import ProcessingElement, RowSum
 
 ZEROS = (0, 0, 0, 0)
 
@@ -13,6 +14,7 @@ ZEROS = (0, 0, 0, 0)
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 BUILDS = [(pe, structure) for pe in KINDS for structure in structures(pe)]
 every_build = pytest.mark.parametrize(("pe", "structure"), BUILDS)
+every_pipeline = pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 
 
 def configured(pe, **values):
@@ -21,19 +23,20 @@ def configured(pe, **values):
 
 
 def run(config, cycles, structure="plain"):
-    """Give (a, w, last) of one cycle after another; returns `sum` in each cycle, signed in
-    `mac`, and what the neighbours saw: (a_out, w_out, last_out)."""
+    """Give (a, w, last) of one cycle after another; returns the `sum` that includes each cycle's
+    operands, signed in `mac`, and what the neighbours saw: (a_out, w_out, last_out)."""
     dut, sums, passed = ProcessingElement(config, structure), [], []
+    lasts, late, low = [], (config.low_latency, config.pipeline), 2**config.low_width - 1
+    idle = [((0,) * config.lanes, (0,) * config.lanes, 0)] * config.pipeline
 
     async def bench(ctx):
-        for a, w, last in cycles:
+        for a, w, last in [*cycles, *idle]:
             for lane in range(config.lanes):
                 ctx.set(dut.a[lane], int(a[lane]))
                 ctx.set(dut.w[lane], int(w[lane]) % 2**config.width)
             ctx.set(dut.last, last)
-            total = ctx.get(dut.sum)
-            negative = config.pe == "mac" and total >> (config.pe_acc_width - 1)
-            sums.append(total - (negative << config.pe_acc_width))
+            sums.append(ctx.get(dut.sum))
+            lasts.append(ctx.get(dut.sum_last))
             await ctx.tick()
             outs = [
                 [ctx.get(port[i]) for i in range(config.lanes)] for port in (dut.a_out, dut.w_out)
@@ -44,7 +47,14 @@ def run(config, cycles, structure="plain"):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return sums, passed
+    totals = []
+    for cycle, (_, _, last) in enumerate(cycles):
+        early, again = (cycle + cycles_late for cycles_late in late)
+        assert (lasts[early] & 1, lasts[again] >> 1) == (last, last)
+        total = sums[early] & low | sums[again] & ~low
+        negative = config.pe == "mac" and total >> (config.pe_acc_width - 1)
+        totals.append(total - (negative << config.pe_acc_width))
+    return totals, passed[: len(cycles)]
 
 
 def term(pe, a, w):
@@ -101,9 +111,10 @@ def test_hand_worked_signs_of_four_lanes(structure):
 
 
 @every_build
+@every_pipeline
 @pytest.mark.parametrize(("width", "lanes"), [(2, 1), (6, 1), (3, 3)])
-def test_sums_one_behind_the_other_need_no_idle_cycle(pe, structure, width, lanes):
-    config = configured(pe, width=width, lanes=lanes, depth=5 * lanes)
+def test_sums_one_behind_the_other_need_no_idle_cycle(pe, structure, pipeline, width, lanes):
+    config = configured(pe, width=width, lanes=lanes, depth=5 * lanes, pipeline=pipeline)
     a, w = operands(config, seed=2, count=18)
     ends = {0, 1, 6, 11, 12, 17}
     sums, _ = run(config, [(a[i], w[i], i in ends) for i in range(18)], structure)
@@ -115,17 +126,19 @@ def test_sums_one_behind_the_other_need_no_idle_cycle(pe, structure, width, lane
 
 
 @pytest.mark.parametrize("pe", KINDS)
-def test_wide_operands_of_many_lanes_are_summed(pe):
-    config = configured(pe, width=16, lanes=9, depth=9 * 4)
+@every_pipeline
+def test_wide_operands_of_many_lanes_are_summed(pe, pipeline):
+    config = configured(pe, width=16, lanes=9, depth=9 * 4, pipeline=pipeline)
     a, w = operands(config, seed=6, count=4)
     sums, _ = run(config, [(a[i], w[i], i == 3) for i in range(4)])
     assert sums == np.cumsum([term(pe, a[i], w[i]) for i in range(4)]).tolist()
 
 
 @every_build
+@every_pipeline
 @pytest.mark.parametrize("lanes", [1, 4])
-def test_idle_cycles_add_nothing(pe, structure, lanes):
-    config = configured(pe, width=3, lanes=lanes, depth=4 * lanes)
+def test_idle_cycles_add_nothing(pe, structure, pipeline, lanes):
+    config = configured(pe, width=3, lanes=lanes, depth=4 * lanes, pipeline=pipeline)
     a, w = operands(config, seed=3, count=4)
     idle = (ZEROS, ZEROS, 0)
     busy = [(a[i], w[i], i == 3) for i in range(4)]
@@ -135,8 +148,9 @@ def test_idle_cycles_add_nothing(pe, structure, lanes):
 
 
 @every_build
-def test_a_sum_as_long_as_the_depth_fits_the_accumulator(pe, structure):
-    config = configured(pe, width=4, lanes=3, depth=33)
+@every_pipeline
+def test_a_sum_as_long_as_the_depth_fits_the_accumulator(pe, structure, pipeline):
+    config = configured(pe, width=4, lanes=3, depth=33, pipeline=pipeline)
     top = 2**config.width - 1
     weight = {"mac": -8, "min": top}.get(pe, 0)
     cycles = [((top,) * 3, (weight,) * 3, i == 10) for i in range(11)]
@@ -153,11 +167,14 @@ def test_the_neighbours_see_the_operands_one_cycle_later(pe):
 
 
 @pytest.mark.parametrize("structure", structures("min"))
-def test_a_rows_sum_is_that_of_its_activations(structure):
-    dut, sums = RowSum(ArrayConfig(pe="min", width=3, lanes=2, depth=6), structure), []
+@every_pipeline
+def test_a_rows_sum_is_that_of_its_activations(structure, pipeline):
+    config = ArrayConfig(pe="min", width=3, lanes=2, depth=6, pipeline=pipeline)
+    dut, sums = RowSum(config, structure), []
 
     async def bench(ctx):
-        for a, last in [((7, 6), 0), ((7, 7), 0), ((7, 7), 1), ((1, 0), 0)]:
+        cycles = [((7, 6), 0), ((7, 7), 0), ((7, 7), 1), ((1, 0), 0)]
+        for a, last in cycles + [((0, 0), 0)] * pipeline:
             ctx.set(dut.a.as_value(), a[0] + 8 * a[1])
             ctx.set(dut.last, last)
             sums.append(ctx.get(dut.sum))
@@ -167,7 +184,18 @@ def test_a_rows_sum_is_that_of_its_activations(structure):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    assert sums == [13, 27, 41, 1]
+    low, late = 2**config.low_width - 1, config.low_latency
+    halves = zip(sums[late:], sums[pipeline:], strict=False)
+    assert [x & low | y & ~low for x, y in halves] == [13, 27, 41, 1]
+
+
+@every_build
+@every_pipeline
+def test_a_sum_of_one_term_at_most_fits_one_or_two_bits(pe, structure, pipeline):
+    """The narrowest accumulators there are, of which the high half may have no bit."""
+    config = configured(pe, width=2, depth=1, pipeline=pipeline)
+    sums, _ = run(config, [((1,), (0,), 1), ((1,), (1,), 1), ((0,), (1,), 1)], structure)
+    assert sums == [term(config.pe, *pair) for pair in [(1, 0), (1, 1), (0, 1)]]
 
 
 def test_a_structure_that_a_kind_does_not_have_is_refused():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hw.config import ArrayConfig
-from hw.schedule import Schedule, cycles, pack, unpack
+from hw.schedule import Schedule, cycles, pack, plan, unpack
 
 
 def schedule_of(shape, depth=64, **sizes):
@@ -63,6 +63,26 @@ def test_more_rows_than_one_group_of_the_bus_take_one_more_cycle():
     assert (four.cycles, five.cycles) == (9 + 2 + 3, 9 + 2 + 4 + 1)
     of_cells = schedule_of((4, 9, 2), rows=4, cols=2, target="ecp5")
     assert of_cells.cycles == four.cycles + 1
+
+
+@pytest.mark.parametrize(
+    ("target", "rows", "stages"),
+    [("generic", 16, 2), ("generic", 17, 3), ("ecp5", 2, 1), ("ecp5", 8, 2), ("ecp5", 16, 3)],
+)
+def test_a_bus_has_a_register_for_each_level_of_its_tree(target, rows, stages):
+    assert ArrayConfig(target=target, rows=rows).drain_stages == stages
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "pipeline"),
+    [*[("output-stationary", p) for p in (1, 2, 4)], *[("weight-stationary", p) for p in (1, 2)]],
+)
+def test_a_pipeline_adds_its_registers_to_the_cycles(dataflow, pipeline):
+    for sizes, shape in ODD:
+        config = ArrayConfig(depth=64, dataflow=dataflow, **sizes)
+        later = ArrayConfig(**config.model_dump() | {"pipeline": pipeline})
+        assert cycles(shape, later) == cycles(shape, config) + pipeline
+        assert plan(shape, later).empty_cycles == plan(shape, config).empty_cycles + pipeline
 
 
 @pytest.mark.parametrize(("sizes", "shape"), ODD)

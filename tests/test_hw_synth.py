@@ -51,8 +51,10 @@ def flip_flops(config):
     rows, cols, width = config.rows, config.cols, config.width * config.lanes
     operands = width * (rows * (cols - 1) + cols * (rows - 1))
     skew = width * (rows * (rows - 1) + cols * (cols - 1)) // 2
-    groups = -(-rows // config.drain_group)
-    bus = groups + (groups > 1)  # a column's registers behind its accumulators
+    bus = level = -(-rows // config.drain_group)  # a column's registers behind its accumulators
+    while level > 1:
+        level = -(-level // 4)
+        bus += level
     sums = config.acc_width * (rows * cols + cols * bus + cols * (cols - 1) // 2)
     flags = rows * (cols - 1) + (rows - 1) + bus
     return operands + skew + sums + flags

@@ -82,17 +82,33 @@ def test_extremes_do_not_overflow_the_accumulator(pe):
         (3, 9, 2, 1, (19, 9, 3)),
     ],
 )
-def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, width, rows, cols, lanes, shape):
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
+def test_odd_sizes_give_the_sums_and_the_predicted_cycles(
+    pe, width, rows, cols, lanes, shape, pipeline
+):
     values = {"width": width, "rows": rows, "cols": cols, "lanes": lanes, "depth": shape[1]}
-    config = ArrayConfig(**values).twin(pe)
+    config = ArrayConfig(**values, pipeline=pipeline).twin(pe)
     check(config, *shape)
 
 
 @pytest.mark.parametrize("pe", ["complement", "min", "mac"])
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (2, 1), (4, 3), (5, 2), (8, 1)])
+@pytest.mark.parametrize(
+    ("rows", "cols"), [(1, 1), (1, 3), (2, 1), (4, 3), (5, 2), (8, 1), (17, 1)]
+)
 def test_tiles_as_long_as_there_are_rows_follow_one_another_without_a_gap(pe, rows, cols):
     config = ArrayConfig(pe=pe, width=4, rows=rows, cols=cols, depth=rows)
     check(config, 3 * rows, rows, 2 * cols)
+
+
+@pytest.mark.parametrize("pipeline", [1, 2, 4])
+@pytest.mark.parametrize("pe", ["complement", "min", "mac"])
+def test_pipelined_arrays_of_random_sizes_give_the_sums_and_the_predicted_cycles(pe, pipeline):
+    rng = np.random.default_rng(pipeline)
+    for _ in range(6):
+        rows, cols, lanes = (int(x) for x in rng.integers(1, 7, 3))
+        m, k, n = (int(x) for x in rng.integers(1, 14, 3))
+        sizes = {"rows": rows, "cols": cols, "lanes": lanes, "width": 3, "depth": k}
+        check(ArrayConfig(pe=pe, pipeline=pipeline, **sizes), m, k, n)
 
 
 def test_every_pair_of_operands_gives_its_distance():
@@ -102,8 +118,9 @@ def test_every_pair_of_operands_gives_its_distance():
 
 
 @pytest.mark.parametrize("pe", ["complement", "min"])
-def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe):
-    config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6)
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
+def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe, pipeline):
+    config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6, pipeline=pipeline)
     rng = np.random.default_rng(5)
     a, w = rng.integers(0, 16, (2, 6)), rng.integers(0, 16, (3, 6))
     schedule = Schedule(shape=(2, 6, 3), config=config)
@@ -125,7 +142,7 @@ def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe):
         await ctx.tick().repeat(config.rows + config.cols)
         ctx.set(reset, 0)
         await give(ctx, 6)
-        for _ in range(12):
+        for _ in range(12 + pipeline):
             if ctx.get(dut.valid):
                 rows.append(ctx.get(dut.sums.as_value()))
             await ctx.tick()

@@ -52,7 +52,7 @@ def test_the_header_names_the_configuration(text):
         f"// Made by AdderForge {metadata.version('adderforge')}, "
         f"configuration {config_hash(CONFIG)}:",
         "// pe=complement width=5 rows=3 cols=2 lanes=4 depth=9 dataflow=output-stationary "
-        "positions=1024 target=generic",
+        "positions=1024 pipeline=0 target=generic",
         "`timescale 1ns / 1ps",
     ]
     assert re.fullmatch(r"[0-9a-f]{16}", config_hash(CONFIG))
@@ -97,6 +97,7 @@ def test_ports_are_as_wide_as_the_configuration_says(pe, acc_width):
         "w_out": ("output", 4 * 5),
         "last_out": ("output", 1),
         "sum": ("output", acc_width),
+        "sum_last": ("output", 2),
     }
 
 

@@ -6,8 +6,8 @@ import pytest
 from amaranth import ResetInserter, Signal, Value
 from amaranth.sim import Simulator
 
+from hw.arithmetic import PLAIN, structures
 from hw.config import ArrayConfig
-from hw.pe import PLAIN, structures
 from hw.schedule import unpack, words
 from hw.weight_schedule import WeightSchedule
 from hw.weight_stationary import WeightStationaryArray, WeightStationaryPE
@@ -93,16 +93,18 @@ def test_extremes_overflow_neither_a_tiles_sums_nor_the_memorys(pe):
         ({"width": 4, "rows": 2, "cols": 1, "positions": 1}, (3, 5, 2)),
     ],
 )
-def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, sizes, shape):
-    check(config_of(pe, depth=shape[1], **sizes), shape)
+@pytest.mark.parametrize("pipeline", [0, 1, 2])
+def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, sizes, shape, pipeline):
+    check(config_of(pe, depth=shape[1], pipeline=pipeline, **sizes), shape)
 
 
 @pytest.mark.parametrize(
     ("pe", "structure"),
     [(pe, structure) for pe in KINDS for structure in structures(pe) if structure != PLAIN],
 )
-def test_pes_made_of_trees_give_the_same_sums(pe, structure):
-    config = config_of(pe, width=4, rows=3, cols=2, lanes=2, depth=11)
+@pytest.mark.parametrize("pipeline", [0, 1, 2])
+def test_pes_made_of_trees_give_the_same_sums(pe, structure, pipeline):
+    config = config_of(pe, width=4, rows=3, cols=2, lanes=2, depth=11, pipeline=pipeline)
     check(config, (4, 11, 3), structure=structure)
 
 
@@ -113,12 +115,14 @@ def test_passes_as_short_as_can_be_follow_one_another_without_a_gap(rows):
 
 
 @pytest.mark.parametrize("pe", ["complement", "mac"])
-def test_random_sizes_give_the_sums_and_the_predicted_cycles(pe):
+@pytest.mark.parametrize("pipeline", [0, 1, 2])
+def test_random_sizes_give_the_sums_and_the_predicted_cycles(pe, pipeline):
     rng = np.random.default_rng(3)
     for _ in range(6):
         rows, cols, lanes, positions = (int(x) for x in rng.integers(1, 6, 4))
         shape = tuple(int(x) for x in rng.integers(1, 12, 3))
         sizes = {"rows": rows, "cols": cols, "lanes": lanes, "positions": positions}
+        sizes["pipeline"] = pipeline
         check(config_of(pe, width=3, depth=shape[1], **sizes), shape)
 
 
@@ -136,9 +140,10 @@ def test_words_of_weights_may_come_with_pauses_between_them():
 
 
 @pytest.mark.parametrize("cycle", range(3, 13))
-def test_a_reset_of_one_cycle_at_any_time_leaves_nothing_behind(cycle):
+@pytest.mark.parametrize("pipeline", [0, 2])
+def test_a_reset_of_one_cycle_at_any_time_leaves_nothing_behind(cycle, pipeline):
     """Cut off after `cycle` cycles; the same form follows at once."""
-    config = config_of(width=4, rows=3, cols=2, depth=6, positions=4)
+    config = config_of(width=4, rows=3, cols=2, depth=6, positions=4, pipeline=pipeline)
     schedule = WeightSchedule(shape=(4, 6, 2), config=config)
     a, w = random_operands(config, (4, 6, 2))
     streams = words(schedule.operands(a, w), 4)

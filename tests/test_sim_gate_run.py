@@ -76,6 +76,16 @@ def test_every_sum_of_an_adder_netlist_is_right_and_compared(mapped, library):
 
 
 @pytest.mark.slow
+def test_sums_of_a_pipelined_netlist_are_due_as_many_cycles_later(mapped, library):
+    config = ArrayConfig(width=3, rows=2, cols=2, depth=9, pipeline=4)
+    shapes = [(5, 9, 3), (3, 4, 2)]
+    cycles = stream_cycles(config, shapes)
+    result = run(config, mapped(config), library, shapes, windows=1, cycles=cycles)
+    assert (result.compared, result.mismatches) == (5 * 3 + 3 * 2, 0)
+    assert result.energy.cycles == cycles - (2 + 2 + 4)
+
+
+@pytest.mark.slow
 def test_rows_of_several_groups_of_the_bus_are_due_one_cycle_later(mapped, library):
     config = ArrayConfig(width=2, rows=5, cols=2, depth=7)
     shapes = [(11, 7, 3), (6, 2, 2)]

@@ -68,6 +68,7 @@ def assert_right(config, results):
     [
         ArrayConfig(pe="complement", width=5, rows=3, cols=2, lanes=3, depth=11),
         ArrayConfig(pe="mac", width=7, rows=1, cols=4, lanes=2, depth=9),
+        ArrayConfig(pe="min", width=5, rows=3, cols=2, lanes=3, depth=11, pipeline=2),
     ],
     ids=lambda config: config.pe,
 )
@@ -93,11 +94,19 @@ def test_odd_arrays_are_right_on_icarus(tmp_path, config):
 @pytest.mark.slow
 @needs_icarus
 @pytest.mark.parametrize(
-    ("target", "pe"), [("ice40", "complement"), ("ecp5", "complement"), ("xilinx7", "mac")]
+    ("target", "pe", "pipeline"),
+    [
+        ("ice40", "complement", 0),
+        ("ecp5", "complement", 0),
+        ("xilinx7", "mac", 0),
+        ("ice40", "complement", 2),
+        ("ecp5", "mac", 1),
+    ],
 )
-def test_a_weight_stationary_array_of_an_fpgas_cells_is_right(tmp_path, target, pe):
+def test_a_weight_stationary_array_of_an_fpgas_cells_is_right(tmp_path, target, pe, pipeline):
     """Yosys' models take the place of the cells."""
     sizes = {"width": 4, "rows": 3, "cols": 2, "lanes": 2, "depth": 20, "positions": 4}
+    sizes["pipeline"] = pipeline
     config = ArrayConfig(pe=pe, target=target, dataflow="weight-stationary", **sizes)
     (tmp_path / "design.v").write_text(array_verilog(config))
     script = f"""

@@ -12,6 +12,7 @@ from sim.workload import generated_forms
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=2, width=4, depth=9)
 STAYING = ArrayConfig(**CONFIG.model_dump() | {"dataflow": "weight-stationary", "positions": 4})
+PIPELINED = ArrayConfig(**CONFIG.model_dump() | {"pipeline": 4})
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs iverilog")
 
 
@@ -38,7 +39,9 @@ def flipped(text, line):
 
 @needs_icarus
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [CONFIG, CONFIG.twin("mac"), STAYING, STAYING.twin("mac")])
+@pytest.mark.parametrize(
+    "config", [CONFIG, CONFIG.twin("mac"), STAYING, STAYING.twin("mac"), PIPELINED]
+)
 def test_the_array_passes(config, tmp_path):
     files = files_of(config)
     rows = len(files["expected.mem"].splitlines())
