@@ -70,7 +70,7 @@ def holds(bits, signed, value):
         ),
         (
             {"target": "virtex"},
-            "target must be 'generic', 'ice40', 'ecp5' or 'xilinx7', not 'virtex'",
+            "target must be 'generic', 'ice40', 'ecp5', 'xilinx7' or 'gowin', not 'virtex'",
         ),
         ({"row": 8}, f"unknown key 'row'; the keys are {KEYS}"),
     ],
