@@ -6,9 +6,10 @@ A tile takes ceil(k / lanes) cycles, or `rows` if that is more: sums leave a row
 Rows, columns and lanes that a tile does not fill get zeros on both operands: they add nothing.
 
 Forms may follow one another as tiles do, `tiles · period` cycles each, if ends of tiles stay `rows`
-cycles apart; only the last one's sums are waited for. ResNet-20's adder layers at 16 × 16 × 1 take 158,336 cycles one by one and 157,728
-back to back, 157,696 of them useful. A layer alone waits 32 cycles for its first operands and last
-sums to cross the array: 1 % of a 3 × 3 layer at most, but 6 % of a 1 × 1 shortcut's 512 + 32.
+cycles apart; only the last one's sums are waited for. ResNet-20's adder layers at 16 × 16 × 1 take
+158,336 cycles one by one and 157,728 back to back, 157,696 of them useful. A layer alone waits 32
+cycles for its first operands and last sums to cross the array: 1 % of a 3 × 3 layer at most, but
+6 % of a 1 × 1 shortcut's 512 + 32.
 """
 
 import math
