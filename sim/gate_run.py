@@ -1,34 +1,42 @@
 """Runs a mapped array on a network's real operands: sums checked, switching activity counted.
 
 The matrix forms follow one another as one long stream of cycles, of which windows, evenly spaced
-and each starting with a tile, are simulated side by side.
+and each starting with a tile, are simulated side by side. A run with gate delays is also made
+without: that gives the shares of the cells' conditions, and what glitches cost.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hw.config import ArrayConfig
+from hw.delays import Delays, find_delays
 from hw.energy import EnergyReport, energy
 from hw.netlist import Netlist
 from hw.schedule import Schedule
 
+from . import events
+from .blocks import blocks
 from .gates import Simulation, simulate
 from .workload import MatrixForm
 
 CLOCK_MHZ = 100.0
 SUMS = "sums"
+ACTIVITIES = ("gate-delay", "zero-delay")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateRun:
-    """energy: of the windows' cycles after warm-up. compared, mismatches: sums of the netlist
-    against the integer reference, and rows that came out at a wrong time."""
+    """energy: of the windows' cycles after warm-up. zero_delay: of the same cycles without gate
+    delays. longest_path_ns: see `hw.delays`. compared, mismatches: sums of the netlist against the
+    integer reference, and rows that came out at a wrong time."""
 
     energy: EnergyReport
     compared: int
     mismatches: int
+    zero_delay: EnergyReport | None = None
+    longest_path_ns: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +64,20 @@ def measure(
     windows: int = 64,
     cycles: int = 320,
     clock_mhz: float = CLOCK_MHZ,
+    activity: str = "zero-delay",
+    delays: Delays | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GateRun:
-    """Simulate `windows` windows of `cycles` cycles with zero delay; energy per useful operation.
+    """Simulate `windows` windows of `cycles` cycles; energy per useful operation.
 
     An operation is one |a − w| or one a · w, accumulated; filling is not counted. The first
-    cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`.
+    cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`. activity:
+    one of ACTIVITIES. delays: of the netlist, found with default surroundings if not given.
     ValueError when the array is not output-stationary, the netlist is of another array or the
     forms are too short for a window.
     """
+    if activity not in ACTIVITIES:
+        raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, not {activity!r}")
     if config.dataflow != "output-stationary":
         raise ValueError(
             f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
@@ -92,16 +105,25 @@ def measure(
         "last": stream.last[index].astype(np.uint8),
         "rst": np.zeros(index.shape, dtype=np.uint8),
     }
-    run = simulate(netlist, inputs, warm_up=warm_up, progress=progress)
+    delays = delays or find_delays(netlist)
+    operations = _operations(config, stream, index, warm_up)
+    figures = {"operations": operations, "clock_mhz": clock_mhz, "blocks": blocks(netlist)}
+    settled = activity == "zero-delay"
+    run = simulate(netlist, inputs, warm_up=warm_up, progress=progress if settled else None)
+    report = zero_delay = energy(netlist, run.activity, delays, **figures)
+    if not settled:
+        shares = run.activity.shares
+        run = events.simulate(netlist, delays, inputs, warm_up=warm_up, progress=progress)
+        report = energy(netlist, replace(run.activity, shares=shares), delays, **figures)
+        report = replace(report, glitch_share=1 - zero_delay.transitions / report.transitions)
     compared, mismatches = _check(config, stream, places, cycles, run)
-    report = energy(
-        netlist,
-        run.toggles,
-        cycles=run.cycles,
-        operations=_operations(config, stream, index, warm_up),
-        clock_mhz=clock_mhz,
+    return GateRun(
+        energy=report,
+        zero_delay=zero_delay,
+        longest_path_ns=delays.longest_path_ns,
+        compared=compared,
+        mismatches=mismatches,
     )
-    return GateRun(energy=report, compared=compared, mismatches=mismatches)
 
 
 def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
