@@ -25,11 +25,12 @@ def cache_folder() -> Path:
 @cache
 def load(source: Path) -> ctypes.CDLL:
     """The library made of a C++ file; ToolError where there is no compiler or it fails."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    name = os.environ.get("CXX", "g++")
+    compiler = shutil.which(name)
     if compiler is None:
         raise ToolError(
-            "g++: not found; gate-delay activity needs a C++ compiler (Debian: apt install g++); "
-            "zero-delay activity needs none"
+            f"{name}: not found; gate-delay activity needs a C++ compiler (Debian: apt install "
+            "g++); zero-delay activity needs none"
         )
     key = "\0".join([source.read_text(encoding="utf-8"), compiler, *FLAGS])
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
