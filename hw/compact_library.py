@@ -85,7 +85,14 @@ library (adderforge130) {{
   leakage_power_unit : "1nW";
   pulling_resistance_unit : "1kohm";
   capacitive_load_unit (1, pf);
-  nom_voltage : {voltage:.6g};
+  nom_voltage : {voltage:.6g}; nom_temperature : 25; nom_process : 1;
+  operating_conditions (typical) {{ voltage : {voltage:.6g}; temperature : 25; process : 1; }}
+  default_operating_conditions : typical;
+  input_threshold_pct_rise : 50; input_threshold_pct_fall : 50;
+  output_threshold_pct_rise : 50; output_threshold_pct_fall : 50;
+  slew_lower_threshold_pct_rise : 20; slew_lower_threshold_pct_fall : 20;
+  slew_upper_threshold_pct_rise : 80; slew_upper_threshold_pct_fall : 80;
+  slew_derate_from_library : 1;
   default_max_transition : 1.5;
   default_fanout_load : 1;
   default_inout_pin_cap : 0;

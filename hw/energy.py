@@ -5,7 +5,7 @@ without a clock tree, and without wires unless a wire model is given.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,6 +47,39 @@ class EnergyReport:
         return self.pj_per_op * self.operations / self.cycles * clock_mhz * 1e-3
 
 
+def beside(report: EnergyReport, zero_delay: EnergyReport) -> EnergyReport:
+    """Returns the report with its glitch share: what it has beyond a report of the same cycles
+    without gate delays; None for such a report itself."""
+    if report.activity == zero_delay.activity:
+        return replace(report, glitch_share=None)
+    return replace(report, glitch_share=1 - zero_delay.transitions / report.transitions)
+
+
+def total(reports: Sequence[EnergyReport]) -> EnergyReport:
+    """Returns the energy of several runs of one netlist with one kind of activity; without
+    glitch_share."""
+    operations = sum(report.operations for report in reports)
+
+    def mean(figures: list[float | None]) -> float | None:
+        if None in figures:
+            return None
+        return sum(f * r.operations for f, r in zip(figures, reports, strict=True)) / operations
+
+    blocks = {name: 0.0 for report in reports for name in report.blocks}
+    return EnergyReport(
+        pj_per_op=mean([report.pj_per_op for report in reports]),
+        glitch_share=None,
+        parts={part: mean([report.parts[part] for report in reports]) for part in PARTS},
+        operations=operations,
+        cycles=sum(report.cycles for report in reports),
+        activity=reports[0].activity,
+        switching=mean([report.switching for report in reports]),
+        blocks={
+            name: mean([report.blocks.get(name, 0.0) for report in reports]) for name in blocks
+        },
+    )
+
+
 def energy(
     netlist: Netlist,
     activity: Activity,
@@ -54,10 +87,9 @@ def energy(
     *,
     operations: int,
     clock_mhz: float,
-    glitch_share: float | None = None,
     blocks: Mapping[str, Sequence[str]] | None = None,
 ) -> EnergyReport:
-    """Returns the energy of the activity. blocks: cell -> the block that each instance belongs to.
+    """Returns the energy of the activity, without glitch_share. blocks: cell -> the block that each instance belongs to.
 
     The clock makes two transitions a cycle. Leakage power × cycles / clock_mhz. Raises ValueError
     if a number is not positive, the activity is of another netlist, or the library has no internal
@@ -78,7 +110,7 @@ def energy(
         sums["leakage"] = 0.0
     return EnergyReport(
         pj_per_op=sum(sums.values()),
-        glitch_share=glitch_share,
+        glitch_share=None,
         parts=sums | ({"leakage": None} if unknown else {}),
         operations=operations,
         cycles=activity.cycles,

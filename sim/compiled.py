@@ -8,18 +8,11 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from hw.cache import cache_folder
 from hw.tools import ToolError, run
 
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC")
 DIGEST_SIZE = hashlib.sha256().digest_size
-
-
-def cache_folder() -> Path:
-    """The user's folder for what can be made again: $XDG_CACHE_HOME/adderforge."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "adderforge"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @cache

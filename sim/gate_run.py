@@ -12,7 +12,7 @@ import numpy as np
 
 from hw.config import ArrayConfig
 from hw.delays import Delays, find_delays
-from hw.energy import EnergyReport, energy
+from hw.energy import EnergyReport, beside, energy
 from hw.netlist import Netlist
 from hw.schedule import Schedule
 
@@ -76,13 +76,8 @@ def measure(
     ValueError when the array is not output-stationary, the netlist is of another array or the
     forms are too short for a window.
     """
-    if activity not in ACTIVITIES:
-        raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, not {activity!r}")
-    if config.dataflow != "output-stationary":
-        raise ValueError(
-            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
-            "whose memory is no part of a mapped netlist; simulate its Verilog"
-        )
+    check_activity(activity)
+    check_dataflow(config)
     bits = config.cols * config.acc_width
     if netlist.outputs[SUMS].size != bits:
         raise ValueError(
@@ -115,15 +110,29 @@ def measure(
         shares = run.activity.shares
         run = events.simulate(netlist, delays, inputs, warm_up=warm_up, progress=progress)
         report = energy(netlist, replace(run.activity, shares=shares), delays, **figures)
-        report = replace(report, glitch_share=1 - zero_delay.transitions / report.transitions)
     compared, mismatches = _check(config, stream, places, cycles, run)
     return GateRun(
-        energy=report,
+        energy=beside(report, zero_delay),
         zero_delay=zero_delay,
         longest_path_ns=delays.longest_path_ns,
         compared=compared,
         mismatches=mismatches,
     )
+
+
+def check_activity(activity: str) -> None:
+    """ValueError when there is no such kind of activity."""
+    if activity not in ACTIVITIES:
+        raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, not {activity!r}")
+
+
+def check_dataflow(config: ArrayConfig) -> None:
+    """ValueError when the array is not output-stationary."""
+    if config.dataflow != "output-stationary":
+        raise ValueError(
+            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
+            "whose memory is no part of a mapped netlist; simulate its Verilog"
+        )
 
 
 def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
