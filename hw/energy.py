@@ -89,7 +89,8 @@ def energy(
     clock_mhz: float,
     blocks: Mapping[str, Sequence[str]] | None = None,
 ) -> EnergyReport:
-    """Returns the energy of the activity, without glitch_share. blocks: cell -> the block that each instance belongs to.
+    """Returns the energy of the activity, without glitch_share. blocks: cell -> each instance's
+    block.
 
     The clock makes two transitions a cycle. Leakage power × cycles / clock_mhz. Raises ValueError
     if a number is not positive, the activity is of another netlist, or the library has no internal
