@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hw.activity import Activity
 from hw.delays import Surroundings, find_delays
-from hw.energy import energy
+from hw.energy import EnergyReport, beside, energy, total
 from hw.liberty import read_library
 from hw.netlist import read_netlist
 
@@ -263,3 +264,33 @@ def test_a_cell_without_power_tables_is_refused_and_not_free(tmp_path):
     )
     with pytest.raises(ValueError, match=f"^{message}$"):
         report_of(netlist_of(tmp_path, ("MUTE", {"A": 2, "Y": 3})), {2: (1, 1)})
+
+
+def figures(pj_per_op, leakage, operations=1, activity="gate-delay"):
+    parts = {"flip_flops": 0.0, "clock": 0.0, "logic": pj_per_op - (leakage or 0)}
+    return EnergyReport(
+        pj_per_op=pj_per_op,
+        glitch_share=None,
+        parts=parts | {"leakage": leakage},
+        operations=operations,
+        cycles=10,
+        activity=activity,
+        switching=pj_per_op / 2,
+        blocks={"PEs": pj_per_op},
+    )
+
+
+def test_the_glitch_share_is_what_transitions_cost_more_than_without_delays():
+    with_glitches, without = figures(5.0, 1.0), figures(4.0, 1.0, activity="zero-delay")
+    assert beside(with_glitches, without).glitch_share == pytest.approx(1 - 3 / 4)
+    assert beside(without, without).glitch_share is None
+
+
+def test_the_total_of_runs_weighs_them_by_their_operations():
+    report = total([figures(5.0, 1.0, 1), replace(figures(1.0, 0.5, 3), blocks={"bus": 1.0})])
+    assert report.pj_per_op == pytest.approx((5 + 3) / 4)
+    assert report.parts["leakage"] == pytest.approx((1 + 1.5) / 4)
+    assert report.parts["logic"] == pytest.approx((4 + 1.5) / 4)
+    assert (report.operations, report.cycles) == (4, 20)
+    assert report.blocks == pytest.approx({"PEs": 5 / 4, "bus": 3 / 4})
+    assert total([figures(5.0, None), figures(1.0, None)]).parts["leakage"] is None
