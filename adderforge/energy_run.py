@@ -13,13 +13,14 @@ from hw.energy import EnergyReport, beside, check_powers, total
 from hw.liberty import read_library
 from hw.memory import MemoryReport, memory_energy
 from hw.netlist import Netlist, read_netlist
+from hw.schedule import plan
 from hw.synth import SynthReport
 from sim.gate_run import GateRun, measure
 from sim.workload import MatrixForm
 
 from .progress import Update
 
-WINDOWS = 4  # of the stream of a batch
+WINDOWS = 4  # of the stream of a batch, if each can be as long as a tile
 
 
 class NoPowerTables(ValueError):
@@ -108,10 +109,13 @@ def run_energy(
     pj_per_bit: float | None,
     update: Update,
 ) -> EnergyRun:
-    """Simulate every batch, each of `images` images, about `cycles` counted cycles in all."""
+    """Simulate every batch, each of `images` images: at least `cycles` counted cycles in all, and
+    in each window one whole tile of the longest reduction, so that sums are compared."""
     batches = list(batches)
     warm_up = design.config.rows + design.config.cols
-    counted = max(-(-cycles // (len(batches) * WINDOWS)), warm_up + 1)
+    tile = max(plan(form.shape, design.config).period for form in batches[0]) + warm_up
+    windows = min(WINDOWS, max(1, cycles // (len(batches) * tile)))
+    counted = max(-(-cycles // (len(batches) * windows)), tile)
     runs: list[GateRun] = []
     for number, forms in enumerate(batches):
         what = f"batch {number + 1} of {len(batches)}, cycles"
@@ -120,7 +124,7 @@ def run_energy(
                 design.config,
                 design.netlist,
                 forms,
-                windows=WINDOWS,
+                windows=windows,
                 cycles=warm_up + counted,
                 clock_mhz=clock_mhz,
                 activity=activity,

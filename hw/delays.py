@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cells import Timing
+from .cells import Library, Timing
 from .netlist import Instances, Netlist
 
 FALL, RISE = 0, 1
@@ -54,8 +54,10 @@ class Delays:
 
 def find_delays(netlist: Netlist, surroundings: Surroundings | None = None) -> Delays:
     """Returns the netlist's delays; ValueError naming a cell whose output has none from one of the
-    pins that its function reads, or a wire model that the library does not have."""
-    return _Search(netlist, surroundings or Surroundings()).run()
+    pins that its function reads, or as `check_surroundings` says."""
+    surroundings = surroundings or Surroundings()
+    check_surroundings(surroundings, netlist.library)
+    return _Search(netlist, surroundings).run()
 
 
 def loads_pf(netlist: Netlist, surroundings: Surroundings) -> np.ndarray:
@@ -71,16 +73,23 @@ def loads_pf(netlist: Netlist, surroundings: Surroundings) -> np.ndarray:
     return loads + _wires_pf(netlist, surroundings, fanouts)
 
 
-def _wires_pf(netlist: Netlist, surroundings: Surroundings, fanouts: np.ndarray) -> np.ndarray:
-    library, name = netlist.library, surroundings.wire_load
-    if name is None:
-        return surroundings.wire_pf_per_fanout * fanouts
-    if name not in library.wire_loads:
+def check_surroundings(surroundings: Surroundings, library: Library) -> None:
+    """ValueError when the library does not have the wire model, or a number is negative."""
+    name = surroundings.wire_load
+    if name is not None and name not in library.wire_loads:
         raise ValueError(
             f"wire_load must be one of library {library.name}'s, "
             f"{', '.join(library.wire_loads) or 'which has none'}, not {name!r}"
         )
-    return library.wire_loads[name].load_pf(fanouts)
+    for field in ("input_slew_ns", "output_load_pf", "wire_pf_per_fanout"):
+        if not (number := getattr(surroundings, field)) >= 0:
+            raise ValueError(f"{field} must be at least 0, not {number}")
+
+
+def _wires_pf(netlist: Netlist, surroundings: Surroundings, fanouts: np.ndarray) -> np.ndarray:
+    if surroundings.wire_load is None:
+        return surroundings.wire_pf_per_fanout * fanouts
+    return netlist.library.wire_loads[surroundings.wire_load].load_pf(fanouts)
 
 
 class _Search:

@@ -108,6 +108,11 @@ def test_a_wire_model_that_the_library_lacks_is_refused(tmp_path):
         find_delays(inverters(tmp_path), Surroundings(wire_load="w"))
 
 
+def test_a_negative_load_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^output_load_pf must be at least 0, not -1$"):
+        find_delays(inverters(tmp_path), Surroundings(output_load_pf=-1))
+
+
 def test_a_pin_of_both_senses_has_four_delays(tmp_path):
     gate = ("XOR", {"A": 2, "B": 3, "Y": 4})
     delays = find_delays(netlist_of(tmp_path, {"a": 2, "b": 3}, {"y": 4}, u=gate))

@@ -76,7 +76,8 @@ def energy(
     """
     from rich.console import Console
 
-    from hw.delays import Surroundings
+    from hw.delays import Surroundings, check_surroundings
+    from hw.liberty import read_library
     from hw.synth import BUILT_IN_LIBRARY, check
     from sim.gate_run import check_activity, check_dataflow
 
@@ -95,13 +96,17 @@ def energy(
     check_dataflow(config)
     check(config, "asic", multiplier, library)
     around = Surroundings(wire_load=wire_load, wire_pf_per_fanout=wire_ff_per_fanout / 1000)
+    check_surroundings(around, read_library(library))
     batches = list(_batches(work, config))
     stages = Stages(2, Console(stderr=True), every=10.0)
     with stages.stage(f"map {config.pe} to {library.name}"):
         try:
             design = map_array(config, library, multiplier, around)
         except NoPowerTables as error:
-            show({"area_um2": error.synthesis.area_um2, "pj_per_op": None}, as_json, "")
+            area = error.synthesis.area_um2
+            show(
+                {"area_um2": area, "pj_per_op": None}, as_json, f"area              {area:,.0f} µm²"
+            )
             raise
     with stages.stage(f"simulate with {activity} activity") as update:
         run = run_energy(
