@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.delays import EDGES, RISE, Delays
+from hw.delays import EDGES, Delays
 from hw.netlist import Netlist
 
 from . import logic
@@ -100,11 +100,6 @@ def _group(gates: logic.Gates, levels: np.ndarray, delays: Delays) -> _Group:
     names = [cell.clock_pin if name not in cell.pins else name for name in gates.pins]
     keys = [(cell.name, gates.output_pin, name) for name in names]
     arcs = [delays.arcs_ns[key] for key in keys]
-    if cell.flip_flop:  # a state that changes is a clock's rising edge
-        arcs = [
-            np.repeat(arc[:, RISE:], len(EDGES), axis=1) if name == cell.clock_pin else arc
-            for arc, name in zip(arcs, names, strict=True)
-        ]
     return _Group(gates.inputs, gates.outputs, gates.table, levels, arcs, keys)
 
 
@@ -141,7 +136,8 @@ def _pins(groups: list[_Group], gate_order: np.ndarray, nets: int) -> dict:
 
 def _picoseconds(arc: np.ndarray) -> np.ndarray:
     """(gates, 2, 2); an output edge that the input edge does not cause takes as long as after the
-    other one: it only comes up when several pins change at once."""
+    other one. So it is for states, which stand for the clock's rising edge, and when several pins
+    change at once."""
     other = arc[:, ::-1]
     whole = np.round(np.where(np.isnan(arc), other, arc) * PS_PER_NS)
     return np.maximum(np.nan_to_num(whole, nan=1.0), 1.0).astype(np.uint32)

@@ -66,6 +66,11 @@ def simulate(
     return Simulation({name: as_words(part) for name, part in parts}, activity)
 
 
+def prepare() -> None:
+    """Compile what `simulate` needs, unless that was done before; ToolError without a compiler."""
+    _library()
+
+
 class _Run:
     """One stream. outputs: (cycles, watched). changes: (nets, 2), caused: (pins, 2), falls and
     rises; both once it is done. done: cycles so far."""
@@ -117,7 +122,7 @@ class _Run:
 def _run_all(runs: list[_Run], progress: Callable[[int, int], None] | None) -> None:
     """Run the streams on threads; when one fails or the user interrupts, all stop."""
     stop, total = Event(), sum(len(run.outputs) for run in runs)
-    _library()  # compiled before the threads need it
+    prepare()  # before the threads need it
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         waiting = {pool.submit(run.run, stop) for run in runs}
         try:

@@ -30,6 +30,8 @@ library (easy) {
     pin (Y) { direction : output; function : "A ^ B";
       timing () { related_pin : "A B"; timing_sense : positive_unate;
         cell_rise (scalar) { values ("0.25"); } cell_fall (scalar) { values ("0.5"); } }
+      timing () { related_pin : "A B"; timing_sense : positive_unate; when : "A";
+        cell_rise (scalar) { values ("0.125"); } cell_fall (scalar) { values ("0.125"); } }
       timing () { related_pin : "A"; timing_sense : negative_unate;
         cell_rise (scalar) { values ("0.75"); } cell_fall (scalar) { values ("1"); } } }
   }
@@ -113,7 +115,7 @@ def test_a_negative_load_is_refused(tmp_path):
         find_delays(inverters(tmp_path), Surroundings(output_load_pf=-1))
 
 
-def test_a_pin_of_both_senses_has_four_delays(tmp_path):
+def test_a_pin_of_both_senses_has_four_delays_the_longest_of_each(tmp_path):
     gate = ("XOR", {"A": 2, "B": 3, "Y": 4})
     delays = find_delays(netlist_of(tmp_path, {"a": 2, "b": 3}, {"y": 4}, u=gate))
     np.testing.assert_allclose(delays.arcs_ns["XOR", "Y", "A"], [[[0.5, 0.75], [1, 0.25]]])

@@ -11,7 +11,7 @@ from hw.liberty import read_library
 from hw.netlist import read_netlist
 
 # Easy figures: at 2 V a net of 1 pF costs 2 pJ a transition. Input ports have a slew of 0.5 ns,
-# gates make slews of 1 ns, and output ports drive nothing.
+# gates rise in 1 ns and fall in 2 ns, and output ports drive nothing.
 LIBERTY = """
 library (easy) {
   capacitive_load_unit (1, pf); voltage_unit : "1V"; leakage_power_unit : "1nW";
@@ -31,6 +31,13 @@ library (easy) {
                           rise_power (by_both) { values ("10, 12", "30, 32"); }
                           fall_power (by_load) { values ("4, 2"); } }
       timing () { related_pin : "A"; timing_sense : negative_unate; DELAYS } }
+  }
+  cell (BUF) {
+    area : 1;
+    pin (A) { direction : input; capacitance : 0; }
+    pin (Y) { direction : output; function : "A";
+      internal_power () { related_pin : "A"; rise_power (by_both) { values ("10, 12", "30, 32"); } }
+      timing () { related_pin : "A"; timing_sense : positive_unate; DELAYS } }
   }
   cell (NAND) {
     area : 2; cell_leakage_power : 100;
@@ -63,7 +70,8 @@ library (easy) {
       internal_power () { when : "D"; power (scalar) { values ("11"); } }
       internal_power () { when : "!D"; power (scalar) { values ("1"); } } }
     pin (D) { direction : input; capacitance : 0.5;
-      internal_power () { power (scalar) { values ("2"); } } }
+      internal_power () { power (scalar) { values ("1"); } }
+      internal_power () { power (scalar) { values ("3"); } } }
     pin (R) { direction : input; capacitance : 0.5; }
     pin (Q) { direction : output; function : "IQ";
       internal_power () { related_pin : "C"; power (scalar) { values ("20"); } }
@@ -79,7 +87,7 @@ library (easy) {
 """.replace(
     "DELAYS",
     'cell_rise (scalar) { values ("0.3"); } rise_transition (scalar) { values ("1"); } '
-    'cell_fall (scalar) { values ("0.2"); } fall_transition (scalar) { values ("1"); }',
+    'cell_fall (scalar) { values ("0.2"); } fall_transition (scalar) { values ("2"); }',
 )
 AROUND = Surroundings(input_slew_ns=0.5, output_load_pf=0.0)
 
@@ -156,6 +164,12 @@ def test_a_second_inverter_is_looked_up_at_the_first_ones_slew_and_the_first_at_
     second = -1 + 4
     assert report.parts["logic"] == pytest.approx(first + second)
     report = report_of(netlist, {4: (0, 1)})
+    assert report.parts["logic"] == pytest.approx(10 + 20 * 2.0)
+
+
+def test_a_buffer_rises_at_the_slew_of_its_rising_input(tmp_path):
+    netlist = netlist_of(tmp_path, inverter(2, 3), ("BUF", {"A": 3, "Y": 4}))
+    report = report_of(netlist, {4: (0, 1)})
     assert report.parts["logic"] == pytest.approx(10 + 20 * 1.0)
 
 
@@ -186,7 +200,7 @@ def test_a_flip_flop_pays_for_two_clock_edges_a_cycle_in_the_states_it_is_in(tmp
     assert report.parts == pytest.approx(
         {
             "clock": 2 * 8 * (0.125 * 2 + 0.25 * 11 + 0.75 * 1),
-            "flip_flops": 3 * 2 + 2 * 20,
+            "flip_flops": 3 * (1 + 3) / 2 + 2 * 20,
             "logic": 3 * 0.5 * 2,
             "leakage": 100 * 2 * 1e-3,
         }

@@ -143,6 +143,7 @@ library (small) {
   cell (FLOP) { ff (IQ, IQN) { clocked_on : "C"; next_state : "D"; }
     leakage_power () { when : "D & !Q"; value : 1; }
     leakage_power () { when : "C & Q"; value : 1; }
+    leakage_power () { when : "!Q"; value : 1; }
     pin (C) { direction : input; clock : true; }
     pin (D) { direction : input; }
     pin (Q) { direction : output; function : "IQ"; } } }
@@ -161,6 +162,7 @@ def test_conditions_hold_for_a_share_of_the_settled_cycles_and_half_of_the_clock
     q_high = (2 + 3) / 8  # of four counted cycles of two streams
     assert shares["FLOP", "D & !Q"].tolist() == [2 / 8]
     assert shares["FLOP", "C & Q"].tolist() == [q_high / 2]
+    assert shares["FLOP", "!Q"].tolist() == [1 - q_high]
 
 
 def test_rises_and_falls_are_counted_apart(tmp_path):

@@ -79,6 +79,7 @@ def energy(
     from hw.delays import Surroundings, check_surroundings
     from hw.liberty import read_library
     from hw.synth import BUILT_IN_LIBRARY, check
+    from sim import events
     from sim.gate_run import check_activity, check_dataflow
 
     from ..energy_run import NoPowerTables, map_array, run_energy
@@ -98,6 +99,8 @@ def energy(
     around = Surroundings(wire_load=wire_load, wire_pf_per_fanout=wire_ff_per_fanout / 1000)
     check_surroundings(around, read_library(library))
     batches = list(_batches(work, config))
+    if activity == "gate-delay":
+        events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
     with stages.stage(f"map {config.pe} to {library.name}"):
         try:
