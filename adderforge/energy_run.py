@@ -1,6 +1,6 @@
 """Energy of a mapped array on batches of a network's real operands, with what it rests on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from pathlib import Path
@@ -13,9 +13,10 @@ from hw.energy import EnergyReport, beside, check_powers, total
 from hw.liberty import read_library
 from hw.memory import MemoryReport, memory_energy
 from hw.netlist import Netlist, read_netlist
+from hw.recording import load
 from hw.schedule import plan
 from hw.synth import SynthReport
-from sim.gate_run import GateRun, measure
+from sim.gate_run import GateRun, measure, price
 from sim.workload import MatrixForm
 
 from .progress import Update
@@ -100,23 +101,20 @@ def map_array(
 
 def run_energy(
     design: Design,
-    batches: Iterable[Sequence[MatrixForm]],
-    images: int,
+    batches: Sequence[Sequence[MatrixForm]],
     *,
     cycles: int,
     clock_mhz: float,
     activity: str,
-    pj_per_bit: float | None,
     update: Update,
-) -> EnergyRun:
-    """Simulate every batch, each of `images` images: at least `cycles` counted cycles in all, and
-    in each window one whole tile of the longest reduction, so that sums are compared."""
-    batches = list(batches)
+) -> list[GateRun]:
+    """Simulate every batch: at least `cycles` counted cycles in all, and in each window one whole
+    tile of the longest reduction, so that sums are compared."""
     warm_up = design.config.rows + design.config.cols
     tile = max(plan(form.shape, design.config).period for form in batches[0]) + warm_up
     windows = min(WINDOWS, max(1, cycles // (len(batches) * tile)))
     counted = max(-(-cycles // (len(batches) * windows)), tile)
-    runs: list[GateRun] = []
+    runs = []
     for number, forms in enumerate(batches):
         what = f"batch {number + 1} of {len(batches)}, cycles"
         runs.append(
@@ -132,15 +130,32 @@ def run_energy(
                 progress=lambda k, n, what=what: update(what, k, n),
             )
         )
+    return runs
+
+
+def price_file(design: Design, path: Path, clock_mhz: float) -> list[GateRun]:
+    """The energy of a saved activity, of all its batches together."""
+    recording = load(path, design.netlist)
+    return [price(recording, design.netlist, design.delays, clock_mhz)]
+
+
+def summarize(
+    design: Design,
+    runs: Sequence[GateRun],
+    batches: Sequence[Sequence[MatrixForm]],
+    images: int,
+    clock_mhz: float,
+    pj_per_bit: float | None,
+) -> EnergyRun:
+    """What the runs on batches, each of `images` images, say together."""
     shapes = [form.shape for forms in batches for form in forms]
     energies = [run.energy.pj_per_op for run in runs]
-    error = stdev(energies) / sqrt(len(runs)) if len(runs) > 1 else None
     zero_delay = total([run.zero_delay for run in runs])
     return EnergyRun(
         energy=beside(total([run.energy for run in runs]), zero_delay),
         zero_delay=zero_delay,
         batches=energies,
-        standard_error=error,
+        standard_error=stdev(energies) / sqrt(len(runs)) if len(runs) > 1 else None,
         per_inference=sum(m * k * n for m, k, n in shapes) // (images * len(batches)),
         memory=memory_energy(shapes, design.config, pj_per_bit),
         clock_mhz=clock_mhz,

@@ -14,6 +14,7 @@ from hw.config import ArrayConfig
 from hw.delays import Delays, find_delays
 from hw.energy import EnergyReport, beside, energy
 from hw.netlist import Netlist
+from hw.recording import Recording
 from hw.schedule import Schedule
 
 from . import events
@@ -30,13 +31,14 @@ ACTIVITIES = ("gate-delay", "zero-delay")
 class GateRun:
     """energy: of the windows' cycles after warm-up. zero_delay: of the same cycles without gate
     delays. longest_path_ns: see `hw.delays`. compared, mismatches: sums of the netlist against the
-    integer reference, and rows that came out at a wrong time."""
+    integer reference, and rows that came out at a wrong time. recording: what was priced."""
 
     energy: EnergyReport
     compared: int
     mismatches: int
     zero_delay: EnergyReport | None = None
     longest_path_ns: float | None = None
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,22 +103,36 @@ def measure(
         "rst": np.zeros(index.shape, dtype=np.uint8),
     }
     delays = delays or find_delays(netlist)
-    operations = _operations(config, stream, index, warm_up)
-    figures = {"operations": operations, "clock_mhz": clock_mhz, "blocks": blocks(netlist)}
     settled = activity == "zero-delay"
     run = simulate(netlist, inputs, warm_up=warm_up, progress=progress if settled else None)
-    report = zero_delay = energy(netlist, run.activity, delays, **figures)
+    zero_delay = seen = run.activity
     if not settled:
-        shares = run.activity.shares
         run = events.simulate(netlist, delays, inputs, warm_up=warm_up, progress=progress)
-        report = energy(netlist, replace(run.activity, shares=shares), delays, **figures)
+        seen = replace(run.activity, shares=zero_delay.shares)
     compared, mismatches = _check(config, stream, places, cycles, run)
+    recording = Recording(
+        activity=seen,
+        zero_delay=zero_delay,
+        operations=_operations(config, stream, index, warm_up),
+        compared=compared,
+        mismatches=mismatches,
+    )
+    return price(recording, netlist, delays, clock_mhz)
+
+
+def price(recording: Recording, netlist: Netlist, delays: Delays, clock_mhz: float) -> GateRun:
+    """The energy of what a run saw."""
+    figures = {"operations": recording.operations, "clock_mhz": clock_mhz}
+    figures["blocks"] = blocks(netlist)
+    zero_delay = energy(netlist, recording.zero_delay, delays, **figures)
+    report = energy(netlist, recording.activity, delays, **figures)
     return GateRun(
         energy=beside(report, zero_delay),
         zero_delay=zero_delay,
         longest_path_ns=delays.longest_path_ns,
-        compared=compared,
-        mismatches=mismatches,
+        compared=recording.compared,
+        mismatches=recording.mismatches,
+        recording=recording,
     )
 
 

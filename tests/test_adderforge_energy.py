@@ -113,6 +113,22 @@ def test_glitches_cost_a_multiplier_more_than_an_adder():
 
 
 @pytest.mark.slow
+@needs_compiler
+def test_a_saved_activity_is_priced_again_and_one_of_another_netlist_refused():
+    simulated = measured("--model", ADDER, "--save-activity", "--out", "run")
+    priced = measured("--model", ADDER, "--from-activity", "run/activity.npz")
+    for name in ("pj_per_op", "glitch_share", "operations", "cycles", "compared", "mismatches"):
+        assert priced[name] == pytest.approx(simulated[name], rel=1e-4), name
+    assert priced["standard_error"] is None
+    words = (*ARRAY, *WORK, "--model", ADDER, "--from-activity")
+    wider = call(*words, "run/activity.npz", "--width", 9)
+    assert wider.exit_code == 1
+    assert "run/activity.npz: activity of another netlist than this" in wider.stderr
+    damaged = call(*words, FIXTURES / "digits-vectors.npz")
+    assert "activity must be a file that --save-activity wrote" in damaged.stderr
+
+
+@pytest.mark.slow
 def test_a_library_without_power_tables_gives_the_area_and_says_why_no_energy():
     group = re.compile(r"internal_power \(\) \{(?:[^{}]|\{[^{}]*\})*\}")
     Path("mute.lib").write_text(group.sub("", read_text(BUILT_IN_LIBRARY)))

@@ -42,6 +42,8 @@ class Work:
 @click.option(
     "--activity", default="gate-delay", show_default=True, help="gate-delay or zero-delay"
 )
+@click.option("--from-activity", type=FILE, help="price a saved activity, without simulation")
+@click.option("--save-activity", is_flag=True, help="also write activity.npz, for --from-activity")
 @click.option("--liberty", type=FILE, help="cell library (.lib or .lib.gz)")
 @click.option("--multiplier", help="for mac: booth-tree, rows, …; default: the smallest of all")
 @click.option("--wire-load", help="one of the library's wire models, by name; default: no wires")
@@ -51,6 +53,8 @@ class Work:
 @as_json
 def energy(
     activity: str,
+    from_activity: Path | None,
+    save_activity: bool,
     cycles: int,
     clock_mhz: float,
     liberty: Path | None,
@@ -78,11 +82,12 @@ def energy(
 
     from hw.delays import Surroundings, check_surroundings
     from hw.liberty import read_library
+    from hw.recording import joined, save
     from hw.synth import BUILT_IN_LIBRARY, check
     from sim import events
     from sim.gate_run import check_activity, check_dataflow
 
-    from ..energy_run import NoPowerTables, map_array, run_energy
+    from ..energy_run import NoPowerTables, map_array, price_file, run_energy, summarize
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
 
@@ -99,7 +104,7 @@ def energy(
     around = Surroundings(wire_load=wire_load, wire_pf_per_fanout=wire_ff_per_fanout / 1000)
     check_surroundings(around, read_library(library))
     batches = list(_batches(work, config))
-    if activity == "gate-delay":
+    if activity == "gate-delay" and not from_activity:
         events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
     with stages.stage(f"map {config.pe} to {library.name}"):
@@ -111,20 +116,20 @@ def energy(
                 {"area_um2": area, "pj_per_op": None}, as_json, f"area              {area:,.0f} µm²"
             )
             raise
-    with stages.stage(f"simulate with {activity} activity") as update:
-        run = run_energy(
-            design,
-            batches,
-            work.images,
-            cycles=cycles,
-            clock_mhz=clock_mhz,
-            activity=activity,
-            pj_per_bit=memory_pj_per_bit,
-            update=update,
-        )
+    if from_activity:
+        with stages.stage(f"price {from_activity.name}"):
+            runs = price_file(design, from_activity, clock_mhz)
+    else:
+        options = {"cycles": cycles, "clock_mhz": clock_mhz, "activity": activity}
+        with stages.stage(f"simulate with {activity} activity") as update:
+            runs = run_energy(design, batches, update=update, **options)
+    run = summarize(design, runs, batches, work.images, clock_mhz, memory_pj_per_bit)
     folder = new_run_folder("energy", out)
     figures = run.figures() | {"layers": [form.name for form in batches[0]]}
     write_json(folder / "energy.json", figures)
+    if save_activity:
+        recording = joined([run.recording for run in runs])
+        save(recording, design.netlist, folder / "activity.npz")
     show(figures, as_json, _text(run))
     click.echo(folder, err=as_json)
     if run.mismatches:
