@@ -9,6 +9,7 @@ from .commands.arrays import simulate, synth, verilog
 from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
+from .commands.energy import energy
 from .commands.export import export
 from .commands.quantize import quantize
 from .commands.reproduce import reproduce
@@ -57,6 +58,18 @@ def main() -> None:
     """
 
 
-COMMANDS = (demo, train, quantize, export, verilog, simulate, synth, count, doctor, reproduce)
+COMMANDS = (
+    demo,
+    train,
+    quantize,
+    export,
+    verilog,
+    simulate,
+    synth,
+    energy,
+    count,
+    doctor,
+    reproduce,
+)
 for command in COMMANDS:
     main.add_command(command)

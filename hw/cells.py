@@ -17,10 +17,27 @@ class Table:
     loads: np.ndarray
     values: np.ndarray
 
-    def at(self, slew_ns: float, load_pf: np.ndarray | float) -> np.ndarray:
-        """Returns the linear interpolation, of load_pf's shape; beyond the table, its edge."""
-        row = [np.interp(slew_ns, self.slews, column) for column in self.values.T]
-        return np.interp(load_pf, self.loads, row)
+    def at(self, slew_ns: np.ndarray | float, load_pf: np.ndarray | float) -> np.ndarray:
+        """Returns the bilinear interpolation, of the shape to which slew_ns and load_pf
+        broadcast; beyond the table, the line through its last two entries, as timing analyzers
+        do."""
+        row, down = _place(self.slews, slew_ns)
+        column, right = _place(self.loads, load_pf)
+        below, beside = np.minimum(row + 1, self.slews.size - 1), column + 1
+        beside = np.minimum(beside, self.loads.size - 1)
+        values = self.values
+        upper = values[row, column] * (1 - right) + values[row, beside] * right
+        lower = values[below, column] * (1 - right) + values[below, beside] * right
+        return upper * (1 - down) + lower * down
+
+
+def _place(axis: np.ndarray, at: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the entry before each value, and how far it is towards the next."""
+    at = np.asarray(at, dtype=float)
+    if axis.size == 1:
+        return np.zeros(at.shape, dtype=np.int64), np.zeros(at.shape)
+    before = np.clip(np.searchsorted(axis, at, side="right") - 1, 0, axis.size - 2)
+    return before, (at - axis[before]) / (axis[before + 1] - axis[before])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +64,11 @@ class Timing:
     rise_slew: Table | None
     fall_slew: Table | None
 
+    @property
+    def has_delays(self) -> bool:
+        """Whether it has delays; others are constraints, such as setup times."""
+        return bool(self.rise or self.fall)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
@@ -60,30 +82,6 @@ class Pin:
     clock: bool
     power: tuple[Power, ...]
     timing: tuple[Timing, ...]
-
-    def powers(self, related_pin: str | None = None) -> tuple[Power, ...]:
-        """Returns the energies that stand for a typical transition: those of related_pin, and of
-        these those without a condition, where there are any; else all."""
-        chosen = [power for power in self.power if related_pin in power.related_pins] or self.power
-        return tuple([power for power in chosen if not power.when] or chosen)
-
-    def energy_pj(
-        self, slew_ns: float, load_pf: np.ndarray | float = 0.0, related_pin: str | None = None
-    ) -> np.ndarray:
-        """Returns the mean internal energy in pJ of one transition of this pin, rise or fall.
-
-        Mean of the rising and of the falling tables of `powers(related_pin)`, then over both
-        directions: libraries that count ±½CV² of the load in rise and fall cancel it so. Several
-        supplies add up.
-        """
-        powers = self.powers(related_pin)
-        total = np.zeros(np.shape(load_pf))
-        for supply in sorted({power.supply for power in powers}):
-            for direction in ("rise", "fall"):
-                tables = [getattr(power, direction) for power in powers if power.supply == supply]
-                energies = [table.at(slew_ns, load_pf) for table in tables if table]
-                total = total + np.mean(energies, axis=0) / 2 if energies else total
-        return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +99,14 @@ class FlipFlop:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """area_um2, leakage_nw: None where the file gives none. latch: it holds a level-sensitive
-    state. flip_flop: None for other cells."""
+    """area_um2, leakage_nw: None where the file gives none. leakages: (condition, nW), where the
+    file has leakage by state. latch: it holds a level-sensitive state. flip_flop: None for other
+    cells."""
 
     name: str
     area_um2: float | None
     leakage_nw: float | None
+    leakages: tuple[tuple[str, float], ...]
     pins: dict[str, Pin]
     flip_flop: FlipFlop | None
     latch: bool
@@ -121,6 +121,13 @@ class Cell:
         """Output pins, in the file's order."""
         return tuple(pin for pin in self.pins.values() if pin.direction == "output")
 
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions of its powers and leakages on its pins, each once."""
+        of_powers = [power.when for pin in self.pins.values() for power in pin.power]
+        of_leakages = [when for when, _ in self.leakages]
+        return tuple(dict.fromkeys(when for when in (*of_powers, *of_leakages) if when))
+
     @property
     def clock_pin(self) -> str | None:
         """The pin that clocks its flip-flop, None for other cells."""
@@ -128,12 +135,30 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WireLoad:
+    """A statistical model of a net's wire. lengths: by fan-out, rising. slope: of the length
+    beyond the last of them, a pin."""
+
+    pf_per_length: float
+    lengths: dict[int, float]
+    slope: float
+
+    def load_pf(self, fanout: np.ndarray) -> np.ndarray:
+        """Returns the wires' capacitances; a net that drives nothing has no wire."""
+        fanouts, lengths = list(self.lengths), list(self.lengths.values())
+        beyond = np.maximum(fanout - fanouts[-1], 0) * self.slope
+        length = np.interp(fanout, fanouts, lengths) + beyond
+        return np.where(fanout > 0, length * self.pf_per_length, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Library:
-    """Cells by name, and the supply voltage that they were measured at."""
+    """Cells by name, the supply voltage that they were measured at, and wire models by name."""
 
     name: str
     voltage_v: float
     cells: dict[str, Cell]
+    wire_loads: dict[str, WireLoad]
 
     def cell(self, name: str) -> Cell:
         """Returns a cell by name; raises ValueError if there is none."""

@@ -1,27 +1,32 @@
-"""Energy per operation of a mapped netlist, from the number of transitions of each net.
+"""Energy per operation of a mapped netlist, from the transitions of its nets.
 
-Every figure comes from the Liberty library; C is the sum of the input pin capacitances that a
-net drives. There is no wire load: figures are before placement, for comparing designs.
+Every figure comes from the Liberty library, see `hw.cell_energy`. Figures are before placement:
+without a clock tree, and without wires unless a wire model is given.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .netlist import Instances, Netlist
+from .activity import Activity
+from .cell_energy import Item, energies_of
+from .delays import Delays
+from .netlist import Netlist
 
-SLEW_NS = 0.05
 PARTS = ("flip_flops", "clock", "logic", "leakage")
+PORTS = "input ports"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyReport:
     """pj_per_op: sum of parts. parts: pJ per operation in "flip_flops" (their outputs and data
     pins), "clock" (their clock pins), "logic" (all other gates and what input ports drive) and
-    "leakage" (None where the library has no figure for a cell, and then not in the sum).
-    glitch_share: share of the transitions' energy that a zero-delay simulation does not see,
-    None where that was not measured. cycles: clock cycles of all streams. activity:
-    "gate-delay" or "zero-delay"."""
+    "leakage" (None where the library has no figure for a cell, and then not in the sum). switching:
+    how much of the first three is ½CV², the rest is inside the cells. blocks: pJ per operation by
+    block of the design, which add up to pj_per_op as well. glitch_share: share of the transitions'
+    energy that a zero-delay simulation does not see, None where that was not measured. cycles:
+    clock cycles of all streams. activity: "gate-delay" or "zero-delay"."""
 
     pj_per_op: float
     glitch_share: float | None
@@ -29,96 +34,110 @@ class EnergyReport:
     operations: int
     cycles: int
     activity: str
+    switching: float | None = None
+    blocks: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def transitions(self) -> float:
+        """pJ per operation without leakage."""
+        return self.pj_per_op - (self.parts["leakage"] or 0.0)
+
+    def power_mw(self, clock_mhz: float) -> float:
+        """Mean power at a clock rate; that for which leakage was counted."""
+        return self.pj_per_op * self.operations / self.cycles * clock_mhz * 1e-3
+
+
+def beside(report: EnergyReport, zero_delay: EnergyReport) -> EnergyReport:
+    """Returns the report with its glitch share: what it has beyond a report of the same cycles
+    without gate delays; None for such a report itself."""
+    if report.activity == zero_delay.activity:
+        return replace(report, glitch_share=None)
+    return replace(report, glitch_share=1 - zero_delay.transitions / report.transitions)
+
+
+def total(reports: Sequence[EnergyReport]) -> EnergyReport:
+    """Returns the energy of several runs of one netlist with one kind of activity; without
+    glitch_share."""
+    operations = sum(report.operations for report in reports)
+
+    def mean(figures: list[float | None]) -> float | None:
+        if None in figures:
+            return None
+        return sum(f * r.operations for f, r in zip(figures, reports, strict=True)) / operations
+
+    blocks = {name: 0.0 for report in reports for name in report.blocks}
+    return EnergyReport(
+        pj_per_op=mean([report.pj_per_op for report in reports]),
+        glitch_share=None,
+        parts={part: mean([report.parts[part] for report in reports]) for part in PARTS},
+        operations=operations,
+        cycles=sum(report.cycles for report in reports),
+        activity=reports[0].activity,
+        switching=mean([report.switching for report in reports]),
+        blocks={
+            name: mean([report.blocks.get(name, 0.0) for report in reports]) for name in blocks
+        },
+    )
 
 
 def energy(
     netlist: Netlist,
-    toggles: np.ndarray,
+    activity: Activity,
+    delays: Delays,
     *,
-    cycles: int,
     operations: int,
     clock_mhz: float,
-    activity: str = "zero-delay",
-    glitch_share: float | None = None,
+    blocks: Mapping[str, Sequence[str]] | None = None,
 ) -> EnergyReport:
-    """Returns the energy that `toggles` transitions, (nets,), cost in `cycles` clock cycles.
+    """Returns the energy of the activity, without glitch_share. blocks: cell -> each instance's
+    block.
 
-    Per transition of a net: ½CV², its driver's internal energy at load C, and the internal energy
-    of each input pin it drives, all at an input slew of SLEW_NS, mean of rise and fall. The clock
-    makes two transitions a cycle. Leakage power × cycles / clock_mhz. Raises ValueError if a
-    number is not positive or toggles does not fit the netlist.
+    The clock makes two transitions a cycle. Leakage power × cycles / clock_mhz. Raises ValueError
+    if a number is not positive, the activity is of another netlist, or the library has no internal
+    power for a cell: its energy would be a silent 0.
     """
-    for name, value in {"cycles": cycles, "operations": operations, "clock_mhz": clock_mhz}.items():
+    numbers = {"cycles": activity.cycles, "operations": operations, "clock_mhz": clock_mhz}
+    for name, value in numbers.items():
         if not value > 0:
             raise ValueError(f"{name} must be positive, not {value}; simulate at least one cycle")
-    if np.shape(toggles) != (netlist.net_count,):
-        raise ValueError(
-            f"toggles must be one number for each of the {netlist.net_count} nets, not "
-            f"{np.shape(toggles)}; take them from a simulation of this netlist"
-        )
-    parts = dict.fromkeys(PARTS, 0.0) | _transitions(netlist, np.asarray(toggles), cycles)
-    parts["leakage"] = _leakage_pj(netlist, cycles / clock_mhz)
-    parts = {name: None if part is None else part / operations for name, part in parts.items()}
+    check_powers(netlist)
+    items = list(energies_of(netlist, activity, delays, activity.cycles / clock_mhz))
+    sums = dict.fromkeys(PARTS, 0.0)
+    for item in items:
+        sums[item.part] += float(item.energies.sum()) / operations
+    unknown = any(some.cell.leakage_nw is None for some in netlist.instances.values())
+    if unknown:
+        items = [item for item in items if item.part != "leakage"]
+        sums["leakage"] = 0.0
     return EnergyReport(
-        pj_per_op=sum(part for part in parts.values() if part is not None),
-        glitch_share=glitch_share,
-        parts=parts,
+        pj_per_op=sum(sums.values()),
+        glitch_share=None,
+        parts=sums | ({"leakage": None} if unknown else {}),
         operations=operations,
-        cycles=cycles,
-        activity=activity,
+        cycles=activity.cycles,
+        activity=activity.kind,
+        switching=sum(float(item.energies.sum()) for item in items if item.switching) / operations,
+        blocks={} if blocks is None else _by_block(items, blocks, operations),
     )
 
 
-def loads_pf(netlist: Netlist) -> np.ndarray:
-    """Returns each net's load in pF, (nets,): the capacitances of the input pins it drives."""
-    loads = np.zeros(netlist.net_count)
+def check_powers(netlist: Netlist) -> None:
+    """ValueError naming a cell of the netlist with inputs for which the library has no energies."""
     for some in netlist.instances.values():
-        for pin in some.cell.inputs:
-            np.add.at(loads, some.nets[pin.name], pin.capacitance_pf)
-    return loads
+        if some.cell.inputs and not any(pin.power for pin in some.cell.pins.values()):
+            raise ValueError(
+                f"library {netlist.library.name} must have internal_power tables for an energy, "
+                f"but cell {some.cell.name} has none; give a library with power tables"
+            )
 
 
-def _transitions(netlist: Netlist, toggles: np.ndarray, cycles: int) -> dict[str, float]:
-    """Returns the parts that transitions cost, in pJ."""
-    clock = netlist.inputs[netlist.clock] if netlist.clock else []
-    toggles = toggles.copy()
-    toggles[clock] = 2 * cycles
-    loads = loads_pf(netlist)
-    switching = loads * netlist.library.voltage_v**2 / 2 * toggles
-    parts = {"clock": float(switching[clock].sum()), "flip_flops": 0.0, "logic": 0.0}
-    switching[clock] = 0
-    for some in netlist.instances.values():
-        part = "flip_flops" if some.cell.flip_flop else "logic"
-        parts["clock"] += _input_pj(some, toggles, clock=True)
-        parts[part] += _input_pj(some, toggles) + _output_pj(some, toggles, loads)
-        if some.cell.flip_flop:
-            nets = np.concatenate([some.nets[pin.name] for pin in some.cell.outputs])
-            parts[part] += float(switching[nets].sum())
-            switching[nets] = 0
-    parts["logic"] += float(switching.sum())
-    return parts
-
-
-def _input_pj(some: Instances, toggles: np.ndarray, *, clock: bool = False) -> float:
-    """Returns the internal energy of transitions at the clock pin, or at all other inputs."""
-    pins = [pin for pin in some.cell.inputs if (pin.name == some.cell.clock_pin) == clock]
-    energies = [pin.energy_pj(SLEW_NS) * toggles[some.nets[pin.name]].sum() for pin in pins]
-    return float(sum(energies))
-
-
-def _output_pj(some: Instances, toggles: np.ndarray, loads: np.ndarray) -> float:
-    """Returns the internal energy of the outputs' transitions."""
-    energy_pj = 0.0
-    for pin in some.cell.outputs:
-        nets = some.nets[pin.name]
-        each = pin.energy_pj(SLEW_NS, loads[nets], some.cell.clock_pin)
-        energy_pj += float((each * toggles[nets]).sum())
-    return energy_pj
-
-
-def _leakage_pj(netlist: Netlist, time_us: float) -> float | None:
-    """Returns leakage power × time; nW × µs = 1e-3 pJ."""
-    leakages = [(some.cell.leakage_nw, len(some.names)) for some in netlist.instances.values()]
-    if any(leakage is None for leakage, _ in leakages):
-        return None
-    return sum(leakage * count for leakage, count in leakages) * time_us * 1e-3
+def _by_block(
+    items: list[Item], blocks: Mapping[str, Sequence[str]], operations: int
+) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for item in items:
+        names, places = np.unique(blocks[item.cell] if item.cell else [PORTS], return_inverse=True)
+        of_names = np.bincount(places, weights=item.energies, minlength=names.size)
+        for name, part in zip(names.tolist(), of_names.tolist(), strict=True):
+            sums[name] = sums.get(name, 0.0) + part / operations
+    return dict(sorted(sums.items(), key=lambda block: -block[1]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .boolean import Expression
-from .cells import Cell, FlipFlop, Library, Pin, Power, Table, Timing
+from .cells import Cell, FlipFlop, Library, Pin, Power, Table, Timing, WireLoad
 from .liberty_text import Group, parse_groups, read_text
 
 _SI = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
@@ -36,7 +36,7 @@ class _Reader:
 
     def __init__(self, root: Group) -> None:
         self._root = root
-        number, unit = root.lists.get("capacitive_load_unit", ["1", "pf"])
+        number, unit = root.lists.get("capacitive_load_unit", [["1", "pf"]])[-1]
         self._pf = self._unit("capacitive_load_unit", number + unit, "f") / 1e-12
         attributes = root.attributes
         self._ns = self._unit("time_unit", attributes.get("time_unit", "1ns"), "s") / 1e-9
@@ -58,6 +58,22 @@ class _Reader:
             name=self._root.names[0],
             voltage_v=self._voltage() * self._volt,
             cells={group.names[0]: self._cell(group) for group in self._root.all("cell")},
+            wire_loads={
+                group.names[0]: self._wire_load(group) for group in self._root.all("wire_load")
+            },
+        )
+
+    def _wire_load(self, group: Group) -> WireLoad:
+        try:
+            points = [(int(p[0]), float(p[1])) for p in group.lists["fanout_length"]]
+        except (KeyError, IndexError, ValueError):
+            raise _FigureError(
+                f"line {group.line}: wire_load must have fanout_length (pins, length)"
+            ) from None
+        return WireLoad(
+            pf_per_length=_figure(group, "capacitance") * self._pf,
+            lengths=dict(sorted(points)),
+            slope=_figure(group, "slope") if "slope" in group.attributes else 0.0,
         )
 
     def _voltage(self) -> float:
@@ -74,6 +90,11 @@ class _Reader:
             name=group.names[0],
             area_um2=_figure(group, "area") if "area" in group.attributes else None,
             leakage_nw=self._leakage(group),
+            leakages=tuple(
+                (state.attributes["when"], _figure(state, "value") * self._nw)
+                for state in group.all("leakage_power")
+                if "when" in state.attributes
+            ),
             pins=pins,
             flip_flop=_flip_flop(flip_flops[0]) if flip_flops else None,
             latch=bool(group.all("latch") or group.all("statetable")),
@@ -175,8 +196,9 @@ def _figure(group: Group, name: str) -> float:
 
 def _figures(group: Group, name: str, template: Group | None = None) -> np.ndarray:
     """Returns the complex attribute as numbers, the template's where the group has none."""
-    words = group.lists.get(name) or (template.lists.get(name) if template else None)
+    groups = [group] if template is None else [group, template]
+    found = [some.lists[name][-1] for some in groups if name in some.lists]
     try:
-        return np.array([float(word) for text in words or [] for word in text.split(",")])
+        return np.array([float(word) for text in found[:1] for word in ",".join(text).split(",")])
     except ValueError:
         raise _FigureError(f"line {group.line}: {name} holds something that is no number") from None

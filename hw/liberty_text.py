@@ -30,14 +30,14 @@ _ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"\\]+)')
 
 @dataclass
 class Group:
-    """One group. attributes: simple ones, text without quotes; lists: complex ones, arguments;
-    both keep the last of several. groups: in file order. line: where it begins, from 1."""
+    """One group. attributes: simple ones, text without quotes, of several the last; lists: complex
+    ones, the arguments of each. groups: in file order. line: where it begins, from 1."""
 
     keyword: str
     names: list[str]
     line: int
     attributes: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, list[str]] = field(default_factory=dict)
+    lists: dict[str, list[list[str]]] = field(default_factory=dict)
     groups: list["Group"] = field(default_factory=list)
 
     def all(self, keyword: str) -> list["Group"]:
@@ -105,7 +105,7 @@ def _add_statement(open_groups: list[Group], match: re.Match, line: int) -> bool
         group.groups.append(inner)
         open_groups.append(inner)
     else:
-        group.lists[name] = arguments
+        group.lists.setdefault(name, []).append(arguments)
     return True
 
 

@@ -28,7 +28,8 @@ class Instances:
 @dataclass(frozen=True)
 class Netlist:
     """inputs, outputs: port -> net ids, least significant bit first. instances: by cell name.
-    Every net that a cell or an output port reads has exactly one driver."""
+    names: the design's name -> net ids that are left of it. Every net that a cell or an output port
+    reads has exactly one driver."""
 
     name: str
     library: Library
@@ -36,6 +37,7 @@ class Netlist:
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
     instances: dict[str, Instances]
+    names: dict[str, np.ndarray]
 
     def flip_flops(self) -> list[Instances]:
         """Returns the instances of the library's flip-flops."""
@@ -150,11 +152,20 @@ class _Builder:
             for direction in ("input", "output")
         }
         instances = self._instances()
+        ports = nets["input"], nets["output"]
         netlist = Netlist(
-            self._name, self._library, self._count, nets["input"], nets["output"], instances
+            self._name, self._library, self._count, *ports, instances, self._net_names()
         )
         self._check_drivers(netlist)
         return netlist
+
+    def _net_names(self) -> dict[str, np.ndarray]:
+        named = {
+            name: [self._numbers[bit] for bit in net["bits"] if bit in self._numbers]
+            for name, net in self._module.get("netnames", {}).items()
+            if not net.get("hide_name")
+        }
+        return {name: np.array(nets, dtype=np.int64) for name, nets in named.items()}
 
     def _net(self, bit: int | str) -> int:
         if bit in _CONSTANTS:

@@ -1,34 +1,44 @@
 """Runs a mapped array on a network's real operands: sums checked, switching activity counted.
 
 The matrix forms follow one another as one long stream of cycles, of which windows, evenly spaced
-and each starting with a tile, are simulated side by side.
+and each starting with a tile, are simulated side by side. A run with gate delays is also made
+without: that gives the shares of the cells' conditions, and what glitches cost.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hw.config import ArrayConfig
-from hw.energy import EnergyReport, energy
+from hw.delays import Delays, find_delays
+from hw.energy import EnergyReport, beside, energy
 from hw.netlist import Netlist
+from hw.recording import Recording
 from hw.schedule import Schedule, drain_latency
 
+from . import events
+from .blocks import blocks
 from .gates import Simulation, simulate
 from .workload import MatrixForm
 
 CLOCK_MHZ = 100.0
 SUMS = "sums"
+ACTIVITIES = ("gate-delay", "zero-delay")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateRun:
-    """energy: of the windows' cycles after warm-up. compared, mismatches: sums of the netlist
-    against the integer reference, and rows that came out at a wrong time."""
+    """energy: of the windows' cycles after warm-up. zero_delay: of the same cycles without gate
+    delays. longest_path_ns: see `hw.delays`. compared, mismatches: sums of the netlist against the
+    integer reference, and rows that came out at a wrong time. recording: what was priced."""
 
     energy: EnergyReport
     compared: int
     mismatches: int
+    zero_delay: EnergyReport | None = None
+    longest_path_ns: float | None = None
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,20 +66,20 @@ def measure(
     windows: int = 64,
     cycles: int = 320,
     clock_mhz: float = CLOCK_MHZ,
+    activity: str = "zero-delay",
+    delays: Delays | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GateRun:
-    """Simulate `windows` windows of `cycles` cycles with zero delay; energy per useful operation.
+    """Simulate `windows` windows of `cycles` cycles; energy per useful operation.
 
     An operation is one |a − w| or one a · w, accumulated; filling is not counted. The first
-    cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`.
+    cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`. activity:
+    one of ACTIVITIES. delays: of the netlist, found with default surroundings if not given.
     ValueError when the array is not output-stationary, the netlist is of another array or the
     forms are too short for a window.
     """
-    if config.dataflow != "output-stationary":
-        raise ValueError(
-            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
-            "whose memory is no part of a mapped netlist; simulate its Verilog"
-        )
+    check_activity(activity)
+    check_dataflow(config)
     bits = config.cols * config.acc_width
     if netlist.outputs[SUMS].size != bits:
         raise ValueError(
@@ -92,16 +102,53 @@ def measure(
         "last": stream.last[index].astype(np.uint8),
         "rst": np.zeros(index.shape, dtype=np.uint8),
     }
-    run = simulate(netlist, inputs, warm_up=warm_up, progress=progress)
+    delays = delays or find_delays(netlist)
+    settled = activity == "zero-delay"
+    run = simulate(netlist, inputs, warm_up=warm_up, progress=progress if settled else None)
+    zero_delay = seen = run.activity
+    if not settled:
+        run = events.simulate(netlist, delays, inputs, warm_up=warm_up, progress=progress)
+        seen = replace(run.activity, shares=zero_delay.shares)
     compared, mismatches = _check(config, stream, places, cycles, run)
-    report = energy(
-        netlist,
-        run.toggles,
-        cycles=run.cycles,
+    recording = Recording(
+        activity=seen,
+        zero_delay=zero_delay,
         operations=_operations(config, stream, index, warm_up),
-        clock_mhz=clock_mhz,
+        compared=compared,
+        mismatches=mismatches,
     )
-    return GateRun(energy=report, compared=compared, mismatches=mismatches)
+    return price(recording, netlist, delays, clock_mhz)
+
+
+def price(recording: Recording, netlist: Netlist, delays: Delays, clock_mhz: float) -> GateRun:
+    """The energy of what a run saw."""
+    figures = {"operations": recording.operations, "clock_mhz": clock_mhz}
+    figures["blocks"] = blocks(netlist)
+    zero_delay = energy(netlist, recording.zero_delay, delays, **figures)
+    report = energy(netlist, recording.activity, delays, **figures)
+    return GateRun(
+        energy=beside(report, zero_delay),
+        zero_delay=zero_delay,
+        longest_path_ns=delays.longest_path_ns,
+        compared=recording.compared,
+        mismatches=recording.mismatches,
+        recording=recording,
+    )
+
+
+def check_activity(activity: str) -> None:
+    """ValueError when there is no such kind of activity."""
+    if activity not in ACTIVITIES:
+        raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, not {activity!r}")
+
+
+def check_dataflow(config: ArrayConfig) -> None:
+    """ValueError when the array is not output-stationary."""
+    if config.dataflow != "output-stationary":
+        raise ValueError(
+            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
+            "whose memory is no part of a mapped netlist; simulate its Verilog"
+        )
 
 
 def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:

@@ -7,15 +7,18 @@ a cycle.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hw.activity import Activity
 from hw.boolean import Expression
-from hw.netlist import Instances, Netlist
+from hw.netlist import Netlist
 
-MAX_INPUTS = 6
+from . import logic
+from .logic import Gates
+
 _WORD = 64
 _ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _ROWS = np.arange(_WORD, dtype=np.uint64)
@@ -24,13 +27,20 @@ _ROWS = np.arange(_WORD, dtype=np.uint64)
 @dataclass(frozen=True)
 class Simulation:
     """outputs: port -> (cycles, streams) uint64, or for ports of more than 64 bits (cycles,
-    streams, width) bool, least significant bit first. toggles: (nets,), rising and falling, all
-    streams, after warm-up; 0 for the clock. cycles: those that were counted, all streams: each
-    flip-flop was clocked so many times."""
+    streams, width) bool, least significant bit first. activity: of all streams after warm-up."""
 
     outputs: dict[str, np.ndarray]
-    toggles: np.ndarray
-    cycles: int
+    activity: Activity
+
+    @property
+    def toggles(self) -> np.ndarray:
+        """Falls and rises, (nets,); 0 for the clock."""
+        return self.activity.changes.sum(axis=1)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles that were counted, all streams: each flip-flop was clocked so many times."""
+        return self.activity.cycles
 
 
 @dataclass(frozen=True)
@@ -66,28 +76,84 @@ def simulate(
     (cycles done, cycles). Asynchronous resets act in the cycle in which they are active; they
     must not depend on flip-flops that they reset. Raises ValueError on any other input.
     """
-    words, cycles, streams = _pack_inputs(netlist, inputs)
-    if not 1 <= warm_up < cycles:
-        raise ValueError(
-            f"warm_up must be at least 1 and less than the {cycles} cycles, not {warm_up}; give "
-            "more cycles"
-        )
+    words, cycles, streams = pack_inputs(netlist, inputs)
+    check_warm_up(warm_up, cycles)
     machine = _Machine(netlist, -(-streams // _WORD))
     valid = _pack(np.ones((1, streams), dtype=bool))
-    toggles = np.zeros(len(machine.nets), dtype=np.int64)
+    changes = np.zeros((2, len(machine.nets)), dtype=np.int64)
+    conditions = _Conditions(netlist)
     outputs = {name: [] for name in netlist.outputs}
     for cycle in range(cycles):
         before = machine.nets.copy()
         machine.settle({name: some[cycle] for name, some in words.items()})
         if cycle >= warm_up:
-            toggles += np.bitwise_count((machine.nets ^ before) & valid).sum(axis=1, dtype=np.int64)
+            changed = (machine.nets ^ before) & valid
+            changes[0] += _count(changed & before)
+            changes[1] += _count(changed & machine.nets)
+            conditions.count(machine.nets, valid)
         for name, bits in netlist.outputs.items():
             outputs[name].append(machine.nets[bits])
         machine.clock()
         if progress:
             progress(cycle + 1, cycles)
+    counted = (cycles - warm_up) * streams
+    activity = Activity(
+        kind="zero-delay",
+        cycles=counted,
+        changes=changes[:, : netlist.net_count].T,
+        caused={},
+        shares=conditions.shares(counted),
+    )
     unpacked = {name: _unpack(np.stack(some), streams) for name, some in outputs.items()}
-    return Simulation(unpacked, toggles[: netlist.net_count], (cycles - warm_up) * streams)
+    return Simulation(unpacked, activity)
+
+
+class _Conditions:
+    """How often the cells' conditions hold when all nets have settled; the clock is high for half
+    of the cycle."""
+
+    def __init__(self, netlist: Netlist) -> None:
+        self._parts = [
+            (some, when, Expression(text))
+            for some in netlist.instances.values()
+            for when in some.cell.conditions
+            for text in _halves(when, some.cell.clock_pin)
+        ]
+        self._counts = [np.zeros(len(some.names)) for some, _, _ in self._parts]
+
+    def count(self, nets: np.ndarray, valid: np.ndarray) -> None:
+        for (some, _, condition), count in zip(self._parts, self._counts, strict=True):
+            words = condition.evaluate({name: nets[some.nets[name]] for name in condition.inputs})
+            count += _count(np.broadcast_to(words & valid, (count.size, valid.size)))
+
+    def shares(self, cycles: int) -> dict[tuple[str, str], np.ndarray]:
+        """(cell, condition) -> share of the time, (instances,)."""
+        shares = {}
+        for (some, when, _), count in zip(self._parts, self._counts, strict=True):
+            halves = len(_halves(when, some.cell.clock_pin))
+            share = count / (cycles * halves)
+            shares[some.cell.name, when] = shares.get((some.cell.name, when), 0.0) + share
+        return shares
+
+
+def _halves(condition: str, clock_pin: str | None) -> list[str]:
+    """Returns the condition for a low and for a high clock, itself if it reads no clock."""
+    if clock_pin not in Expression(condition).inputs:
+        return [condition]
+    return [re.sub(rf"\b{re.escape(clock_pin)}\b", level, condition) for level in "01"]
+
+
+def _count(words: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+
+
+def check_warm_up(warm_up: int, cycles: int) -> None:
+    """ValueError unless there are cycles to be counted, and one before them."""
+    if not 1 <= warm_up < cycles:
+        raise ValueError(
+            f"warm_up must be at least 1 and less than the {cycles} cycles, not {warm_up}; give "
+            "more cycles"
+        )
 
 
 class _Machine:
@@ -95,14 +161,13 @@ class _Machine:
 
     def __init__(self, netlist: Netlist, words: int) -> None:
         self._ports = netlist.inputs
-        flip_flops, outputs, forces, nexts = netlist.flip_flops(), [], [], []
+        outputs, forces, nexts = [], [], []
         size = netlist.net_count
-        for some in flip_flops:
-            states = np.arange(size, size + len(some.names))
-            size += len(some.names)
-            outputs += _state_outputs(some, states)
-            forces += _forced_states(some, states)
-            nexts += _next_states(some, states)
+        for some, states in logic.states(netlist):
+            size += len(states)
+            outputs += logic.state_outputs(some, states)
+            forces += logic.forced_states(some, states)
+            nexts.append(logic.next_states(some, states))
         self.nets = np.zeros((size, words), dtype=np.uint64)
         self.nets[1] = _ONES
         self._settling = _lookups(outputs) + _levels(netlist)
@@ -124,106 +189,48 @@ class _Machine:
             self.nets[nets] = words
 
 
-@dataclass(frozen=True)
-class _Gates:
-    """Instances of one function. inputs: (n, gates); outputs: (gates,); table: (2**n,)."""
-
-    inputs: np.ndarray
-    outputs: np.ndarray
-    table: np.ndarray
-
-
 def _levels(netlist: Netlist) -> list[Lookup]:
-    by_level: dict[int, list[_Gates]] = {}
-    for some, pin in netlist.gates():
-        gates = _gates(some, some.cell.pins[pin].function, some.nets, some.nets[pin])
-        levels = netlist.levels[some.cell.name, pin]
+    by_level: dict[int, list[Gates]] = {}
+    for some in logic.gates(netlist):
+        levels = netlist.levels[some.instances.cell.name, some.output_pin]
         for level in np.unique(levels):
             chosen = levels == level
-            part = _Gates(gates.inputs[:, chosen], gates.outputs[chosen], gates.table)
+            part = replace(some, inputs=some.inputs[:, chosen], outputs=some.outputs[chosen])
             by_level.setdefault(int(level), []).append(part)
     return [lookup for level in sorted(by_level) for lookup in _lookups(by_level[level])]
 
 
-def _lookups(gates: list[_Gates]) -> list[Lookup]:
+def _lookups(gates: Iterable[Gates]) -> list[Lookup]:
     """Joins gates with the same number of inputs."""
-    lookups = []
-    for count in sorted({some.inputs.shape[0] for some in gates}):
-        same = [some for some in gates if some.inputs.shape[0] == count]
-        tables = [np.tile(some.table[:, None], some.outputs.size) for some in same]
-        lookups.append(
-            Lookup(
-                np.concatenate([some.inputs for some in same], axis=1),
-                np.concatenate([some.outputs for some in same]),
-                np.concatenate(tables, axis=1)[:, :, None],
-            )
-        )
-    return lookups
+    by_count: dict[int, list[Gates]] = {}
+    for some in gates:
+        by_count.setdefault(len(some.pins), []).append(some)
+    return [_lookup(same) for same in by_count.values()]
 
 
-def _gates(
-    some: Instances, function: Expression, nets: Mapping[str, np.ndarray], outputs: np.ndarray
-) -> _Gates:
-    """Returns the gates that compute a function of named nets."""
-    if len(function.inputs) > MAX_INPUTS:
-        raise ValueError(
-            f"cell {some.cell.name}: a function must have at most {MAX_INPUTS} inputs, got "
-            f"{len(function.inputs)}; map the design without this cell"
-        )
-    shape = (len(function.inputs), outputs.size)
-    inputs = np.array([nets[name] for name in function.inputs], dtype=np.int64).reshape(shape)
-    return _Gates(inputs, outputs, _table(function))
+def _lookup(same: list[Gates]) -> Lookup:
+    tables = [np.tile(some.table[:, None] * _ONES, some.outputs.size) for some in same]
+    return Lookup(
+        np.concatenate([some.inputs for some in same], axis=1),
+        np.concatenate([some.outputs for some in same]),
+        np.concatenate(tables, axis=1)[:, :, None],
+    )
 
 
-def _table(function: Expression) -> np.ndarray:
-    """Returns the truth table, (2**n,), of all ones or zeros; bit i of a row is input i."""
-    rows = {
-        name: np.bitwise_or.reduce(((_ROWS >> np.uint64(i)) & np.uint64(1)) << _ROWS)
-        for i, name in enumerate(function.inputs)
-    }
-    bits = (function.evaluate(rows) >> _ROWS[: 2 ** len(rows)]) & np.uint64(1)
-    return bits * _ONES
-
-
-def _state_outputs(some: Instances, states: np.ndarray) -> list[_Gates]:
-    return [
-        _state_gates(some, pin.function.text, states, some.nets[pin.name])
-        for pin in some.cell.outputs
-    ]
-
-
-def _next_states(some: Instances, states: np.ndarray) -> list[_Gates]:
-    text = _forced(some, some.cell.flip_flop.next_state.text)
-    return [_state_gates(some, text, states, states)]
-
-
-def _forced_states(some: Instances, states: np.ndarray) -> list[_Gates]:
-    flip_flop = some.cell.flip_flop
-    if not (flip_flop.clear or flip_flop.preset):
-        return []
-    return [_state_gates(some, _forced(some, flip_flop.state), states, states)]
-
-
-def _forced(some: Instances, text: str) -> str:
-    """Returns the expression under the cell's asynchronous set and reset; reset wins."""
-    flip_flop = some.cell.flip_flop
-    if flip_flop.preset:
-        text = f"({text}) | ({flip_flop.preset.text})"
-    return f"({text}) & !({flip_flop.clear.text})" if flip_flop.clear else text
-
-
-def _state_gates(some: Instances, text: str, states: np.ndarray, outputs: np.ndarray) -> _Gates:
-    flip_flop = some.cell.flip_flop
-    inverted = rf"\b{re.escape(flip_flop.inverted_state)}\b"
-    if flip_flop.inverted_state != flip_flop.state:
-        text = re.sub(inverted, f"(!{flip_flop.state})", text)
-    return _gates(some, Expression(text), {**some.nets, flip_flop.state: states}, outputs)
-
-
-def _pack_inputs(
+def pack_inputs(
     netlist: Netlist, inputs: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], int, int]:
     """Returns port -> (cycles, width, words), and the number of cycles and of streams."""
+    bits, cycles, streams = input_bits(netlist, inputs)
+    packed = {name: _pack(some.transpose(0, 2, 1)) for name, some in bits.items()}
+    return packed, cycles, streams
+
+
+def input_bits(
+    netlist: Netlist, inputs: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], int, int]:
+    """Returns port -> (cycles, streams, width) bool, and the number of cycles and of streams.
+    ValueError unless there is every input port but the clock, all of one shape."""
     wanted = netlist.inputs.keys() - {netlist.clock}
     if inputs.keys() != wanted:
         raise ValueError(
@@ -238,8 +245,7 @@ def _pack_inputs(
             "give arrays of one shape"
         )
     [(cycles, streams)] = shapes
-    packed = {name: _pack(some.transpose(0, 2, 1)) for name, some in bits.items()}
-    return packed, cycles, streams
+    return bits, cycles, streams
 
 
 def _bits(name: str, values: np.ndarray, width: int) -> np.ndarray:
@@ -266,7 +272,12 @@ def _pack(bits: np.ndarray) -> np.ndarray:
 def _unpack(words: np.ndarray, streams: int) -> np.ndarray:
     """Returns the outputs in the form of `Simulation` for (cycles, width, words)."""
     octets = np.ascontiguousarray(words).view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little", count=streams).transpose(0, 2, 1)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little", count=streams)
+    return as_words(bits.transpose(0, 2, 1))
+
+
+def as_words(bits: np.ndarray) -> np.ndarray:
+    """Returns a port's bits, (cycles, streams, width), in the form of `Simulation`."""
     width = bits.shape[-1]
     if width > _WORD:
         return bits.astype(bool)

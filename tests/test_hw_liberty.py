@@ -136,23 +136,41 @@ def test_tables_are_turned_to_slew_by_load_and_energies_to_pj(tmp_path):
     assert power.related_pins == ("A", "B")
 
 
-def test_energy_is_the_mean_of_rise_and_fall(tmp_path):
-    pin = read(tmp_path, SMALL).cell("GATE").pins["Y"]
-    assert pin.energy_pj(0.06, 0.02) == pytest.approx((3 + 9) / 2 * 1e-4)
+def test_leakages_by_state_keep_their_conditions(tmp_path):
+    gate = read(tmp_path, SMALL).cell("GATE")
+    assert gate.leakages == (("A", pytest.approx(3000)), ("!A", pytest.approx(5000)))
+    assert gate.conditions == ("A", "!A")
 
 
-def test_energy_without_condition_goes_before_conditional_ones(tmp_path):
-    extra = 'internal_power () { when : "A"; power (scalar) { values ("1000"); } }'
-    library = read(tmp_path, SMALL.replace('related_pin : "A B";', 'related_pin : "B";', 1))
-    with_condition = read(tmp_path, SMALL.replace("internal_power", extra + "internal_power", 1))
-    expected = library.cell("GATE").pins["Y"].energy_pj(0.06, 0.02)
-    assert with_condition.cell("GATE").pins["Y"].energy_pj(0.06, 0.02) == expected
-
-
-def test_a_table_is_interpolated_inside_and_held_at_its_edges():
+def test_a_table_is_interpolated_inside_and_extended_by_its_last_two_entries():
     table = Table(np.array([1.0, 3.0]), np.array([10.0, 20.0]), np.array([[0.0, 4], [2, 6]]))
     np.testing.assert_allclose(table.at(2.0, np.array([10, 15, 20])), [1, 3, 5])
-    np.testing.assert_allclose(table.at(0.0, np.array([0, 99])), [0, 4])
+    np.testing.assert_allclose(table.at(0.0, np.array([5, 30])), [-3, 7])
+    np.testing.assert_allclose(table.at(np.array([1.0, 3.0]), np.array([20, 10])), [4, 2])
+
+
+def test_a_table_of_one_entry_is_the_same_everywhere():
+    table = Table(np.zeros(1), np.zeros(1), np.array([[7.0]]))
+    np.testing.assert_allclose(table.at(np.array([0.1, 5.0]), 3.0), [7, 7])
+
+
+WIRES = """
+  wire_load ("short") { capacitance : 0.5; slope : 3;
+    fanout_length (1, 10); fanout_length (3, 20); }
+  cell (GATE)"""
+
+
+def test_a_wire_load_grows_with_the_pins_on_the_net(tmp_path):
+    library = read(tmp_path, SMALL.replace("  cell (GATE)", WIRES, 1))
+    wires = library.wire_loads["short"].load_pf(np.array([0, 1, 2, 3, 5]))
+    np.testing.assert_allclose(wires, np.array([0, 10, 15, 20, 26]) * 0.5 * 0.01)
+
+
+def test_a_wire_load_without_lengths_is_refused(tmp_path):
+    text = SMALL.replace(
+        "  cell (GATE)", '  wire_load ("w") { capacitance : 1; }\n  cell (GATE)', 1
+    )
+    assert "wire_load must have fanout_length (pins, length)" in error_of(tmp_path, text)
 
 
 @pytest.mark.parametrize(

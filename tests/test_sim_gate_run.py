@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -10,11 +11,13 @@ from hw.liberty import read_library
 from hw.netlist import read_netlist
 from hw.schedule import Schedule
 from hw.synth import BUILT_IN_LIBRARY, candidates, synthesize
+from sim.blocks import blocks
 from sim.gate_run import measure
-from sim.workload import MatrixForm
+from sim.workload import MatrixForm, array_sums
 
 ADDER = ArrayConfig(width=4, rows=2, cols=3, lanes=2, depth=16)
 MAC = ArrayConfig(pe="mac", width=4, rows=2, cols=2, depth=12)
+MIN = ArrayConfig(pe="min", width=4, rows=2, cols=3, lanes=2, depth=16)
 WARM_UP = 5  # rows + cols of ADDER
 
 
@@ -45,7 +48,7 @@ def forms_of(config, shapes, seed=0):
     for m, k, n in shapes:
         a = rng.choice([0, top, *range(top + 1)], (m, k))
         w = rng.choice([low, low + top, *range(low, low + top + 1)], (n, k))
-        sums = a @ w.T if config.pe == "mac" else np.abs(a[:, None] - w).sum(axis=2)
+        sums = array_sums(config, a, w)
         yield MatrixForm(name="random", activations=a, weights=w, sums=sums)
 
 
@@ -135,6 +138,57 @@ def test_the_parts_add_up_to_the_energy_per_operation(mapped, library):
     assert min(energy.parts.values()) > 0
     assert sum(energy.parts.values()) == pytest.approx(energy.pj_per_op)
     assert energy.glitch_share is None
+
+
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize(("config", "multiplier"), [(ADDER, None), (MAC, "booth-tree")])
+def test_with_gate_delays_sums_are_the_same_and_glitches_cost_more(
+    mapped, library, config, multiplier
+):
+    shapes = [(24, config.depth, 3)]
+    options = {"windows": 3, "cycles": 40}
+    still = run(config, mapped(config, multiplier), library, shapes, **options)
+    moving = run(
+        config, mapped(config, multiplier), library, shapes, activity="gate-delay", **options
+    )
+    assert (moving.compared, moving.mismatches) == (still.compared, 0) and still.compared > 0
+    assert moving.energy.activity == "gate-delay" and moving.zero_delay == still.energy
+    assert 0.02 < moving.energy.glitch_share < 0.6
+    share = 1 - still.energy.transitions / moving.energy.transitions
+    assert moving.energy.glitch_share == pytest.approx(share)
+    assert moving.energy.parts["clock"] == pytest.approx(still.energy.parts["clock"])
+    assert moving.longest_path_ns > 1
+
+
+@pytest.mark.slow
+def test_every_block_has_its_energy_and_they_add_up(mapped, library):
+    energy = run(ADDER, mapped(ADDER), library, FULL, windows=3, cycles=40).energy
+    assert energy.blocks.keys() == {"PEs", "skew registers", "result bus", "input ports"}
+    assert sum(energy.blocks.values()) == pytest.approx(energy.pj_per_op)
+    assert energy.blocks["PEs"] == max(energy.blocks.values())
+    rows = run(MIN, mapped(MIN), library, FULL, windows=3, cycles=40).energy
+    assert rows.blocks["row sums"] > 0
+
+
+@pytest.mark.slow
+def test_every_skew_register_is_one_of_a_pe_less_operand_and_row_or_column(mapped, library):
+    """Row r and column c have r and c cycles of operands, and each row but the first `last`."""
+    netlist = read_netlist(mapped(ADDER) / "netlist.json", library)
+    names = [name for some in blocks(netlist).values() for name in some]
+    operand = ADDER.width * ADDER.lanes
+    assert names.count("skew registers") == operand * (1 + (1 + 2)) + (ADDER.rows - 1)
+
+
+@pytest.mark.slow
+def test_an_unknown_kind_of_activity_is_refused(mapped, library):
+    with pytest.raises(
+        ValueError, match=r"^activity must be one of gate-delay, zero-delay, not 'x'$"
+    ):
+        run(ADDER, mapped(ADDER), library, FULL, activity="x")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hw.delays import find_delays
 from hw.energy import energy
 from hw.liberty import read_library
 from hw.liberty_text import read_text
@@ -136,6 +137,40 @@ def test_64_bit_and_negative_integers_keep_every_bit(tmp_path):
     assert outputs_of(simulate(netlist, {"a": column(-1, 0)}), "y") == [2**64 - 1, 0]
 
 
+CONDITIONS = """
+library (small) {
+  voltage_unit : "1V"; nom_voltage : 1;
+  cell (FLOP) { ff (IQ, IQN) { clocked_on : "C"; next_state : "D"; }
+    leakage_power () { when : "D & !Q"; value : 1; }
+    leakage_power () { when : "C & Q"; value : 1; }
+    leakage_power () { when : "!Q"; value : 1; }
+    pin (C) { direction : input; clock : true; }
+    pin (D) { direction : input; }
+    pin (Q) { direction : output; function : "IQ"; } } }
+"""
+
+
+def test_conditions_hold_for_a_share_of_the_settled_cycles_and_half_of_the_clocks(tmp_path):
+    (tmp_path / "small.lib").write_text(CONDITIONS)
+    ports = {"clk": port("input", 2), "d": port("input", 3), "q": port("output", 4)}
+    path = tmp_path / "netlist.json"
+    cells = {"u": cell("FLOP", C=2, D=3, Q=4)}
+    path.write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": cells}}}))
+    netlist = read_netlist(path, read_library(tmp_path / "small.lib"))
+    inputs = {"d": np.array([[0, 0], [1, 1], [1, 1], [0, 1], [0, 1]])}
+    shares = simulate(netlist, inputs).activity.shares
+    q_high = (2 + 3) / 8  # of four counted cycles of two streams
+    assert shares["FLOP", "D & !Q"].tolist() == [2 / 8]
+    assert shares["FLOP", "C & Q"].tolist() == [q_high / 2]
+    assert shares["FLOP", "!Q"].tolist() == [1 - q_high]
+
+
+def test_rises_and_falls_are_counted_apart(tmp_path):
+    netlist = adder(tmp_path)
+    changes = simulate(netlist, {"abc": column(0, 1, 0, 1)}).activity.changes
+    assert changes[netlist.inputs["abc"]].tolist() == [[1, 2], [0, 0], [0, 0]]
+
+
 def test_progress_is_told_every_cycle(tmp_path):
     seen = []
     simulate(adder(tmp_path), {"abc": column(1, 2, 3)}, progress=lambda *n: seen.append(n))
@@ -227,6 +262,8 @@ def test_compact_and_full_library_agree_within_10_percent(tmp_path):
         (folder := tmp_path / liberty.name.split(".")[0]).mkdir()
         netlist, area = mapped(folder, SAD, liberty)
         run = simulate(netlist, {"a": a, "w": w, "first": first})
-        options = {"cycles": run.cycles, "operations": run.cycles, "clock_mhz": 100}
-        figures.append((area, energy(netlist, run.toggles, **options).pj_per_op))
+        delays = find_delays(netlist)
+        options = {"operations": run.cycles, "clock_mhz": 100}
+        report = energy(netlist, run.activity, delays, **options)
+        figures.append((area, report.pj_per_op, delays.longest_path_ns))
     np.testing.assert_allclose(figures[0], figures[1], rtol=0.10)

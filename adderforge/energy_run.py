@@ -1,0 +1,167 @@
+"""Energy of a mapped array on batches of a network's real operands, with what it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from pathlib import Path
+from statistics import stdev
+
+from hw.cache import mapped
+from hw.config import ArrayConfig
+from hw.delays import Delays, Surroundings, find_delays
+from hw.energy import EnergyReport, beside, check_powers, total
+from hw.liberty import read_library
+from hw.memory import MemoryReport, memory_energy
+from hw.netlist import Netlist, read_netlist
+from hw.recording import load
+from hw.schedule import plan
+from hw.synth import SynthReport
+from sim.gate_run import GateRun, measure, price
+from sim.workload import MatrixForm
+
+from .progress import Update
+
+WINDOWS = 4  # of the stream of a batch, if each can be as long as a tile
+
+
+class NoPowerTables(ValueError):
+    """The library has no energies; `area` is what there is to report."""
+
+    def __init__(self, reason: str, synthesis: SynthReport) -> None:
+        super().__init__(f"{reason}; the area is {synthesis.area_um2:,.0f} µm²")
+        self.synthesis = synthesis
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyRun:
+    """energy: of all batches. zero_delay: the same without gate delays, so without glitches.
+    batches: each one's pJ per operation; standard_error: of their mean, None for a single one.
+    per_inference: operations of these layers for one image. memory: of the memories outside the
+    array, not in energy. path_ns: see `hw.delays`."""
+
+    energy: EnergyReport
+    zero_delay: EnergyReport
+    batches: list[float]
+    standard_error: float | None
+    per_inference: int
+    memory: MemoryReport
+    clock_mhz: float
+    path_ns: float
+    compared: int
+    mismatches: int
+    synthesis: SynthReport
+    surroundings: Surroundings
+
+    def figures(self) -> dict:
+        """What --json shows: `EnergyReport`'s keys, and beside them all else."""
+        return asdict(self.energy) | {
+            "standard_error": self.standard_error,
+            "batches": self.batches,
+            "zero_delay_pj_per_op": self.zero_delay.pj_per_op,
+            "pj_per_inference": self.energy.pj_per_op * self.per_inference,
+            "operations_per_inference": self.per_inference,
+            "power_mw": self.energy.power_mw(self.clock_mhz),
+            "clock_mhz": self.clock_mhz,
+            "longest_path_ns": self.path_ns,
+            "memory": asdict(self.memory),
+            "area_um2": self.synthesis.area_um2,
+            "pe_area_um2": self.synthesis.pe_area_um2,
+            "sequential_area_um2": self.synthesis.sequential_area_um2,
+            "library": self.synthesis.library,
+            "multiplier": self.synthesis.multiplier,
+            "surroundings": asdict(self.surroundings),
+            "compared": self.compared,
+            "mismatches": self.mismatches,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A mapped array, ready for simulation."""
+
+    config: ArrayConfig
+    synthesis: SynthReport
+    netlist: Netlist
+    delays: Delays
+
+
+def map_array(
+    config: ArrayConfig, liberty: Path, multiplier: str | None, around: Surroundings
+) -> Design:
+    """The array mapped to the library; NoPowerTables where that has no energies."""
+    synthesis, path = mapped(config, liberty, multiplier)
+    netlist = read_netlist(path, read_library(liberty))
+    try:
+        check_powers(netlist)
+    except ValueError as error:
+        raise NoPowerTables(str(error), synthesis) from None
+    delays = find_delays(netlist, around)
+    return Design(config=config, synthesis=synthesis, netlist=netlist, delays=delays)
+
+
+def run_energy(
+    design: Design,
+    batches: Sequence[Sequence[MatrixForm]],
+    *,
+    cycles: int,
+    clock_mhz: float,
+    activity: str,
+    update: Update,
+) -> list[GateRun]:
+    """Simulate every batch: at least `cycles` counted cycles in all, and in each window one whole
+    tile of the longest reduction, so that sums are compared."""
+    warm_up = design.config.rows + design.config.cols
+    tile = max(plan(form.shape, design.config).period for form in batches[0]) + warm_up
+    windows = min(WINDOWS, max(1, cycles // (len(batches) * tile)))
+    counted = max(-(-cycles // (len(batches) * windows)), tile)
+    runs = []
+    for number, forms in enumerate(batches):
+        what = f"batch {number + 1} of {len(batches)}, cycles"
+        runs.append(
+            measure(
+                design.config,
+                design.netlist,
+                forms,
+                windows=windows,
+                cycles=warm_up + counted,
+                clock_mhz=clock_mhz,
+                activity=activity,
+                delays=design.delays,
+                progress=lambda k, n, what=what: update(what, k, n),
+            )
+        )
+    return runs
+
+
+def price_file(design: Design, path: Path, clock_mhz: float) -> list[GateRun]:
+    """The energy of a saved activity, of all its batches together."""
+    recording = load(path, design.netlist)
+    return [price(recording, design.netlist, design.delays, clock_mhz)]
+
+
+def summarize(
+    design: Design,
+    runs: Sequence[GateRun],
+    batches: Sequence[Sequence[MatrixForm]],
+    images: int,
+    clock_mhz: float,
+    pj_per_bit: float | None,
+) -> EnergyRun:
+    """What the runs on batches, each of `images` images, say together."""
+    shapes = [form.shape for forms in batches for form in forms]
+    energies = [run.energy.pj_per_op for run in runs]
+    zero_delay = total([run.zero_delay for run in runs])
+    return EnergyRun(
+        energy=beside(total([run.energy for run in runs]), zero_delay),
+        zero_delay=zero_delay,
+        batches=energies,
+        standard_error=stdev(energies) / sqrt(len(runs)) if len(runs) > 1 else None,
+        per_inference=sum(m * k * n for m, k, n in shapes) // (images * len(batches)),
+        memory=memory_energy(shapes, design.config, pj_per_bit),
+        clock_mhz=clock_mhz,
+        path_ns=design.delays.longest_path_ns,
+        compared=sum(run.compared for run in runs),
+        mismatches=sum(run.mismatches for run in runs),
+        synthesis=design.synthesis,
+        surroundings=design.delays.surroundings,
+    )

@@ -1,0 +1,97 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from hw import cache
+from hw.config import ArrayConfig
+from hw.memory import memory_energy
+from hw.synth import BUILT_IN_LIBRARY, SynthReport
+
+CONFIG = ArrayConfig(rows=2, cols=3, depth=64)
+REPORT = SynthReport(target="asic", pe="complement", multiplier="none", cells={}, tools={})
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """The configurations that were synthesized, by something that only leaves files."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    calls = []
+
+    def synthesize(config, target, folder, multiplier, liberty):
+        calls.append((config, multiplier))
+        folder.mkdir(parents=True)
+        for name in cache._KEPT:
+            (folder / name).write_text(f"{name} {len(calls)}")
+        (folder / "cells.lib").write_text("large")
+        return replace(REPORT, multiplier=multiplier)
+
+    monkeypatch.setattr(cache, "synthesize", synthesize)
+    monkeypatch.setattr(cache, "best_multiplier", lambda *_: "best")
+    return calls
+
+
+def test_what_was_mapped_is_not_mapped_again(made):
+    first, path = cache.mapped(CONFIG)
+    assert cache.mapped(CONFIG) == (first, path) and len(made) == 1
+    assert first.multiplier == "best" and path.read_text() == "netlist.json 1"
+    assert not (path.parent / "cells.lib").exists()
+
+
+def test_another_configuration_multiplier_or_library_is_mapped_anew(made, tmp_path):
+    other = tmp_path / "other.lib"
+    other.write_text(BUILT_IN_LIBRARY.read_text() + "/* a comment */")
+    paths = {
+        cache.mapped(CONFIG)[1],
+        cache.mapped(CONFIG.twin("min"))[1],
+        cache.mapped(CONFIG, multiplier="booth")[1],
+        cache.mapped(CONFIG, other)[1],
+    }
+    assert len(paths) == len(made) == 4
+
+
+def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "synthesize", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cache.mapped(CONFIG)
+    assert list((cache.cache_folder() / "netlists").iterdir()) == []
+    assert cache.mapped(CONFIG)[1].exists()
+
+
+def test_an_entry_that_another_process_made_meanwhile_is_taken(made, monkeypatch):
+    again = cache.synthesize
+
+    def slower(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "synthesize", again)
+            cache.mapped(CONFIG)
+        return again(*arguments)
+
+    monkeypatch.setattr(cache, "synthesize", slower)
+    _, path = cache.mapped(CONFIG)
+    assert path.read_text() == "netlist.json 1" and len(made) == 2
+    assert [entry.name for entry in path.parent.parent.iterdir()] == [path.parent.name]
+    assert json.loads((path.parent / "report.json").read_text())["pe"] == "complement"
+
+
+def test_memories_cost_each_bit_that_enters_or_leaves_the_array():
+    """5 × 7 × 4 on 2 × 3: tiles of 3 × 2, of 7 cycles with 5 operands of 8 bits, and 6 sums."""
+    report = memory_energy([(5, 7, 4)], CONFIG, 0.5)
+    bits = 3 * 2 * (7 * (2 + 3) * 8 + 6 * 14)
+    assert report.bits_per_op == pytest.approx(bits / (5 * 7 * 4))
+    assert report.pj_per_op == pytest.approx(bits / (5 * 7 * 4) / 2)
+    assert report.source == "given"
+
+
+def test_without_a_figure_memories_cost_what_the_stated_table_says():
+    report = memory_energy([(5, 7, 4)], CONFIG)
+    assert report.pj_per_bit == 10 / 64 and "Horowitz" in report.source
+
+
+def test_a_negative_figure_is_refused():
+    with pytest.raises(ValueError, match=r"^pj_per_bit must be at least 0, not -1$"):
+        memory_energy([(5, 7, 4)], CONFIG, -1)
