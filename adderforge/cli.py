@@ -6,6 +6,7 @@ import os
 import click
 
 from .commands.arrays import simulate, synth, verilog
+from .commands.compare import compare
 from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
@@ -57,6 +58,18 @@ def main() -> None:
     """
 
 
-COMMANDS = (demo, train, quantize, export, verilog, simulate, synth, count, doctor, reproduce)
+COMMANDS = (
+    demo,
+    train,
+    quantize,
+    export,
+    verilog,
+    simulate,
+    synth,
+    compare,
+    count,
+    doctor,
+    reproduce,
+)
 for command in COMMANDS:
     main.add_command(command)
