@@ -6,6 +6,7 @@ import os
 import click
 
 from .commands.arrays import simulate, synth, verilog
+from .commands.compare import compare
 from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
@@ -67,6 +68,7 @@ COMMANDS = (
     simulate,
     synth,
     energy,
+    compare,
     count,
     doctor,
     reproduce,

@@ -16,6 +16,7 @@ KINDS = {
     "two_adder": "adder",
     "compare_swap": "adder",
     "mac": "mac",
+    "xnor": "xnor",
 }
 
 
@@ -60,27 +61,36 @@ def check_fit(model: QuantizedModel, config: ArrayConfig) -> None:
             f"{model.name} cannot run on pe {config.pe!r}, for which there is no kind of layer; "
             f"use one of {', '.join(KINDS)}"
         )
-    kind = KINDS[config.pe]
-    for spec in (layer.spec for layer in model.layers):
-        where = f"layer {spec.name!r} of {model.name}"
-        if spec.kind != kind:
+    for layer in model.layers:
+        check_layer(layer.spec, model.name, config)
+
+
+def check_layer(spec: LayerSpec, model: str, config: ArrayConfig) -> None:
+    """ValueError when the model's layer cannot run on the array, as `check_fit` says."""
+    where, kind = f"layer {spec.name!r} of {model}", KINDS[config.pe]
+    if spec.kind != kind:
+        raise ValueError(
+            f"{where} must be of kind {kind!r} for pe {config.pe!r}, not {spec.kind!r}"
+        )
+    if any(spec.weigh):
+        raise ValueError(
+            f"{where} must have one scale for all channels, not {max(spec.weigh) + 1}: PEs "
+            "weigh all terms alike; quantize with groups 1"
+        )
+    if kind == "xnor" and any(spec.padding):
+        raise ValueError(
+            f"{where} must have no padding for pe 'xnor', not {spec.padding}: a padded zero is no "
+            "sign"
+        )
+    for name, needed, has in (
+        ("width", spec.width, config.width),
+        ("depth", spec.reduction, config.depth),
+    ):
+        if needed > has:
             raise ValueError(
-                f"{where} must be of kind {kind!r} for pe {config.pe!r}, not {spec.kind!r}"
+                f"{where} needs {name} {needed}, but the array has {has}; "
+                f"set {name} to at least {needed}"
             )
-        if any(spec.weigh):
-            raise ValueError(
-                f"{where} must have one scale for all channels, not {max(spec.weigh) + 1}: PEs "
-                "weigh all terms alike; quantize with groups 1"
-            )
-        for name, needed, has in (
-            ("width", spec.width, config.width),
-            ("depth", spec.reduction, config.depth),
-        ):
-            if needed > has:
-                raise ValueError(
-                    f"{where} needs {name} {needed}, but the array has {has}; "
-                    f"set {name} to at least {needed}"
-                )
 
 
 def generated_forms(config: ArrayConfig, seed: int = 0) -> Iterator[MatrixForm]:
@@ -101,11 +111,18 @@ def generated_forms(config: ArrayConfig, seed: int = 0) -> Iterator[MatrixForm]:
 
 
 def for_array(forms: Iterable[MatrixForm], config: ArrayConfig) -> Iterator[MatrixForm]:
-    """Layers' forms with the sums that the array gives for them: in `min` the SAD less the sum of
-    the filter's weights, whose place is the bias."""
+    """Layers' forms as the array takes them: in `min` the sums are the SAD less the sum of the
+    filter's weights, whose place is the bias; in `xnor` activations are signs, 1 and 0, and sums
+    the numbers of mismatches, of which there are (k - sum) / 2."""
     for form in forms:
-        less = form.weights.sum(axis=1) if config.pe == "min" else 0
-        yield replace(form, sums=form.sums - less)
+        if config.pe == "min":
+            yield replace(form, sums=form.sums - form.weights.sum(axis=1))
+        elif config.pe == "xnor":
+            mismatches = (form.activations.shape[1] - form.sums) // 2
+            signs = (form.activations > 0).astype(np.int64)
+            yield replace(form, activations=signs, sums=mismatches)
+        else:
+            yield form
 
 
 def array_sums(config: ArrayConfig, a: np.ndarray, w: np.ndarray) -> np.ndarray:

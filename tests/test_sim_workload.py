@@ -172,11 +172,38 @@ def test_a_layers_sums_on_a_min_array_are_less_by_the_filters_weights():
     np.testing.assert_array_equal(on_minima.sums, wanted)
 
 
-@pytest.mark.parametrize("pe", ["xnor", "square"])
-def test_kinds_that_no_layer_has_run_no_model(pe):
-    config = ArrayConfig(width=4, depth=64).twin(pe)
-    with pytest.raises(ValueError, match=f"^tiny cannot run on pe '{pe}'"):
-        check_fit(model_of("adder", PLAIN), config)
+def test_kinds_that_no_layer_has_run_no_model():
+    with pytest.raises(ValueError, match=r"^tiny cannot run on pe 'square'"):
+        check_fit(model_of("adder", PLAIN), ArrayConfig(pe="square", width=4, depth=64))
+
+
+def signs_of(padding):
+    """A binary layer on 1 × 4 × 4 activations."""
+    shape = {"in_shape": (1, 4, 4), "out_channels": 3, "kernel": (3, 3), "padding": padding}
+    spec = LayerSpec(
+        name="signs", kind="xnor", width=1, in_width=4, in_zero_point=5, out_width=8, **shape
+    )
+    ones = np.ones(3, int)
+    weight = np.random.default_rng(2).integers(0, 2, spec.weight_shape)
+    made = QuantizedLayer(spec=spec, weight=weight, bias=ones, mult=ones, shift=ones)
+    return QuantizedModel(
+        name="binary", layers=(made,), input_scale=1.0, input_width=4, input_zero_point=5
+    )
+
+
+def test_a_binary_layer_gives_an_xnor_array_signs_and_mismatches():
+    model, codes = signs_of((0, 0)), np.random.default_rng(3).integers(0, 16, (2, 1, 4, 4))
+    config = ArrayConfig(pe="xnor", width=1, depth=9)
+    check_fit(model, config)
+    [form] = for_array(matrix_forms(model, codes), config)
+    assert set(form.activations.flatten()) == {0, 1}
+    wanted = plain_sums("xnor", form.activations.tolist(), model.layers[0].weight)
+    np.testing.assert_array_equal(form.sums, wanted)
+
+
+def test_a_padded_binary_layer_does_not_fit_an_xnor_array():
+    with pytest.raises(ValueError, match=r"^layer 'signs' of binary must have no padding for pe"):
+        check_fit(signs_of((1, 0)), ArrayConfig(pe="xnor", width=1, depth=9))
 
 
 def test_generated_forms_are_the_same_for_the_same_seed():

@@ -1,0 +1,81 @@
+"""adderforge compare"""
+
+from pathlib import Path
+
+import click
+
+from ..options import FILE, array_config, array_options, as_json, show, with_data
+
+LINES_EVERY = 60  # seconds, off a terminal
+
+
+@click.command()
+@array_options
+@click.option("--model", type=FILE, required=True, help="quantized adder network (.npz)")
+@click.option("--twin-model", type=FILE, required=True, help="its CNN, quantized")
+@click.option("--bnn-model", type=FILE, help="its binary network, quantized")
+@with_data
+@click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
+@click.option("--images", default=2, show_default=True, help="images of a batch, for energy")
+@click.option("--batches", default=3, show_default=True, help="batches, for the spread of energy")
+@click.option("--windows", default=8, show_default=True, help="stretches simulated per batch")
+@click.option("--window-cycles", default=320, show_default=True, help="cycles of each")
+@click.option("--out", type=FILE, help="run folder, new or empty; default runs/compare-…")
+@as_json
+def compare(
+    model: Path,
+    twin_model: Path,
+    bnn_model: Path | None,
+    data: str,
+    data_dir: str | None,
+    liberty: Path | None,
+    images: int,
+    batches: int,
+    windows: int,
+    window_cycles: int,
+    out: Path | None,
+    as_json: bool,
+    **options: object,
+) -> None:
+    """An adder array beside its MAC twin, and an XNOR one: accuracy, size, clock, energy, and why.
+
+    All are the same array with other PEs, each with its own network and activations. Energies are
+    of the mapped netlists with gate delays. OUT gets compare.html, one page that needs no network,
+    compare.md, compare.json, and everything that the figures came from.
+
+    \b
+    Example:  adderforge compare --rows 4 --cols 4 --lanes 4 --depth 400 \\
+                  --model fixtures/lenet5-bn-digits-adder.npz \\
+                  --twin-model fixtures/lenet5-bn-digits-cnn.npz
+    """
+    import shlex
+    import sys
+
+    from rich.console import Console
+
+    from golden import data as datasets
+    from golden import model_file
+    from hw.liberty import read_library
+    from hw.synth import BUILT_IN_LIBRARY
+
+    from ..compare import Effort, contenders
+    from ..compare_page import write_pages
+    from ..compare_run import run_comparison
+    from ..progress import Stages
+    from ..runs import new_run_folder
+
+    config = array_config(**options)
+    effort = Effort(images=images, batches=batches, windows=windows, cycles=window_cycles)
+    paths = [model, twin_model, *([bnn_model] if bnn_model else [])]
+    networks = [model_file.load(path) for path in paths]
+    library = liberty or BUILT_IN_LIBRARY
+    read_library(library)
+    dataset = datasets.load(data, data_dir)
+    rivals = contenders(config, networks, dataset.test_images, effort)
+    folder = new_run_folder("compare", out)
+    stages = Stages(3 * len(rivals) + 1, Console(stderr=True), every=LINES_EVERY)
+    report = run_comparison(rivals, dataset, library, effort, folder, stages)
+    report["command"] = shlex.join(["adderforge", *sys.argv[1:]])
+    page = write_pages(report, folder)
+    show(report, as_json, page.markdown)
+    click.echo(page.html, err=as_json)

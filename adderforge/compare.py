@@ -1,0 +1,239 @@
+"""An adder network's array beside its twins: the same array with other PEs, each with a network of
+its own kind. Every figure is measured here, and what it came from stays in the run folder."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+
+from golden import fast, reference
+from golden.data import Dataset
+from golden.spec import QuantizedModel
+from hw.config import ArrayConfig
+from hw.liberty import read_library
+from hw.netlist import read_netlist
+from hw.schedule import cycles
+from hw.synth import SynthReport, best_multiplier, synthesize
+from hw.tools import tool_versions
+from hw.verilog import config_hash
+from sim.gate_run import CLOCK_MHZ, GateRun, measure
+from sim.workload import KINDS, MatrixForm, check_layer, for_array, matrix_forms
+
+from .progress import Update
+
+ADDER_PES = ("complement", "min", "two_adder", "compare_swap")
+TARGETS = ("asic", "ice40", "ecp5")
+BATCH = 200  # images classified at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A network and the array that runs its layers. layers: that the array runs; others, which a
+    BNN keeps ordinary at its ends, take part in the accuracy alone. batches: the layers' matrix
+    forms on each batch of images."""
+
+    model: QuantizedModel
+    config: ArrayConfig
+    layers: tuple[str, ...]
+    batches: tuple[tuple[MatrixForm, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """images: per batch, whose activations the netlists get; batches: repetitions on other images,
+    for the spread. windows, cycles: simulated per batch, see `sim.gate_run`."""
+
+    images: int = 2
+    batches: int = 3
+    windows: int = 8
+    cycles: int = 320
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+def contenders(
+    config: ArrayConfig, models: Sequence[QuantizedModel], images: np.ndarray, effort: Effort
+) -> list[Contender]:
+    """The networks' arrays: of the adder network `config`, of the others its twins. models: the
+    adder network, its CNN and perhaps its BNN. ValueError when one does not fit its array, before
+    anything is measured."""
+    if config.pe not in ADDER_PES:
+        raise ValueError(
+            f"pe must be one of {', '.join(ADDER_PES)} for a comparison, not {config.pe!r}; its "
+            "twins are made of it"
+        )
+    arrays = (config, config.twin("mac"), config.twin("xnor"))
+    return [
+        _contender(array, model, images, effort)
+        for array, model in zip(arrays, models, strict=False)
+    ]
+
+
+def _contender(
+    config: ArrayConfig, model: QuantizedModel, images: np.ndarray, effort: Effort
+) -> Contender:
+    specs = [layer.spec for layer in model.layers if layer.spec.kind == KINDS[config.pe]]
+    if not specs or config.pe != "xnor":
+        specs = [layer.spec for layer in model.layers]
+    for spec in specs:
+        check_layer(spec, model.name, config)
+    names = tuple(spec.name for spec in specs)
+    needed = effort.images * effort.batches
+    if len(images) < needed:
+        raise ValueError(f"images must be at least {needed}, not {len(images)}")
+    batches = []
+    for start in range(0, needed, effort.images):
+        codes = reference.encode(model, images[start : start + effort.images])
+        forms = [form for form in matrix_forms(model, codes) if form.name in names]
+        batches.append(tuple(for_array(forms, config)))
+    return Contender(model=model, config=config, layers=names, batches=tuple(batches))
+
+
+def accuracy(model: QuantizedModel, dataset: Dataset, update: Update) -> dict:
+    """Share of the test images that the integers classify right, and how many there are."""
+    count, right = len(dataset.test_images), 0
+    for start in range(0, count, BATCH):
+        batch = slice(start, start + BATCH)
+        classes = fast.classify(model, dataset.test_images[batch])
+        right += int(np.sum(classes == dataset.test_labels[batch]))
+        update(model.name, min(start + BATCH, count), count)
+    return {"share": right / count, "right": right, "images": count}
+
+
+def sizes(one: Contender, liberty: Path, folder: Path) -> dict[str, SynthReport]:
+    """Synthesis for each target, each in a folder of its name; a MAC has the smallest multiplier
+    made of logic, and on FPGAs one made of DSP blocks beside it, `<target>-dsp`."""
+    reports = {}
+    for target in TARGETS:
+        name = best_multiplier(one.config, target, folder / f"{target}-candidates", liberty)
+        reports[target] = synthesize(one.config, target, folder / target, name, liberty)
+        if one.config.pe == "mac" and target != "asic":
+            place = folder / f"{target}-dsp"
+            reports[f"{target}-dsp"] = synthesize(one.config, target, place, "dsp", liberty)
+    return reports
+
+
+def energies(
+    one: Contender, liberty: Path, folder: Path, effort: Effort, update: Update
+) -> list[GateRun]:
+    """The netlist that `sizes` left, with gate delays, on each batch."""
+    netlist = read_netlist(folder / "asic" / "netlist.json", read_library(liberty))
+    runs = []
+    for number, forms in enumerate(one.batches, 1):
+        what = f"{one.config.pe}, batch {number} of {len(one.batches)}"
+        runs.append(
+            measure(
+                one.config,
+                netlist,
+                forms,
+                windows=effort.windows,
+                cycles=effort.cycles,
+                activity="gate-delay",
+                progress=lambda done, count, what=what: update(what, done, count),
+            )
+        )
+    return runs
+
+
+def image_cycles(one: Contender, config: ArrayConfig | None = None) -> int:
+    """Cycles that an array takes for the contender's layers of one image, one by one."""
+    specs = [layer.spec for layer in one.model.layers if layer.spec.name in one.layers]
+    return sum(cycles(spec.matrix_shape(), config or one.config) for spec in specs)
+
+
+def grown(
+    one: Contender, own: SynthReport, area_um2: float, liberty: Path, folder: Path
+) -> tuple[ArrayConfig, SynthReport]:
+    """The contender's array with as many columns as fit into the area, and its synthesis, in a
+    folder of its number of columns. ValueError when not even one fits."""
+
+    @cache
+    def with_columns(cols: int) -> SynthReport:
+        place = folder / f"{cols}-columns"
+        return synthesize(_columns(one.config, cols), "asic", place, own.multiplier, liberty)
+
+    cols = int(one.config.cols * area_um2 / own.area_um2)
+    while cols > 0 and with_columns(cols).area_um2 > area_um2:
+        cols -= 1
+    if cols == 0:
+        raise ValueError(f"no column of {one.config.pe} PEs fits into {area_um2:.0f} µm²")
+    while with_columns(cols + 1).area_um2 <= area_um2:
+        cols += 1
+    return _columns(one.config, cols), with_columns(cols)
+
+
+def _columns(config: ArrayConfig, cols: int) -> ArrayConfig:
+    return ArrayConfig(**config.model_dump() | {"cols": cols})
+
+
+def figures(
+    one: Contender, share: dict, reports: dict[str, SynthReport], runs: list[GateRun]
+) -> dict:
+    """All that is known of a contender, for JSON. Energies are means over the batches."""
+    per_op = [run.energy.pj_per_op for run in runs]
+    operations = sum(
+        layer.spec.reduction * layer.spec.out_channels * int(np.prod(layer.spec.map_shape))
+        for layer in one.model.layers
+        if layer.spec.name in one.layers
+    )
+    path_ns, count = runs[0].longest_path_ns, image_cycles(one)
+    return {
+        "network": one.model.name,
+        "array": one.config.model_dump() | {"acc_width": one.config.acc_width},
+        "configuration_hash": config_hash(one.config),
+        "layers": list(one.layers),
+        "other_layers": [
+            layer.spec.name for layer in one.model.layers if layer.spec.name not in one.layers
+        ],
+        "accuracy": share,
+        "synthesis": {target: asdict(report) for target, report in reports.items()},
+        "longest_path_ns": path_ns,
+        "energy": {
+            "pj_per_op": mean(per_op),
+            "spread_pj": stdev(per_op) if len(per_op) > 1 else None,
+            "zero_delay_pj": mean(run.zero_delay.pj_per_op for run in runs),
+            "glitch_share": mean(run.energy.glitch_share for run in runs),
+            "parts": _means([run.energy.parts for run in runs]),
+            "blocks": _means([run.energy.blocks for run in runs]),
+            "operations": sum(run.energy.operations for run in runs),
+            "cycles": sum(run.energy.cycles for run in runs),
+            "clock_mhz": CLOCK_MHZ,
+        },
+        "netlist_check": {
+            "compared": sum(run.compared for run in runs),
+            "mismatches": sum(run.mismatches for run in runs),
+        },
+        "inference": {
+            "operations": operations,
+            "cycles": count,
+            "pj": mean(per_op) * operations,
+            "us_at_longest_path": count * path_ns * 1e-3,
+            "us_at_energy_clock": count / CLOCK_MHZ,
+        },
+    }
+
+
+def summary(twins: dict[str, dict], equal_area: dict, options: dict) -> dict:
+    """The whole comparison, for JSON."""
+    return {
+        "options": options,
+        "tools": tool_versions(),
+        "twins": twins,
+        "equal_area": equal_area,
+    }
+
+
+def _means(parts: list[dict]) -> dict:
+    """Each part's mean; None where one is unknown."""
+    names = dict.fromkeys(name for some in parts for name in some)
+    means = {}
+    for name in names:
+        values = [some.get(name, 0.0) for some in parts]
+        means[name] = None if None in values else mean(values)
+    return means

@@ -1,0 +1,74 @@
+"""The pictures of a comparison as SVG text, to stand inside of a page."""
+
+from io import StringIO
+
+from .compare_tables import name_of
+
+COLORS = ("#2a6f97", "#9b2226", "#ca6702", "#6c757d", "#588157", "#7b2cbf")
+MAC_LINE = "#9b2226"
+
+
+def cost_chart(report: dict) -> str:
+    """Area, LUTs and energy of every contender as shares of the MAC's."""
+    twins = report["twins"]
+    costs = {
+        "ASIC area": lambda t: t["synthesis"]["asic"]["area_um2"],
+        "iCE40 LUTs": lambda t: t["synthesis"]["ice40"]["luts"],
+        "ECP5 LUTs": lambda t: t["synthesis"]["ecp5"]["luts"],
+        "energy per operation": lambda t: t["energy"]["pj_per_op"],
+        "energy, no glitches": lambda t: t["energy"]["zero_delay_pj"],
+    }
+    rivals = [pe for pe in twins if pe != "mac"]
+    figure, axes = _figure(0.42 * len(costs) * len(rivals) + 1.0)
+    height = 0.8 / len(rivals)
+    for index, pe in enumerate(rivals):
+        shares = [cost(twins[pe]) / cost(twins["mac"]) for cost in costs.values()]
+        places = [row + index * height for row in range(len(costs))]
+        bars = axes.barh(places, shares, height, color=COLORS[2 * index], label=name_of(pe))
+        axes.bar_label(bars, [f"{share:.2f}" for share in shares], padding=3)
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(costs))], list(costs))
+    axes.invert_yaxis()
+    axes.axvline(1, color=MAC_LINE, linewidth=1)
+    axes.set_xlim(0, 1.15)
+    axes.set_xlabel("share of the MAC array's")
+    if len(rivals) > 1:
+        axes.legend(frameon=False, loc="lower right")
+    return _svg(figure, "costs")
+
+
+def origin_chart(report: dict, key: str, title: str) -> str:
+    """Energy per operation of every contender, in pieces. key: "parts" or "blocks"."""
+    twins = report["twins"]
+    pieces = dict.fromkeys(piece for twin in twins.values() for piece in twin["energy"][key])
+    figure, axes = _figure(0.5 * len(twins) + 1.3)
+    labels, left = [name_of(pe) for pe in twins], [0.0] * len(twins)
+    for color, piece in zip(COLORS, pieces, strict=False):
+        widths = [twin["energy"][key].get(piece) or 0.0 for twin in twins.values()]
+        axes.barh(labels, widths, 0.6, left, color=color, label=piece.replace("_", "-"))
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel(f"pJ per operation, {title}")
+    axes.legend(frameon=False, ncols=len(pieces), loc="lower center", bbox_to_anchor=(0.5, 1))
+    return _svg(figure, key)
+
+
+def _figure(height: float):
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, height), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure, name: str) -> str:
+    """The figure's element alone, the same from run to run, with ids of its own."""
+    from matplotlib import rc_context
+
+    text = StringIO()
+    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]

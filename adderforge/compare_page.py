@@ -1,0 +1,126 @@
+"""A comparison as one HTML page that needs no network, as Markdown and as JSON."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from .compare_charts import cost_chart, origin_chart
+from .compare_tables import Table, name_of, tables, verdict
+from .runs import write_json, write_text
+
+TEMPLATE = "compare.html.j2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """html: the page's file. markdown: its text."""
+
+    html: Path
+    markdown: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a figure comes from: how it was obtained, and the files in the run folder, by name."""
+
+    what: str
+    how: str
+    files: tuple[tuple[str, str], ...]
+
+
+def write_pages(report: dict, folder: Path) -> Pages:
+    """Write compare.json, compare.md and compare.html into the run folder."""
+    shown, known = tables(report), sources(report)
+    text = _markdown(report, shown, known)
+    write_json(folder / "compare.json", report)
+    write_text(folder / "compare.md", text)
+    write_text(folder / "compare.html", _html(report, shown, known))
+    return Pages(html=folder / "compare.html", markdown=text)
+
+
+def sources(report: dict) -> list[Source]:
+    twins, effort = report["twins"], report["options"]["effort"]
+    liberty = report["options"]["liberty"]
+
+    def places(*names: str) -> tuple[tuple[str, str], ...]:
+        return tuple((f"{name_of(pe)}: {name}", f"{pe}/{name}") for pe in twins for name in names)
+
+    checked = sum(twin["netlist_check"]["compared"] for twin in twins.values())
+    wrong = sum(twin["netlist_check"]["mismatches"] for twin in twins.values())
+    images = effort["images"] * effort["batches"]
+    cycles = effort["windows"] * effort["cycles"]
+    return [
+        Source(
+            what="Accuracy",
+            how=f"The integer networks, bit for bit as the arrays compute, on all "
+            f"{next(iter(twins.values()))['accuracy']['images']:,} test images of "
+            f"{report['options']['data']}.",
+            files=(),
+        ),
+        Source(
+            what="Area, LUTs, flip-flops",
+            how="Yosys, the same script for all: every PE mapped once, flattened, swept. ASIC: "
+            "area-driven, one tree of full adders over all lanes on both sides, cells of the "
+            "library. LUTs are LUT4s, carry cells among them where they take a LUT's place.",
+            files=(
+                *places("asic/design.v", "asic/synth.ys", "asic/synth.log", "asic/netlist.json"),
+                ("cell library", liberty),
+            ),
+        ),
+        Source(
+            what="Longest path",
+            how="Through the mapped netlist by the library's delay tables at the loads of its "
+            "pins, without wires and setup time. Area-driven mapping makes long paths.",
+            files=(),
+        ),
+        Source(
+            what="Energy",
+            how=f"The mapped netlists, simulated with gate delays on the layers' own activations: "
+            f"{effort['batches']} batches of {effort['images']} images ({images} in all), "
+            f"{cycles:,} cycles each, the array's filling not counted. Transitions × internal "
+            "energy of the library by slew, load and condition, and ½CV² of the pins they drive; "
+            "leakage at 100 MHz. Before placement: no wires, no clock tree. "
+            f"{checked:,} sums of the netlists were compared with the integer reference, {wrong} "
+            "were wrong.",
+            files=places("asic/netlist.json"),
+        ),
+        Source(
+            what="Cycles",
+            how="Predicted by the schedule, which simulation equals; layers one by one.",
+            files=(),
+        ),
+    ]
+
+
+def _html(report: dict, shown: list[Table], known: list[Source]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    text = (files("adderforge") / "templates" / TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    results, size, origins, at_area = shown
+    return environment.from_string(text).render(
+        verdict=verdict(report),
+        report=report,
+        results=results,
+        size=size,
+        origins=origins,
+        at_area=at_area,
+        costs=cost_chart(report),
+        parts=origin_chart(report, "parts", "by what the cells are"),
+        blocks=origin_chart(report, "blocks", "by where they stand"),
+        sources=known,
+        tools={name: version for name, version in report["tools"].items() if version},
+    )
+
+
+def _markdown(report: dict, shown: list[Table], known: list[Source]) -> str:
+    lines = ["# Adder array and its twins", "", verdict(report), ""]
+    for table in shown:
+        rows = [table.headings, ("---", *["--:"] * (len(table.headings) - 1)), *table.rows]
+        lines += [f"## {table.title}", "", *("| " + " | ".join(row) + " |" for row in rows)]
+        lines += ["", table.note, ""]
+    lines += ["## How the figures were obtained", ""]
+    lines += [f"- **{source.what}**: {source.how}" for source in known]
+    lines += ["", f"    {report['command']}", ""]
+    lines += [f"- {name} {version}" for name, version in report["tools"].items() if version]
+    return "\n".join(lines) + "\n"

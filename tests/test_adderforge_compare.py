@@ -1,0 +1,194 @@
+"""A comparison: who takes part, arrays of equal area, the page; and once all of it."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from adderforge import compare
+from adderforge.cli import main
+from adderforge.compare import Effort, contenders, grown
+from adderforge.compare_page import write_pages
+from adderforge.compare_tables import tables, verdict
+from golden import model_file
+from hw.config import ArrayConfig
+from hw.synth import SynthReport
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+ADDER, CNN = (FIXTURES / f"lenet5-bn-digits-{kind}.npz" for kind in ("adder", "cnn"))
+ARRAY = ArrayConfig(rows=2, cols=2, lanes=2, depth=400)
+ONE = Effort(images=1, batches=1)
+IMAGES = np.zeros((4, 1, 32, 32))
+
+
+def models():
+    return [model_file.load(path) for path in (ADDER, CNN)]
+
+
+def test_each_network_gets_an_array_of_its_own_pes():
+    adder, mac = contenders(ARRAY, models(), IMAGES, Effort(images=2, batches=2))
+    assert (adder.config, mac.config) == (ARRAY, ARRAY.twin("mac"))
+    assert adder.layers == mac.layers == ("conv1", "conv2", "fc1", "fc2", "fc3")
+    assert [[form.name for form in batch] for batch in adder.batches] == [list(adder.layers)] * 2
+    assert adder.batches[0][0].shape == (2 * 28 * 28, 25, 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "effort", "message"),
+    [
+        (
+            {"pe": "mac"},
+            ONE,
+            "pe must be one of complement, min, two_adder, compare_swap for a com",
+        ),
+        ({"depth": 399}, ONE, "layer 'fc1' of lenet5-bn-digits-adder needs depth 400, but the arr"),
+        ({}, Effort(images=5, batches=1), "images must be at least 5, not 4"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(change, effort, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        contenders(ArrayConfig(**ARRAY.model_dump() | change), models(), IMAGES, effort)
+
+
+def test_an_effort_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"^windows must be at least 1, not 0$"):
+        Effort(windows=0)
+
+
+def report_of(area):
+    return SynthReport(
+        target="asic", pe="complement", multiplier="none", area_um2=area, cells={}, tools={}
+    )
+
+
+def columns_in(monkeypatch, tmp_path, area, area_of):
+    """Columns of the array that grows into `area`, when one of n columns takes area_of(n)."""
+    [one, _] = contenders(ARRAY, models(), IMAGES, ONE)
+    made = []
+
+    def synthesize(config, target, folder, multiplier, liberty):
+        made.append(config.cols)
+        return report_of(area_of(config.cols))
+
+    monkeypatch.setattr(compare, "synthesize", synthesize)
+    config, _ = grown(one, report_of(area_of(2)), area, Path("cells.lib"), tmp_path)
+    assert len(made) == len(set(made))
+    return config.cols
+
+
+@pytest.mark.parametrize(("area", "cols"), [(100, 10), (99, 9), (21, 2), (10, 1)])
+def test_an_array_grows_to_the_columns_that_fit(monkeypatch, tmp_path, area, cols):
+    assert columns_in(monkeypatch, tmp_path, area, lambda n: 10 * n) == cols
+
+
+def test_the_first_guess_of_columns_may_be_too_low_or_too_high(monkeypatch, tmp_path):
+    assert columns_in(monkeypatch, tmp_path, 100, lambda n: 20 + 5 * n) == 16
+    assert columns_in(monkeypatch, tmp_path, 100, lambda n: n * n) == 10
+
+
+def test_an_area_without_room_for_a_column_is_refused(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match=r"^no column of complement PEs fits into 9 µm²$"):
+        columns_in(monkeypatch, tmp_path, 9, lambda n: 10 * n)
+
+
+def made_up_report():
+    """A report of figures that can be told apart."""
+
+    def twin(pe, scale):
+        size = {"luts": 10 * scale, "carries": 2 * scale, "flip_flops": 3, "dsps": 4}
+        size |= {"multiplier": "rows"}
+        asic = {
+            "multiplier": "booth-tree",
+            "area_um2": 100.0 * scale,
+            "sequential_area_um2": 40.0,
+            "pe_area_um2": 20.0,
+        }
+        dsp = {"ice40-dsp": size, "ecp5-dsp": size} if pe == "mac" else {}
+        return {
+            "array": ARRAY.twin(pe).model_dump(),
+            "configuration_hash": f"{pe}-hash",
+            "layers": ["conv1"],
+            "other_layers": ["fc"] if pe == "xnor" else [],
+            "accuracy": {"share": 0.9 + 0.01 * scale, "right": 9, "images": 10},
+            "synthesis": {"ice40": size, "ecp5": size, "asic": asic} | dsp,
+            "longest_path_ns": 5.0,
+            "energy": {
+                "pj_per_op": 1.5 * scale,
+                "spread_pj": None,
+                "zero_delay_pj": 1.25 * scale,
+                "glitch_share": 0.25,
+                "parts": {"flip_flops": 0.5, "clock": 0.25, "logic": scale, "leakage": None},
+                "blocks": {"PEs": 1.0 * scale, "result bus": 0.5},
+            },
+            "netlist_check": {"compared": 11, "mismatches": 0},
+            "inference": {
+                "operations": 1000,
+                "cycles": 200,
+                "pj": 1500.0 * scale,
+                "us_at_longest_path": 1.0,
+            },
+        }
+
+    scales = {"complement": 1, "mac": 4, "xnor": 2}
+    effort = {"images": 1, "batches": 2, "windows": 3, "cycles": 400}
+    return {
+        "options": {"data": "digits", "liberty": "cells.lib", "effort": effort},
+        "tools": {"python": "3.11", "torch": None},
+        "twins": {pe: twin(pe, scale) for pe, scale in scales.items()},
+        "equal_area": {pe: {"cols": 2, "area_um2": 9.0, "cycles": 3} for pe in scales},
+        "command": "adderforge compare --rows 2",
+    }
+
+
+def test_the_verdict_is_of_the_adder_against_the_mac():
+    text = verdict(made_up_report())
+    assert "takes 0.25 of the CNN's area and 0.25 of its energy per image" in text
+    assert text.endswith("at -3.00 points of accuracy.")
+
+
+def test_tables_put_all_contenders_side_by_side():
+    results, size, origins, at_area = tables(made_up_report())
+    assert results.headings == (
+        "",
+        "adder (complement)",
+        "MAC (CNN)",
+        "XNOR (BNN)",
+        "adder / MAC",
+    )
+    rows = {row[0]: row[1:] for table in (results, size, origins, at_area) for row in table.rows}
+    assert rows["test accuracy of the integers"] == ("91.00%", "94.00%", "92.00%", "–")
+    assert rows["energy per operation, pJ"] == ("1.5", "6", "3", "0.25")
+    assert rows["iCE40, LUTs + DSP blocks"] == ("–", "40 + 4", "–", "–")
+    assert rows["energy, leakage, pJ"] == ("–", "–", "–", "–")
+    assert "XNOR (BNN): conv1, without fc, which stay ordinary" in results.note
+
+
+def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
+    report = made_up_report()
+    page = write_pages(report, tmp_path)
+    html = page.html.read_text()
+    assert not re.search(r"https?://(?!www\.w3\.org|purl\.org|creativecommons\.org)", html)
+    assert html.count("<svg") == 3 and "22 sums" not in html and "33 sums" in html
+    links = set(re.findall(r'href="([^"#][^"]*)"', html))
+    assert {"cells.lib", "complement/asic/netlist.json", "xnor/asic/synth.log"} <= links
+    assert json.loads((tmp_path / "compare.json").read_text()) == report
+    assert "| energy per operation, pJ | 1.5 | 6 | 3 | 0.25 |" in page.markdown
+
+
+@pytest.mark.slow
+def test_a_comparison_from_the_command_line_leaves_all_that_its_page_links(tmp_path):
+    words = ["compare", "--rows", 1, "--cols", 1, "--depth", 400, "--model", ADDER]
+    words += ["--twin-model", CNN, "--images", 1, "--batches", 2, "--windows", 1]
+    words += ["--window-cycles", 450, "--out", tmp_path / "run", "--json"]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    twins = json.loads(done.stdout)["twins"]
+    assert [twin["netlist_check"]["mismatches"] for twin in twins.values()] == [0, 0]
+    assert all(twin["netlist_check"]["compared"] > 0 for twin in twins.values())
+    assert twins["complement"]["energy"]["pj_per_op"] < twins["mac"]["energy"]["pj_per_op"]
+    html = (tmp_path / "run" / "compare.html").read_text()
+    for place in re.findall(r'href="([^"#][^"]*)"', html):
+        assert (tmp_path / "run" / place).is_file(), place
