@@ -12,20 +12,24 @@ import numpy as np
 from golden import fast, reference
 from golden.data import Dataset
 from golden.spec import QuantizedModel
+from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
 from hw.config import ArrayConfig
+from hw.delays import find_delays
 from hw.liberty import read_library
 from hw.netlist import read_netlist
 from hw.schedule import cycles
 from hw.synth import SynthReport, best_multiplier, synthesize
 from hw.tools import tool_versions
 from hw.verilog import config_hash
-from sim.gate_run import CLOCK_MHZ, GateRun, measure
+from sim.gate_run import CLOCK_MHZ, GateRun
 from sim.workload import KINDS, MatrixForm, check_layer, for_array, matrix_forms
 
+from .energy_run import Design, run_energy
 from .progress import Update
 
 ADDER_PES = ("complement", "min", "two_adder", "compare_swap")
 TARGETS = ("asic", "ice40", "ecp5")
+TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
 BATCH = 200  # images classified at a time
 
 
@@ -44,12 +48,12 @@ class Contender:
 @dataclass(frozen=True, kw_only=True)
 class Effort:
     """images: per batch, whose activations the netlists get; batches: repetitions on other images,
-    for the spread. windows, cycles: simulated per batch, see `sim.gate_run`."""
+    for the spread. cycles: to simulate with gate delays, all batches together, and more where a
+    batch would not hold a whole tile; see `adderforge.energy_run`."""
 
     images: int = 2
     batches: int = 3
-    windows: int = 8
-    cycles: int = 320
+    cycles: int = 4000
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -119,26 +123,49 @@ def sizes(one: Contender, liberty: Path, folder: Path) -> dict[str, SynthReport]
     return reports
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A netlist, in the folder `place` of the contender's own, and its run on each batch."""
+
+    design: Design
+    place: str
+    runs: tuple[GateRun, ...]
+
+    @property
+    def pj_per_op(self) -> float:
+        return mean(run.energy.pj_per_op for run in self.runs)
+
+
 def energies(
-    one: Contender, liberty: Path, folder: Path, effort: Effort, update: Update
-) -> list[GateRun]:
-    """The netlist that `sizes` left, with gate delays, on each batch."""
-    netlist = read_netlist(folder / "asic" / "netlist.json", read_library(liberty))
-    runs = []
-    for number, forms in enumerate(one.batches, 1):
-        what = f"{one.config.pe}, batch {number} of {len(one.batches)}"
-        runs.append(
-            measure(
-                one.config,
-                netlist,
-                forms,
-                windows=effort.windows,
-                cycles=effort.cycles,
-                activity="gate-delay",
-                progress=lambda done, count, what=what: update(what, done, count),
-            )
+    one: Contender,
+    smallest: SynthReport,
+    liberty: Path,
+    folder: Path,
+    effort: Effort,
+    update: Update,
+) -> Measured:
+    """The contender's netlist with gate delays on each batch: that which `sizes` left or, of a
+    MAC, that of the tree of least energy, which need not be the smallest."""
+    names = TREES if one.config.pe == "mac" else (smallest.multiplier,)
+    library, tried = read_library(liberty), []
+    for name in names:
+        place = "asic" if name == smallest.multiplier else f"asic-{name}"
+        report = smallest
+        if place != "asic":
+            report = synthesize(one.config, "asic", folder / place, name, liberty)
+        netlist = read_netlist(folder / place / "netlist.json", library)
+        delays = find_delays(netlist)
+        design = Design(config=one.config, synthesis=report, netlist=netlist, delays=delays)
+        runs = run_energy(
+            design,
+            one.batches,
+            cycles=effort.cycles,
+            clock_mhz=CLOCK_MHZ,
+            activity="gate-delay",
+            update=update,
         )
-    return runs
+        tried.append(Measured(design=design, place=place, runs=tuple(runs)))
+    return min(tried, key=lambda measured: measured.pj_per_op)
 
 
 def image_cycles(one: Contender, config: ArrayConfig | None = None) -> int:
@@ -173,16 +200,17 @@ def _columns(config: ArrayConfig, cols: int) -> ArrayConfig:
 
 
 def figures(
-    one: Contender, share: dict, reports: dict[str, SynthReport], runs: list[GateRun]
+    one: Contender, share: dict, reports: dict[str, SynthReport], measured: Measured
 ) -> dict:
     """All that is known of a contender, for JSON. Energies are means over the batches."""
+    runs = measured.runs
     per_op = [run.energy.pj_per_op for run in runs]
     operations = sum(
         layer.spec.reduction * layer.spec.out_channels * int(np.prod(layer.spec.map_shape))
         for layer in one.model.layers
         if layer.spec.name in one.layers
     )
-    path_ns, count = runs[0].longest_path_ns, image_cycles(one)
+    path_ns, count = measured.design.delays.longest_path_ns, image_cycles(one)
     return {
         "network": one.model.name,
         "array": one.config.model_dump() | {"acc_width": one.config.acc_width},
@@ -195,7 +223,9 @@ def figures(
         "synthesis": {target: asdict(report) for target, report in reports.items()},
         "longest_path_ns": path_ns,
         "energy": {
-            "pj_per_op": mean(per_op),
+            "pj_per_op": measured.pj_per_op,
+            "multiplier": measured.design.synthesis.multiplier,
+            "place": measured.place,
             "spread_pj": stdev(per_op) if len(per_op) > 1 else None,
             "zero_delay_pj": mean(run.zero_delay.pj_per_op for run in runs),
             "glitch_share": mean(run.energy.glitch_share for run in runs),
@@ -212,7 +242,7 @@ def figures(
         "inference": {
             "operations": operations,
             "cycles": count,
-            "pj": mean(per_op) * operations,
+            "pj": measured.pj_per_op * operations,
             "us_at_longest_path": count * path_ns * 1e-3,
             "us_at_energy_clock": count / CLOCK_MHZ,
         },

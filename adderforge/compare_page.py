@@ -48,7 +48,7 @@ def sources(report: dict) -> list[Source]:
     checked = sum(twin["netlist_check"]["compared"] for twin in twins.values())
     wrong = sum(twin["netlist_check"]["mismatches"] for twin in twins.values())
     images = effort["images"] * effort["batches"]
-    cycles = effort["windows"] * effort["cycles"]
+    cycles = min(twin["energy"]["cycles"] for twin in twins.values())
     return [
         Source(
             what="Accuracy",
@@ -77,12 +77,15 @@ def sources(report: dict) -> list[Source]:
             what="Energy",
             how=f"The mapped netlists, simulated with gate delays on the layers' own activations: "
             f"{effort['batches']} batches of {effort['images']} images ({images} in all), "
-            f"{cycles:,} cycles each, the array's filling not counted. Transitions × internal "
+            f"at least {cycles:,} cycles, the array's filling not counted. Transitions × internal "
             "energy of the library by slew, load and condition, and ½CV² of the pins they drive; "
             "leakage at 100 MHz. Before placement: no wires, no clock tree. "
             f"{checked:,} sums of the netlists were compared with the integer reference, {wrong} "
             "were wrong.",
-            files=places("asic/netlist.json"),
+            files=tuple(
+                (f"{name_of(pe)}: netlist.json", f"{pe}/{twin['energy']['place']}/netlist.json")
+                for pe, twin in twins.items()
+            ),
         ),
         Source(
             what="Cycles",

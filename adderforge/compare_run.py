@@ -32,8 +32,8 @@ def run_comparison(
         with stages.stage(f"synthesize {pe}"):
             reports = compare.sizes(one, liberty, place)
         with stages.stage(f"energy of {pe}") as update:
-            runs = compare.energies(one, liberty, place, effort, update)
-        twins[pe] = compare.figures(one, share, reports, runs)
+            measured = compare.energies(one, reports["asic"], liberty, place, effort, update)
+        twins[pe] = compare.figures(one, share, reports, measured)
         areas[pe] = reports["asic"]
     with stages.stage("arrays of the MAC's area"):
         equal_area = {

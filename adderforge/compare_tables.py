@@ -75,7 +75,9 @@ def _results(twins: dict[str, dict]) -> Table:
         title="Equal throughput: the same array with other PEs",
         headings=_headings(twins),
         rows=tuple(rows),
-        note="An operation is one |a − w|, one a · w or one XNOR, accumulated. The arrays run "
+        note="An operation is one |a − w|, one a · w or one XNOR, accumulated. The MAC of the "
+        f"energies is {twins['mac']['energy']['multiplier']}, of the least energy tried, that of "
+        f"the area {_asic(twins['mac'])['multiplier']}, the smallest. The arrays run "
         + "; ".join(f"{name_of(pe)}: {_layers(twin)}" for pe, twin in twins.items())
         + ".",
     )

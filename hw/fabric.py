@@ -1,6 +1,6 @@
 """The FPGAs that designs are synthesized for: Yosys' commands, what its cells count as, nextpnr."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,9 @@ class Fabric:
     dsp: what it is given so that a product is made of logic, or of multiplier blocks. luts: LUTs
     that a cell takes, by type. carries, flip_flops, dsps, block_rams: how the names of such cells
     begin. router: None without one that knows the delays: for 7-series there is none on PyPI, and
-    for Gowin nextpnr 0.11.1 leaves those of LUTs out."""
+    for Gowin nextpnr 0.11.1 leaves those of LUTs out. shielded: cells, with their ports, that ABC
+    must not look into where a PE is made of them by hand: it takes a LUT beside the carry chain
+    that it helps to steer for a loop. tidy: the command that then removes what is constant."""
 
     models: str
     command: str
@@ -31,6 +33,8 @@ class Fabric:
     dsps: tuple[str, ...]
     block_rams: tuple[str, ...]
     router: Router | None = None
+    shielded: dict[str, str] = field(default_factory=dict)
+    tidy: str = ""
 
 
 # Memory made of LUTs counts as the LUTs that it takes the place of: on ECP5 the four that store
@@ -51,6 +55,11 @@ FABRICS = {
             function="run_nextpnr_ice40",
             device=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
         ),
+        shielded={
+            "SB_LUT4": "input I0, I1, I2, I3, output O); parameter LUT_INIT = 0;",
+            "SB_CARRY": "input I0, I1, CI, output CO);",
+        },
+        tidy="ice40_opt",
     ),
     "ecp5": Fabric(
         models="ecp5",

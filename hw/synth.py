@@ -40,6 +40,7 @@ MULTIPLIERS = {
     "macc": "",
     "dsp": "",
 }
+SHIELD = "adderforge_shield_"
 ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
 
 
@@ -168,6 +169,8 @@ def map_design(
     and its cells' counts in `stat.json`. "asic" reads `cells.lib` and the map to its full adder,
     the cell of that name, there."""
     (folder / "design.v").write_text(text, encoding="utf-8")
+    if fabric := FABRICS.get(target):
+        (folder / "shields.v").write_text(_shields(fabric), encoding="utf-8")
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
     yosys(_script(target, multiplier, top, full_adder), folder, "synth")
@@ -202,6 +205,7 @@ def _read_stat(path: Path) -> dict:
 
 def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> str:
     fabric = FABRICS.get(target)
+    shielded = fabric.shielded if fabric else ()
     if fabric:
         how = fabric.dsp if multiplier == "dsp" else fabric.logic
         mapping = [f"{fabric.command} {how} -top {top}"]
@@ -214,6 +218,8 @@ def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> s
     lines = [
         f"read_verilog -lib +/{fabric.models}/cells_sim.v" if fabric else "",
         "read_verilog design.v",
+        "read_verilog -lib shields.v" if fabric else "",
+        *[f"chtype -set {SHIELD}{name} t:{name}" for name in shielded],
         "read_verilog -lib full_adder.v" if full_adder else "",
         "techmap -map full_adder_map.v" if target == "asic" else "",
         f"hierarchy -check -top {top}",
@@ -224,6 +230,8 @@ def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> s
         *mapping,
         "tee -q -o modules.json stat -json -liberty cells.lib" if target == "asic" else "",
         "flatten",
+        *[f"chtype -set {name} t:{SHIELD}{name}" for name in shielded],
+        fabric.tidy if fabric else "",
         "opt_clean -purge",
         "delete t:$scopeinfo",
         f"delete ={full_adder}" if full_adder else "",  # the empty module, not its instances
@@ -231,6 +239,14 @@ def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> s
         "write_json netlist.json",
     ]
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def _shields(fabric: Fabric) -> str:
+    """Verilog of empty modules that stand for the fabric's shielded cells."""
+    lines = [
+        f"module {SHIELD}{name}({ports} endmodule\n" for name, ports in fabric.shielded.items()
+    ]
+    return "".join(lines)
 
 
 def _fpga_figures(fabric: Fabric, folder: Path, stat: dict) -> dict:

@@ -54,8 +54,8 @@ def test_what_cannot_be_compared_is_refused(change, effort, message):
 
 
 def test_an_effort_of_nothing_is_refused():
-    with pytest.raises(ValueError, match=r"^windows must be at least 1, not 0$"):
-        Effort(windows=0)
+    with pytest.raises(ValueError, match=r"^batches must be at least 1, not 0$"):
+        Effort(batches=0)
 
 
 def report_of(area):
@@ -117,6 +117,9 @@ def made_up_report():
             "longest_path_ns": 5.0,
             "energy": {
                 "pj_per_op": 1.5 * scale,
+                "multiplier": "array-tree",
+                "place": "asic-array-tree" if pe == "mac" else "asic",
+                "cycles": 500,
                 "spread_pj": None,
                 "zero_delay_pj": 1.25 * scale,
                 "glitch_share": 0.25,
@@ -133,7 +136,7 @@ def made_up_report():
         }
 
     scales = {"complement": 1, "mac": 4, "xnor": 2}
-    effort = {"images": 1, "batches": 2, "windows": 3, "cycles": 400}
+    effort = {"images": 1, "batches": 2, "cycles": 400}
     return {
         "options": {"data": "digits", "liberty": "cells.lib", "effort": effort},
         "tools": {"python": "3.11", "torch": None},
@@ -173,7 +176,12 @@ def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
     assert not re.search(r"https?://(?!www\.w3\.org|purl\.org|creativecommons\.org)", html)
     assert html.count("<svg") == 3 and "22 sums" not in html and "33 sums" in html
     links = set(re.findall(r'href="([^"#][^"]*)"', html))
-    assert {"cells.lib", "complement/asic/netlist.json", "xnor/asic/synth.log"} <= links
+    assert {
+        "cells.lib",
+        "complement/asic/netlist.json",
+        "mac/asic-array-tree/netlist.json",
+        "xnor/asic/synth.log",
+    } <= links
     assert json.loads((tmp_path / "compare.json").read_text()) == report
     assert "| energy per operation, pJ | 1.5 | 6 | 3 | 0.25 |" in page.markdown
 
@@ -181,8 +189,8 @@ def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
 @pytest.mark.slow
 def test_a_comparison_from_the_command_line_leaves_all_that_its_page_links(tmp_path):
     words = ["compare", "--rows", 1, "--cols", 1, "--depth", 400, "--model", ADDER]
-    words += ["--twin-model", CNN, "--images", 1, "--batches", 2, "--windows", 1]
-    words += ["--window-cycles", 450, "--out", tmp_path / "run", "--json"]
+    words += ["--twin-model", CNN, "--images", 1, "--batches", 2]
+    words += ["--cycles", 900, "--out", tmp_path / "run", "--json"]
     done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exit_code == 0, done.output
     twins = json.loads(done.stdout)["twins"]

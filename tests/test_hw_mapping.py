@@ -169,6 +169,14 @@ sat -verify -tempinduct-baseonly -maxsteps 12 -set-init-zero -prove-asserts both
 
 
 @pytest.mark.slow
+def test_a_long_chain_of_ice40_cells_is_no_loop_to_synthesis(tmp_path):
+    config = ArrayConfig(target="ice40", width=16, rows=1, cols=1, depth=4)
+    report = synthesize(config, "ice40", tmp_path)
+    assert report.carries == report.cells["SB_CARRY"] >= config.width + config.acc_width - 1
+    assert set(report.cells) <= {"SB_LUT4", "SB_CARRY", "SB_DFF", "SB_DFFSR"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("pe", ["complement", "mac"])
 @pytest.mark.parametrize("target", HAND_MADE)
 def test_pes_of_several_lanes_can_be_synthesized(tmp_path, pe, target):

@@ -18,8 +18,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
 @click.option("--images", default=2, show_default=True, help="images of a batch, for energy")
 @click.option("--batches", default=3, show_default=True, help="batches, for the spread of energy")
-@click.option("--windows", default=8, show_default=True, help="stretches simulated per batch")
-@click.option("--window-cycles", default=320, show_default=True, help="cycles of each")
+@click.option("--cycles", default=4000, show_default=True, help="to count, all batches together")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/compare-…")
 @as_json
 def compare(
@@ -31,8 +30,7 @@ def compare(
     liberty: Path | None,
     images: int,
     batches: int,
-    windows: int,
-    window_cycles: int,
+    cycles: int,
     out: Path | None,
     as_json: bool,
     **options: object,
@@ -57,6 +55,7 @@ def compare(
     from golden import model_file
     from hw.liberty import read_library
     from hw.synth import BUILT_IN_LIBRARY
+    from sim import events
 
     from ..compare import Effort, contenders
     from ..compare_page import write_pages
@@ -65,13 +64,14 @@ def compare(
     from ..runs import new_run_folder
 
     config = array_config(**options)
-    effort = Effort(images=images, batches=batches, windows=windows, cycles=window_cycles)
+    effort = Effort(images=images, batches=batches, cycles=cycles)
     paths = [model, twin_model, *([bnn_model] if bnn_model else [])]
     networks = [model_file.load(path) for path in paths]
     library = liberty or BUILT_IN_LIBRARY
     read_library(library)
     dataset = datasets.load(data, data_dir)
     rivals = contenders(config, networks, dataset.test_images, effort)
+    events.prepare()
     folder = new_run_folder("compare", out)
     stages = Stages(3 * len(rivals) + 1, Console(stderr=True), every=LINES_EVERY)
     report = run_comparison(rivals, dataset, library, effort, folder, stages)
