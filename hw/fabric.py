@@ -21,7 +21,8 @@ class Fabric:
     begin. router: None without one that knows the delays: for 7-series there is none on PyPI, and
     for Gowin nextpnr 0.11.1 leaves those of LUTs out. shielded: cells, with their ports, that ABC
     must not look into where a PE is made of them by hand: it takes a LUT beside the carry chain
-    that it helps to steer for a loop. tidy: the command that then removes what is constant."""
+    that it helps to steer for a loop, and drops the LUT by which a carry leaves its chain, which
+    the placer then has to put back."""
 
     models: str
     command: str
@@ -34,7 +35,6 @@ class Fabric:
     block_rams: tuple[str, ...]
     router: Router | None = None
     shielded: dict[str, str] = field(default_factory=dict)
-    tidy: str = ""
 
 
 # Memory made of LUTs counts as the LUTs that it takes the place of: on ECP5 the four that store
@@ -59,7 +59,6 @@ FABRICS = {
             "SB_LUT4": "input I0, I1, I2, I3, output O); parameter LUT_INIT = 0;",
             "SB_CARRY": "input I0, I1, CI, output CO);",
         },
-        tidy="ice40_opt",
     ),
     "ecp5": Fabric(
         models="ecp5",

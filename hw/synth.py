@@ -231,7 +231,6 @@ def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> s
         "tee -q -o modules.json stat -json -liberty cells.lib" if target == "asic" else "",
         "flatten",
         *[f"chtype -set {name} t:{SHIELD}{name}" for name in shielded],
-        fabric.tidy if fabric else "",
         "opt_clean -purge",
         "delete t:$scopeinfo",
         f"delete ={full_adder}" if full_adder else "",  # the empty module, not its instances
