@@ -6,6 +6,9 @@ from typing import ClassVar
 from .config import ArrayConfig
 from .weight_schedule import TURNAROUND, memory_latency
 
+REQUANTIZER_LATENCY = 3
+POOLING_LATENCY = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
@@ -74,15 +77,15 @@ class AcceleratorConfig:
 
     @property
     def code_latency(self) -> int:
-        """Cycles from an activation's address to its sum's code: to the array 2, to the sum, to
-        the requantizer's constants 1, to the code 3."""
-        return 2 + memory_latency(self.array) + 1 + 3
+        """Cycles from an activation's address to its sum's code: 2 to the array, through it, 1 in
+        which the requantizer's constants are read, and through that."""
+        return 2 + memory_latency(self.array) + 1 + REQUANTIZER_LATENCY
 
     @property
     def drain(self) -> int:
-        """Cycles from a layer's last address to the next layer's first: when the code is there,
-        the pooling takes 2 and the memory 1."""
-        return self.code_latency + 3
+        """Cycles from a layer's last address to the next layer's first: to the code, through the
+        pooling, 1 to write it, and 1 for the next layer's descriptor."""
+        return self.code_latency + POOLING_LATENCY + 2
 
     @property
     def answer_latency(self) -> int:

@@ -61,7 +61,7 @@ class Program:
     @property
     def cycles(self) -> int:
         """From the first word of an image to its answer, both cycles included, for words that come
-        one a cycle."""
+        one a cycle to an accelerator that is idle (after reset: for `config.drain` cycles)."""
         return self.image.words + self.busy_cycles + self.config.answer_latency
 
     @property

@@ -67,20 +67,19 @@ def constant_words(model: QuantizedModel, layers: tuple[LayerDescriptor, ...]) -
     """Of all layers. A filter that only fills up a tile gives the zero point, and 0 in the last
     layer, where no such code is ever the largest alone."""
     words = {"offset": [], "mult": [], "shift": []}
-    total_width = 1
     for layer, descriptor in zip(model.layers, layers, strict=True):
-        numbers = _numbers(layer)
-        total_width = max(total_width, _total_width(layer, numbers))
+        numbers = requantizer_numbers(layer)
         missing = -layer.spec.out_channels % descriptor.config.array.cols
         fill = {"offset": descriptor.out_zero if descriptor.target else 0, "mult": 0, "shift": 0}
         for name, value in numbers.items():
             filled = np.pad(value, (0, missing), constant_values=fill[name])
             words[name].append(filled.reshape(descriptor.tiles, -1))
     arrays = {name: np.concatenate(value) for name, value in words.items()}
-    return Constants(total_width=total_width, **arrays)
+    widest = max(total_width(layer) for layer in model.layers)
+    return Constants(total_width=widest, **arrays)
 
 
-def _numbers(layer: QuantizedLayer) -> dict[str, np.ndarray]:
+def requantizer_numbers(layer: QuantizedLayer) -> dict[str, np.ndarray]:
     """offset, mult and shift of each filter."""
     bias, mult, shift = layer.bias, layer.mult, layer.shift
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
@@ -89,8 +88,9 @@ def _numbers(layer: QuantizedLayer) -> dict[str, np.ndarray]:
     return {"offset": bias * mult + half + zero, "mult": sign * mult, "shift": shift}
 
 
-def _total_width(layer: QuantizedLayer, numbers: dict[str, np.ndarray]) -> int:
+def total_width(layer: QuantizedLayer) -> int:
     """Bits of offset, and of offset + sum · mult for each sum that activations can give."""
+    numbers = requantizer_numbers(layer)
     weight, top = layer.weight.reshape(layer.spec.out_channels, -1), 2**layer.spec.width - 1
     if layer.spec.kind == "adder":
         low, high = 0 * weight, np.maximum(weight, top - weight)

@@ -1,0 +1,207 @@
+"""The accelerator: a quantized network from an image's codes to its class, without the host."""
+
+from amaranth import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import stream
+from amaranth.lib.data import ArrayLayout, StructLayout, View
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from .accelerator_config import POOLING_LATENCY, REQUANTIZER_LATENCY
+from .argmax import ArgMax
+from .descriptor import READ_LEVELS, WRITE_LEVELS
+from .loops import Loops, Walk
+from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
+from .pooling import MaxPooling
+from .program import Program
+from .requantize import Requantizer
+from .sequencer import Sequencer
+from .systolic import delay
+from .weight_stationary import WeightStationaryArray
+
+
+class Accelerator(Component):
+    """Runs a program on one image after the other.
+
+    An image comes as `hw.program.Program.image_words` gives it. While its layers run, the next one
+    waits; it is stored as soon as the last layer has read its map, and worked on when the answer
+    to the image before has been taken. Cycles are `Program.cycles` and `Program.interval`.
+    Reset: `rst` for one cycle; the image that was worked on is forgotten.
+
+    Members
+    -------
+    i_image : words of rows · lanes codes
+    o_class : the lowest index among the largest codes of the last layer
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        config = program.config
+        self.activations = ActivationMemory(config)
+        self.sequencer = Sequencer(program)
+        tiles = program.layers[-1].tiles
+        self._argmax = ArgMax(config.array.cols, program.code_width, tiles)
+        image = ArrayLayout(config.array.width, config.channels)
+        super().__init__(
+            {
+                "i_image": In(stream.Signature(image)),
+                "o_class": Out(self._argmax.o_class.signature),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.sequencer = self.sequencer
+        m.submodules.activations = self.activations
+        m.submodules.array = array = WeightStationaryArray(self.program.config.array)
+        self._feed_activations(m, array)
+        self._feed_weights(m, array)
+        image = self._take_images(m)
+        place, codes = self._requantize(m, array)
+        self._answer(m, place, codes)
+        self._store(m, image, place, codes)
+        return m
+
+    def _feed_activations(self, m: Module, array: WeightStationaryArray) -> None:
+        """The walks' word, or padding where they are outside the map; two cycles later."""
+        sequencer, layer = self.sequencer, self.sequencer.layer
+        walks = {}
+        for name in ("address", "row", "column"):
+            field = layer[name]
+            walk = Walk(len(READ_LEVELS), len(field.start))
+            m.submodules[f"{name}_walk"] = walks[name] = walk
+            m.d.comb += [
+                walk.load.eq(sequencer.load),
+                walk.step.eq(sequencer.step),
+                walk.goes_on.eq(sequencer.goes_on),
+                walk.start.eq(field.start),
+                walk.steps.eq(field.steps),
+            ]
+        inside = (walks["row"].value < layer.rows) & (walks["column"].value < layer.columns)
+        padding = layer.in_zero.replicate(self.program.config.channels)
+        word = Mux(delay(m, inside, 1, "inside"), self.activations.read_word.as_value(), padding)
+        m.d.comb += [
+            self.activations.read_address.eq(walks["address"].value),
+            array.a.eq(delay(m, word, 1, "a")),
+            array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
+            array.first.eq(delay(m, sequencer.first, 2, "first")),
+            array.last.eq(delay(m, sequencer.last, 2, "last")),
+        ]
+
+    def _feed_weights(self, m: Module, array: WeightStationaryArray) -> None:
+        """A fold's weights become current in the cycle before its first activations, and with them
+        the next fold's come."""
+        m.submodules.weights = weights = WeightMemory(self.program)
+        swap = self.sequencer.step & self.sequencer.fold_starts
+        m.d.comb += [
+            weights.start.eq(swap),
+            array.swap.eq(delay(m, swap, 1, "swap", reset_less=False)),
+            array.w.eq(weights.w),
+            array.load.eq(weights.load),
+        ]
+
+    def _take_images(self, m: Module) -> ImageLoader:
+        """An image starts when the answer to the one before has been taken."""
+        m.submodules.image = image = ImageLoader(self.program)
+        connect(m, flipped(self.i_image), image.i_image)
+        starts = self.sequencer.step & self.sequencer.idle
+        owed = Signal()
+        with m.If(starts):
+            m.d.sync += owed.eq(1)
+        with m.Elif(self.o_class.valid & self.o_class.ready):
+            m.d.sync += owed.eq(0)
+        m.d.comb += [
+            self.sequencer.go.eq(image.full & ~owed),
+            image.free.eq(self.sequencer.idle),
+            image.taken.eq(starts),
+        ]
+        return image
+
+    def _requantize(self, m: Module, array: WeightStationaryArray) -> tuple[View, View]:
+        """Each position's codes, and in the same cycle its place in the target."""
+        config, layer = self.program.config, self.sequencer.layer
+        m.submodules.constants = constants = ConstantMemory(self.program)
+        bits, as_shape = config.array.acc_width, signed if config.array.acc_signed else unsigned
+        m.submodules.requantizer = requantizer = Requantizer(
+            config.array.cols,
+            as_shape(bits),
+            self.program.code_width,
+            self.program.constants,
+            config.requantize,
+        )
+        place = self._place(m, array)
+        m.d.comb += [
+            constants.tile_ends.eq(place.tile_ends),
+            requantizer.constants.eq(constants.constants),
+            requantizer.sums.eq(delay(m, array.sums.as_value(), 1, "sums")),
+            requantizer.highest.eq(layer.highest),
+        ]
+        latency = 1 + REQUANTIZER_LATENCY
+        return delay(m, place, latency, "place", reset_less=False), requantizer.codes
+
+    def _place(self, m: Module, array: WeightStationaryArray) -> View:
+        """Where the sums that leave the array now belong."""
+        layer, levels = self.sequencer.layer, len(WRITE_LEVELS)
+        m.submodules.loops = loops = Loops(levels, layer.write_limits.shape().elem_shape)
+        m.submodules.write_walk = walk = Walk(levels, len(layer.write.start))
+        m.d.comb += [
+            loops.limits.eq(layer.write_limits),
+            walk.goes_on.eq(loops.goes_on),
+            walk.start.eq(layer.write.start),
+            walk.steps.eq(layer.write.steps),
+        ]
+        for follower in (loops, walk):
+            m.d.comb += [follower.load.eq(self.sequencer.load), follower.step.eq(array.valid)]
+        window_column, column, window_row, _, part, _ = range(levels)
+        values = {
+            "valid": array.valid,
+            "address": walk.value,
+            "column": loops.turns[column],
+            "part": loops.turns[part],
+            "first_column": loops.firsts[window_column],
+            "last_column": loops.lasts[window_column],
+            "first_row": loops.firsts[window_row],
+            "last_row": loops.lasts[window_row],
+            "tile_ends": array.valid & loops.lasts[:part].all(),
+        }
+        place = Signal(StructLayout({name: value.shape() for name, value in values.items()}))
+        m.d.comb += [place[name].eq(value) for name, value in values.items()]
+        return place
+
+    def _answer(self, m: Module, place: View, codes: View) -> None:
+        m.submodules.argmax = argmax = self._argmax
+        m.d.comb += [
+            argmax.codes.eq(codes),
+            argmax.valid.eq(place.valid & ~self.sequencer.layer.stores),
+        ]
+        connect(m, argmax.o_class, flipped(self.o_class))
+
+    def _store(self, m: Module, image: ImageLoader, place: View, codes: View) -> None:
+        """Write images' words, and pooled codes into their part of a word; the parts behind it
+        get the code of zero until their tiles come."""
+        config, layer = self.program.config, self.sequencer.layer
+        pooled_columns = [p.write_counts[1] for p in self.program.layers if p.window[0] > 1]
+        m.submodules.pooling = pooling = MaxPooling(
+            config.array.cols, config.array.width, max(pooled_columns, default=1)
+        )
+        flags = ("first_column", "last_column", "first_row", "last_row")
+        m.d.comb += [
+            *(getattr(pooling, name).eq(place[name]) for name in ("column", *flags)),
+            pooling.valid.eq(place.valid & layer.stores),
+            *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
+        ]
+        address = delay(m, place.address, POOLING_LATENCY, "write_address")
+        part = delay(m, place.part, POOLING_LATENCY, "write_part")
+        zeros = layer.out_zero.replicate(config.array.cols)
+        memory = self.activations
+        with m.If(image.write):
+            m.d.comb += [
+                memory.write_address.eq(image.place + self.program.image.base),
+                memory.write_word.eq(image.i_image.payload),
+                memory.write_parts.eq(~0),
+            ]
+        with m.Else():
+            m.d.comb += memory.write_address.eq(address)
+            for index in range(config.parts):
+                m.d.comb += [
+                    memory.write_word[index].eq(Mux(part == index, pooling.pooled, zeros)),
+                    memory.write_parts[index].eq(pooling.done & (part <= index)),
+                ]
