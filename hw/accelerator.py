@@ -1,21 +1,24 @@
 """The accelerator: a quantized network from an image's codes to its class, without the host."""
 
-from amaranth import Module, Mux, Signal, signed, unsigned
+from collections.abc import Callable
+
+from amaranth import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from .accelerator_config import POOLING_LATENCY, REQUANTIZER_LATENCY
 from .argmax import ArgMax
-from .descriptor import READ_LEVELS, WRITE_LEVELS
+from .config import ArrayConfig
+from .descriptor import WRITE_LEVELS
 from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
-from .pooling import MaxPooling
+from .pooling import Pooling
 from .program import Program
 from .requantize import Requantizer
 from .sequencer import Sequencer
 from .systolic import delay
-from .weight_stationary import WeightStationaryArray
+from .weight_stationary import WeightStationaryArray, WeightStationaryPE
 
 
 class Accelerator(Component):
@@ -26,16 +29,23 @@ class Accelerator(Component):
     to the image before has been taken. Cycles are `Program.cycles` and `Program.interval`.
     Reset: `rst` for one cycle; the image that was worked on is forgotten.
 
+    pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`.
+
     Members
     -------
     i_image : words of rows · lanes codes
     o_class : the lowest index among the largest codes of the last layer
     """
 
-    def __init__(self, program: Program):
+    def __init__(
+        self,
+        program: Program,
+        pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+    ):
         self.program = program
+        self._pe = pe
         config = program.config
-        self.activations = ActivationMemory(config)
+        self.activations = ActivationMemory(config, program.adds)
         self.sequencer = Sequencer(program)
         tiles = program.layers[-1].tiles
         self._argmax = ArgMax(config.array.cols, program.code_width, tiles)
@@ -51,7 +61,7 @@ class Accelerator(Component):
         m = Module()
         m.submodules.sequencer = self.sequencer
         m.submodules.activations = self.activations
-        m.submodules.array = array = WeightStationaryArray(self.program.config.array)
+        m.submodules.array = array = WeightStationaryArray(self.program.config.array, self._pe)
         self._feed_activations(m, array)
         self._feed_weights(m, array)
         image = self._take_images(m)
@@ -63,28 +73,33 @@ class Accelerator(Component):
     def _feed_activations(self, m: Module, array: WeightStationaryArray) -> None:
         """The walks' word, or padding where they are outside the map; two cycles later."""
         sequencer, layer = self.sequencer, self.sequencer.layer
-        walks = {}
-        for name in ("address", "row", "column"):
-            field = layer[name]
-            walk = Walk(len(READ_LEVELS), len(field.start))
-            m.submodules[f"{name}_walk"] = walks[name] = walk
-            m.d.comb += [
-                walk.load.eq(sequencer.load),
-                walk.step.eq(sequencer.step),
-                walk.goes_on.eq(sequencer.goes_on),
-                walk.start.eq(field.start),
-                walk.steps.eq(field.steps),
-            ]
-        inside = (walks["row"].value < layer.rows) & (walks["column"].value < layer.columns)
+        walks = {
+            name: self._walk(m, name, sequencer.step, sequencer.goes_on)
+            for name in ("address", "row", "column")
+        }
+        inside = (walks["row"] < layer.rows) & (walks["column"] < layer.columns)
         padding = layer.in_zero.replicate(self.program.config.channels)
         word = Mux(delay(m, inside, 1, "inside"), self.activations.read_word.as_value(), padding)
         m.d.comb += [
-            self.activations.read_address.eq(walks["address"].value),
+            self.activations.read_address.eq(walks["address"]),
             array.a.eq(delay(m, word, 1, "a")),
             array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
             array.first.eq(delay(m, sequencer.first, 2, "first")),
             array.last.eq(delay(m, sequencer.last, 2, "last")),
         ]
+
+    def _walk(self, m: Module, name: str, step: Value, goes_on: Value) -> Value:
+        """The value of the descriptor's walk of this name."""
+        field = self.sequencer.layer[name]
+        m.submodules[f"{name}_walk"] = walk = Walk(len(goes_on), len(field.start))
+        m.d.comb += [
+            walk.load.eq(self.sequencer.load),
+            walk.step.eq(step),
+            walk.goes_on.eq(goes_on),
+            walk.start.eq(field.start),
+            walk.steps.eq(field.steps),
+        ]
+        return walk.value
 
     def _feed_weights(self, m: Module, array: WeightStationaryArray) -> None:
         """A fold's weights become current in the cycle before its first activations, and with them
@@ -123,6 +138,7 @@ class Accelerator(Component):
         m.submodules.requantizer = requantizer = Requantizer(
             config.array.cols,
             as_shape(bits),
+            config.array.width,
             self.program.code_width,
             self.program.constants,
             config.requantize,
@@ -132,28 +148,35 @@ class Accelerator(Component):
             constants.tile_ends.eq(place.tile_ends),
             requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(delay(m, array.sums.as_value(), 1, "sums")),
+            requantizer.added.eq(self._added(m, place)),
             requantizer.highest.eq(layer.highest),
         ]
         latency = 1 + REQUANTIZER_LATENCY
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
 
+    def _added(self, m: Module, place: View) -> Value:
+        """The codes of the added map at the place of the cycle before."""
+        memory = self.activations
+        m.d.comb += memory.added_address.eq(place.added)
+        return memory.added_word[delay(m, place.part, 1, "added_part")]
+
     def _place(self, m: Module, array: WeightStationaryArray) -> View:
         """Where the sums that leave the array now belong."""
         layer, levels = self.sequencer.layer, len(WRITE_LEVELS)
         m.submodules.loops = loops = Loops(levels, layer.write_limits.shape().elem_shape)
-        m.submodules.write_walk = walk = Walk(levels, len(layer.write.start))
         m.d.comb += [
             loops.limits.eq(layer.write_limits),
-            walk.goes_on.eq(loops.goes_on),
-            walk.start.eq(layer.write.start),
-            walk.steps.eq(layer.write.steps),
+            loops.load.eq(self.sequencer.load),
+            loops.step.eq(array.valid),
         ]
-        for follower in (loops, walk):
-            m.d.comb += [follower.load.eq(self.sequencer.load), follower.step.eq(array.valid)]
+        walks = {
+            name: self._walk(m, name, array.valid, loops.goes_on) for name in ("write", "added")
+        }
         window_column, column, window_row, _, part, _ = range(levels)
         values = {
             "valid": array.valid,
-            "address": walk.value,
+            "address": walks["write"],
+            "added": walks["added"],
             "column": loops.turns[column],
             "part": loops.turns[part],
             "first_column": loops.firsts[window_column],
@@ -178,13 +201,19 @@ class Accelerator(Component):
         """Write images' words, and pooled codes into their part of a word; the parts behind it
         get the code of zero until their tiles come."""
         config, layer = self.program.config, self.sequencer.layer
-        pooled_columns = [p.write_counts[1] for p in self.program.layers if p.window[0] > 1]
-        m.submodules.pooling = pooling = MaxPooling(
-            config.array.cols, config.array.width, max(pooled_columns, default=1)
+        pooled_columns = [one.write_counts[1] for one in self.program.layers if one.window[0] > 1]
+        m.submodules.pooling = pooling = Pooling(
+            config.array.cols,
+            config.array.width,
+            max(pooled_columns, default=1),
+            max(one.pool_shift for one in self.program.layers),
         )
         flags = ("first_column", "last_column", "first_row", "last_row")
         m.d.comb += [
             *(getattr(pooling, name).eq(place[name]) for name in ("column", *flags)),
+            pooling.mean.eq(layer.mean),
+            pooling.offset.eq(layer.pool_offset),
+            pooling.shift.eq(layer.pool_shift),
             pooling.valid.eq(place.valid & layer.stores),
             *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
         ]

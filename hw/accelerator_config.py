@@ -7,7 +7,7 @@ from .config import ArrayConfig
 from .weight_schedule import TURNAROUND, memory_latency
 
 REQUANTIZER_LATENCY = 3
-POOLING_LATENCY = 2
+POOLING_LATENCY = 3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,11 @@ def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColu
 def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[LayerDescriptor, ...]:
     """A descriptor for each layer. A map takes the lowest words that are free from the layer that
     gives it to the last one that takes it. ValueError when a memory is too small."""
-    last_use = {layer.spec.source: index for index, layer in enumerate(model.layers)}
+    last_use = {
+        name: index
+        for index, layer in enumerate(model.layers)
+        for name in (layer.spec.source, layer.spec.residual)
+    }
     columns = image_columns(model, config)
     places = {IMAGE: _place(IMAGE, _image_shape(model, columns), [], config)}
     descriptors, weight_base, constant_base = [], 0, 0
@@ -53,6 +57,8 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
             highest=2**spec.out_width - 1,
             weight_base=weight_base,
             constant_base=constant_base,
+            mean=spec.pool is not None and spec.pool.kind == "mean",
+            residual=places[spec.residual] if spec.residual else None,
             window=spec.pool.kernel if spec.pool else (1, 1),
             size=computed_size(spec),
             **_kernel(spec, source, unfolded),

@@ -54,6 +54,8 @@ class LayerDescriptor:
     padding: tuple[int, int]
     size: tuple[int, int]
     window: tuple[int, int]
+    mean: bool
+    residual: MapPlace | None
     in_zero: int
     out_zero: int
     highest: int
@@ -118,11 +120,33 @@ class LayerDescriptor:
         return *inside, parts, math.ceil(self.tiles / parts)
 
     @property
-    def write_strides(self) -> tuple[int, ...]:
-        """What a turn of each level adds to the address in the target."""
-        if self.target is None:
-            return (0,) * len(WRITE_LEVELS)
-        return 0, self.target.groups, 0, self.target.row_words, 0, 1
+    def write_strides(self) -> dict[str, tuple[int, ...]]:
+        """What a turn of each level adds to the address in the target and in the added map."""
+        window_rows, window_columns = self.window
+        strides = {"write": (0,) * len(WRITE_LEVELS), "added": (0,) * len(WRITE_LEVELS)}
+        if self.target:
+            strides["write"] = (0, self.target.groups, 0, self.target.row_words, 0, 1)
+        if self.residual:
+            groups, row = self.residual.groups, self.residual.row_words
+            strides["added"] = (groups, window_columns * groups, row, window_rows * row, 0, 1)
+        return strides
+
+    @property
+    def write_starts(self) -> dict[str, int]:
+        places = {"write": self.target, "added": self.residual}
+        return {name: place.base if place else 0 for name, place in places.items()}
+
+    @property
+    def pool_shift(self) -> int:
+        """A mean is of 2**pool_shift codes, some of them missing."""
+        return (math.prod(self.window) - 1).bit_length() if self.mean else 0
+
+    @property
+    def pool_offset(self) -> int:
+        """What is added to a window's sum before it is shifted: zeros in place of missing codes,
+        and what rounds."""
+        missing = 2**self.pool_shift - math.prod(self.window)
+        return missing * self.out_zero + (1 << self.pool_shift >> 1) if self.mean else 0
 
 
 def computed_size(spec: LayerSpec) -> tuple[int, int]:

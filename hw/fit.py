@@ -40,8 +40,6 @@ def _check_kind(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
             f"{where} must be of kind {config.kind!r} for pe {config.array.pe!r}, "
             f"not {spec.kind!r}; train the network with layers of that kind alone"
         )
-    if spec.residual:
-        raise ValueError(f"{where} adds the map {spec.residual!r}, which is not supported yet")
     if any(spec.drop):
         raise ValueError(
             f"{where} must take codes with all their bits, not drop up to {max(spec.drop)} of "
@@ -74,10 +72,10 @@ def _check_pool(where: str, spec: LayerSpec) -> None:
     pool = spec.pool
     if pool is None:
         return
-    if pool.kind != "max" or pool.padding != (0, 0) or pool.stride != pool.kernel:
+    if pool.padding != (0, 0) or pool.stride != pool.kernel:
         raise ValueError(
-            f"{where} must pool by the maximum of windows that do not overlap and have no padding, "
-            f"not {pool.kind} of {pool.kernel}, stride {pool.stride}, padding {pool.padding}, "
+            f"{where} must pool windows that do not overlap and have no padding, "
+            f"not {pool.kernel}, stride {pool.stride}, padding {pool.padding}, "
             "which is not supported yet"
         )
     if pool.kernel[0] > pool.kernel[1] * spec.out_shape[2] == 1:

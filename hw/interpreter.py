@@ -15,9 +15,8 @@ def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.nd
     memory[program.image.base : program.image.base + len(words)] = words
     maps = {}
     for layer in program.layers:
-        tiles = [
-            _requantize(program, layer, t, s) for t, s in enumerate(_sums(program, layer, memory))
-        ]
+        sums = _sums(program, layer, memory)
+        tiles = [_codes(program, layer, tile, sums[tile], memory) for tile in range(layer.tiles)]
         if layer.target is None:
             maps[layer.name] = np.concatenate(tiles, axis=1)[0, : layer.filters, None, None]
             break
@@ -61,21 +60,32 @@ def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.nd
     return sums
 
 
-def _requantize(
-    program: Program, layer: LayerDescriptor, tile: int, sums: np.ndarray
+def _codes(
+    program: Program, layer: LayerDescriptor, tile: int, sums: np.ndarray, memory: np.ndarray
 ) -> np.ndarray:
     constants, index = program.constants, layer.constant_base + tile
-    totals = constants.offset[index] + sums * constants.mult[index]
+    totals = constants.offset[index] + sums * constants.factors["mult"][index]
+    if layer.residual:
+        word, part = _tile_place(layer, tile, "added")
+        totals += memory[word, part] * constants.factors["residual_mult"][index]
     return np.clip(totals >> constants.shift[index], 0, layer.highest)
 
 
 def _store(memory: np.ndarray, layer: LayerDescriptor, tile: int, codes: np.ndarray) -> None:
     """Write a tile's part of every word, with pooling; parts behind it get the zero point."""
-    cols = layer.config.array.cols
-    group, part = divmod(tile, layer.config.parts)
-    inside = walk(layer.write_counts[:4], layer.write_strides[:4], layer.target.base + group)
-    memory[inside, part * cols :] = layer.out_zero
-    memory[inside, part * cols : (part + 1) * cols] = 0
-    for address, code in zip(inside, codes, strict=True):
-        word = memory[address, part * cols : (part + 1) * cols]
-        np.maximum(word, code, out=word)
+    word, part = _tile_place(layer, tile, "write")
+    memory[word, part.start :] = layer.out_zero
+    memory[word, part] = 0
+    for address, code in zip(word, codes, strict=True):
+        before = memory[address, part]
+        memory[address, part] = before + code if layer.mean else np.maximum(before, code)
+    once = np.unique(word)
+    memory[once, part] = (memory[once, part] + layer.pool_offset) >> layer.pool_shift
+
+
+def _tile_place(layer: LayerDescriptor, tile: int, name: str) -> tuple[np.ndarray, slice]:
+    """Each position's word in the target or the added map, and the tile's channels in it."""
+    cols, (group, part) = layer.config.array.cols, divmod(tile, layer.config.parts)
+    start = layer.write_starts[name] + group
+    words = walk(layer.write_counts[:4], layer.write_strides[name][:4], start)
+    return words, slice(part * cols, (part + 1) * cols)

@@ -14,7 +14,6 @@ def layer_layout(program: Program) -> StructLayout:
     """A descriptor's fields, of as many bits as the program's layers need."""
     layers = program.layers
     address = ceil_log2(program.config.activation_words)
-    turns = _widest(max(layer.read_counts[:-1]) for layer in layers)
     row, column = (
         _widest(layer.source.shape[1 + axis] + layer.padding[axis] for layer in layers)
         for axis in (0, 1)
@@ -34,9 +33,13 @@ def layer_layout(program: Program) -> StructLayout:
             "rest": _widest(layer.rest for layer in layers),
             "write_limits": ArrayLayout(turns, writes),
             "write": _walk_layout(address, writes),
+            "added": _walk_layout(address, writes),
             "out_zero": width,
             "highest": program.code_width,
             "stores": 1,
+            "mean": 1,
+            "pool_offset": max(layer.pool_offset for layer in layers).bit_length(),
+            "pool_shift": max(layer.pool_shift for layer in layers).bit_length(),
         }
     )
 
@@ -44,28 +47,27 @@ def layer_layout(program: Program) -> StructLayout:
 def layer_values(layer: LayerDescriptor, layout: StructLayout) -> dict:
     """A layer's values of `layer_layout`."""
     _, rows, columns = layer.source.shape
+    walks = (
+        (layer.read_counts, layer.read_strides, layer.read_starts),
+        (layer.write_counts, layer.write_strides, layer.write_starts),
+    )
     return {
         "read_limits": [count - 1 for count in layer.read_counts],
-        **{
-            name: _walk_values(layout[name].shape, layer.read_counts, strides, start)
-            for (name, strides), start in zip(
-                layer.read_strides.items(), layer.read_starts.values(), strict=True
-            )
-        },
+        "write_limits": [count - 1 for count in layer.write_counts],
         "rows": rows,
         "columns": columns,
         "in_zero": layer.in_zero,
         "rest": layer.rest,
-        "write_limits": [count - 1 for count in layer.write_counts],
-        "write": _walk_values(
-            layout["write"].shape,
-            layer.write_counts,
-            layer.write_strides,
-            layer.target.base if layer.target else 0,
-        ),
         "out_zero": layer.out_zero if layer.target else 0,
         "highest": layer.highest,
         "stores": layer.target is not None,
+        "mean": layer.mean,
+        "pool_offset": layer.pool_offset,
+        "pool_shift": layer.pool_shift,
+    } | {
+        name: _walk_values(layout[name].shape, counts, strides[name], starts[name])
+        for counts, strides, starts in walks
+        for name in strides
     }
 
 

@@ -87,22 +87,28 @@ class ConstantMemory(Component):
 class ActivationMemory(Component):
     """Words of rows · lanes channels, written in parts of cols channels.
 
+    adds: with a second port to read, for maps that are added.
+
     Members
     -------
     read_address : of the word to read
     read_word : that word, one cycle later
+    added_address, added_word : of the second port
     write_address, write_word : of the word to write
     write_parts : the parts to write, a bit each
     """
 
-    def __init__(self, config: AcceleratorConfig):
+    def __init__(self, config: AcceleratorConfig, adds: bool):
         self.config = config
+        self._adds = adds
         word = ArrayLayout(config.array.cols * config.array.width, config.parts)
         address = range(config.activation_words)
         super().__init__(
             {
                 "read_address": In(address),
                 "read_word": Out(word),
+                "added_address": In(address),
+                "added_word": Out(word),
                 "write_address": In(address),
                 "write_word": In(word),
                 "write_parts": In(config.parts),
@@ -122,6 +128,9 @@ class ActivationMemory(Component):
             write.data.eq(self.write_word),
             write.en.eq(self.write_parts),
         ]
+        if self._adds:
+            added = memory.read_port()
+            m.d.comb += [added.addr.eq(self.added_address), self.added_word.eq(added.data)]
         return m
 
 

@@ -38,6 +38,11 @@ class Program:
         return self.layers[-1].filters
 
     @property
+    def adds(self) -> bool:
+        """Whether a layer adds a map."""
+        return "residual_mult" in self.constants.factors
+
+    @property
     def code_width(self) -> int:
         """Bits of the requantizer's codes; the last layer's may be more than activations'."""
         return max(layer.highest for layer in self.layers).bit_length()

@@ -4,34 +4,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.spec import QuantizedLayer, QuantizedModel
+from golden.spec import IMAGE, QuantizedLayer, QuantizedModel
 
 from .descriptor import LayerDescriptor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constants:
-    """The requantizer's, (tiles, cols) each: code = clamp((offset + sum · mult) >> shift), where
-    sum is the array's, a SAD or a dot product.
+    """The requantizer's, (tiles, cols) each: code = clamp((offset + sum · mult + r · residual_mult)
+    >> shift), where sum is the array's, a SAD or a dot product, and r the code of an added map.
 
-    mult has the SAD's minus sign; offset holds bias, rounding and zero point:
-    bias · mult + 2**(shift - 1) + zero · 2**shift, the first term with mult's sign as the model
-    has it. total_width: bits of the signed numbers that are shifted, for all sums that any
-    activations can give.
+    factors: mult, with the SAD's minus sign, and residual_mult if a layer adds a map. offset holds
+    the bias, what rounds and the zero points: bias times the model's mult, 2**(shift - 1), zero ·
+    2**shift, -residual zero · residual_mult. total_width: bits of the signed numbers that are
+    shifted, for all sums that any activations can give.
     """
 
     offset: np.ndarray
-    mult: np.ndarray
     shift: np.ndarray
+    factors: dict[str, np.ndarray]
     total_width: int
-
-    @property
-    def mult_width(self) -> int:
-        return signed_width(int(self.mult.min()), int(self.mult.max()))
-
-    @property
-    def shift_width(self) -> int:
-        return int(self.shift.max()).bit_length()
 
 
 def weight_words(layer: QuantizedLayer, descriptor: LayerDescriptor) -> np.ndarray:
@@ -66,38 +58,55 @@ def _kernel_weights(layer: QuantizedLayer, descriptor: LayerDescriptor) -> np.nd
 def constant_words(model: QuantizedModel, layers: tuple[LayerDescriptor, ...]) -> Constants:
     """Of all layers. A filter that only fills up a tile gives the zero point, and 0 in the last
     layer, where no such code is ever the largest alone."""
-    words = {"offset": [], "mult": [], "shift": []}
+    words = {"offset": [], "mult": [], "shift": [], "residual_mult": []}
     for layer, descriptor in zip(model.layers, layers, strict=True):
-        numbers = requantizer_numbers(layer)
         missing = -layer.spec.out_channels % descriptor.config.array.cols
-        fill = {"offset": descriptor.out_zero if descriptor.target else 0, "mult": 0, "shift": 0}
-        for name, value in numbers.items():
-            filled = np.pad(value, (0, missing), constant_values=fill[name])
+        fill = {"offset": descriptor.out_zero if descriptor.target else 0}
+        for name, value in requantizer_numbers(layer).items():
+            filled = np.pad(value, (0, missing), constant_values=fill.get(name, 0))
             words[name].append(filled.reshape(descriptor.tiles, -1))
-    arrays = {name: np.concatenate(value) for name, value in words.items()}
-    widest = max(total_width(layer) for layer in model.layers)
-    return Constants(total_width=widest, **arrays)
+    offset, mult, shift, residual_mult = (np.concatenate(value) for value in words.values())
+    added = {"residual_mult": residual_mult} if any(d.residual for d in layers) else {}
+    widths = {IMAGE: model.input_width}
+    widths |= {layer.spec.name: layer.spec.out_width for layer in model.layers}
+    return Constants(
+        offset=offset,
+        shift=shift,
+        factors={"mult": mult} | added,
+        total_width=max(
+            total_width(layer, widths.get(layer.spec.residual, 0)) for layer in model.layers
+        ),
+    )
 
 
 def requantizer_numbers(layer: QuantizedLayer) -> dict[str, np.ndarray]:
-    """offset, mult and shift of each filter."""
-    bias, mult, shift = layer.bias, layer.mult, layer.shift
+    """offset, mult, shift and residual_mult of each filter, as in `Constants`."""
+    spec, shift, residual_mult = layer.spec, layer.shift, layer.residual_mult
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
-    sign = -1 if layer.spec.kind == "adder" else 1
-    zero = layer.spec.out_zero_point << shift
-    return {"offset": bias * mult + half + zero, "mult": sign * mult, "shift": shift}
+    offset = layer.bias * layer.mult + half + (spec.out_zero_point << shift)
+    return {
+        "offset": offset - spec.residual_zero_point * residual_mult,
+        "mult": (-1 if spec.kind == "adder" else 1) * layer.mult,
+        "shift": shift,
+        "residual_mult": residual_mult,
+    }
 
 
-def total_width(layer: QuantizedLayer) -> int:
-    """Bits of offset, and of offset + sum · mult for each sum that activations can give."""
+def total_width(layer: QuantizedLayer, residual_width: int = 0) -> int:
+    """Bits of offset, and of what is shifted for every sum that activations can give, and every
+    code of the added map."""
     numbers = requantizer_numbers(layer)
     weight, top = layer.weight.reshape(layer.spec.out_channels, -1), 2**layer.spec.width - 1
     if layer.spec.kind == "adder":
         low, high = 0 * weight, np.maximum(weight, top - weight)
     else:
         low, high = np.minimum(weight, 0) * top, np.maximum(weight, 0) * top
-    ends = [low.sum(1), high.sum(1), 0]
-    totals = [numbers["offset"] + end * numbers["mult"] for end in ends]
+    added = (0, (2**residual_width - 1) * numbers["residual_mult"])
+    totals = [
+        numbers["offset"] + end * numbers["mult"] + more
+        for end in (low.sum(1), high.sum(1), 0)
+        for more in added
+    ]
     return signed_width(int(np.min(totals)), int(np.max(totals)))
 
 

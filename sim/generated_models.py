@@ -1,11 +1,12 @@
 """Small quantized networks of random integers that try an accelerator: odd sizes, strides,
-padding, several groups of channels and tiles of filters, pooling, flattening."""
+padding, several groups of channels and tiles of filters, pooling, added maps, flattening."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
 from golden import reference
+from golden.requantizer import two_powers
 from golden.spec import IMAGE, LayerSpec, Pool, QuantizedLayer, QuantizedModel
 
 
@@ -17,41 +18,33 @@ def generated_model(
     requantize: str = "multiply",
     seed: int = 0,
 ) -> QuantizedModel:
-    """A model with layers of these fields of LayerSpec; the others follow from the layer before,
-    and `flatten` in place of in_shape takes its map flattened. `pool` is the side of windows, or
-    two sides. Codes and zero points are random, and requantization spreads each layer's sums over
-    all codes, for activations of this very model."""
-    rng = np.random.default_rng(seed)
-    zero = int(rng.integers(0, 2**width))
-    first_zero, source, made = zero, IMAGE, []
-    codes = rng.integers(0, 2**width, (2, *in_shape))
-    shapes, layers = {IMAGE: in_shape}, list(layers)
-    maps = {IMAGE: (codes, zero)}
+    """A model with layers of these fields of LayerSpec, named layer0 and on; the others follow from
+    the maps they take. `flatten` in place of in_shape takes its map flattened; `pool` is a window,
+    whose maximum is taken, `mean` one whose mean is. Codes and zero points are random, and each
+    layer's sums are spread over all codes."""
+    rng, layers, made = np.random.default_rng(seed), list(layers), []
+    zero = first_zero = int(rng.integers(0, 2**width))
+    maps = {IMAGE: (rng.integers(0, 2**width, (2, *in_shape)), zero)}
+    source = IMAGE
     for index, fields in enumerate(layers):
-        fields = dict(fields)
-        source = fields.pop("source", source)
-        codes, zero = maps[source]
-        flatten, sides = fields.pop("flatten", False), fields.pop("pool", None)
-        shape = shapes[source]
-        if flatten:
-            shape = (int(np.prod(shape)), 1, 1)
-        pool = Pool(kind="max", kernel=sides, stride=sides) if sides else None
+        fields = {"name": f"layer{index}", "source": source} | fields
+        codes, zero = maps[fields["source"]]
+        if fields.pop("flatten", False):
+            codes = codes.reshape(2, -1, 1, 1)
+        added, added_zero = maps.get(fields.get("residual"), (None, 0))
         last = index == len(layers) - 1
         spec = LayerSpec(
-            **{"name": f"layer{index}", "kind": kind, "in_shape": shape, "source": source}
-            | {"width": width, "in_width": width, "in_zero_point": zero, "pool": pool}
-            | {"out_width": 16 if last else width}
+            **{"kind": kind, "in_shape": codes.shape[1:], "pool": _pool(fields)}
+            | {"width": width, "in_width": width, "in_zero_point": zero}
+            | {"out_width": 16 if last else width, "residual_zero_point": added_zero}
             | {"out_zero_point": 2**15 if last else int(rng.integers(0, 2**width))}
             | fields
         )
-        layer = _layer(spec, codes.reshape(-1, *shape), requantize, rng)
+        layer = _layer(spec, codes, requantize, rng)
         made.append(layer)
-        sums = reference.accumulate(layer, codes.reshape(-1, *shape))
-        maps[spec.name] = (
-            reference.pool(reference.requantize(layer, sums), spec),
-            spec.out_zero_point,
-        )
-        shapes[spec.name], source = spec.out_shape, spec.name
+        given = reference.requantize(layer, reference.accumulate(layer, codes), added)
+        source = spec.name
+        maps[source] = reference.pool(given, spec), spec.out_zero_point
     return QuantizedModel(
         name=f"generated {kind}",
         layers=tuple(made),
@@ -60,6 +53,14 @@ def generated_model(
         input_zero_point=first_zero,
         requantize=requantize,
     )
+
+
+def _pool(fields: dict) -> Pool | None:
+    for name, kind in (("pool", "max"), ("mean", "mean")):
+        if name in fields:
+            window = fields.pop(name)
+            return Pool(kind=kind, kernel=window, stride=window)
+    return None
 
 
 def generated_codes(model: QuantizedModel, count: int, seed: int = 1) -> np.ndarray:
@@ -81,9 +82,13 @@ def _layer(
     spread = np.maximum(sums.std(axis=1), 1)
     mult = 2.0 ** (spec.out_width - 2 + shift) / spread * rng.uniform(0.5, 1, spec.out_channels)
     mult = mult.astype(np.int64).clip(1, 2**15 - 1) * rng.choice([-1, 1], spec.out_channels)
+    residual_mult = zeros
+    if spec.residual:
+        residual_mult = rng.integers(2**14, 2**15, spec.out_channels) << np.maximum(shift - 14, 0)
     if requantize == "shift":
-        powers = rng.integers(0, 15, (2, spec.out_channels))
-        mult = np.sign(mult) * (2 ** powers[0] + rng.choice([-1, 0, 1]) * 2 ** powers[1])
+        mult, residual_mult = (
+            two_powers(value).astype(np.int64) for value in (mult, residual_mult)
+        )
     sign = 1 if spec.kind == "adder" else -1
     return QuantizedLayer(
         spec=spec,
@@ -91,4 +96,5 @@ def _layer(
         bias=np.rint(sign * sums.mean(1)).astype(np.int64),
         mult=mult,
         shift=shift,
+        residual_mult=residual_mult,
     )

@@ -133,6 +133,16 @@ GROUPS = [
     {"out_channels": 7, "kernel": (3, 3), "pool": (1, 2), "padding": (1, 1)},
     {"out_channels": 2, "flatten": True},
 ]
+ADDED = [
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "image"},
+    {"out_channels": 9, "kernel": (1, 2), "stride": (2, 2)},
+    {
+        **{"source": "layer0", "out_channels": 9, "kernel": (3, 3), "padding": (1, 1)},
+        **{"stride": (2, 2), "residual": "layer1", "mean": (2, 3)},
+    },
+    {"out_channels": 9, "residual": "layer2"},
+    {"out_channels": 3},
+]
 
 
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
@@ -144,6 +154,12 @@ def test_strides_padding_and_pooling(kind, requantize):
 @pytest.mark.parametrize("sizes", [(3, 3, 1), (4, 1, 1), (1, 2, 4), (5, 5, 2)])
 def test_several_groups_of_channels_and_tiles_of_filters(sizes):
     check(*program_of("adder", sizes, GROUPS, (9, 4, 3), seed=1))
+
+
+@pytest.mark.parametrize("kind", PE)
+@pytest.mark.parametrize("requantize", ["multiply", "shift"])
+def test_added_maps_and_means(kind, requantize):
+    check(*program_of(kind, (2, 2, 2), ADDED, (5, 4, 6), requantize))
 
 
 def test_a_single_layer():

@@ -42,6 +42,19 @@ NETWORKS = {
             {"out_channels": 4, "flatten": True},
         ],
     ),
+    "added maps and means": (
+        (5, 4, 6),
+        [
+            {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "image"},
+            {"out_channels": 9, "kernel": (1, 2), "stride": (2, 2)},
+            {
+                **{"source": "layer0", "out_channels": 9, "kernel": (3, 3), "padding": (1, 1)},
+                **{"stride": (2, 2), "residual": "layer1", "mean": (2, 3)},
+            },
+            {"out_channels": 9, "residual": "layer2"},
+            {"out_channels": 3},
+        ],
+    ),
     "fully connected": (
         (5, 1, 1),
         [{"out_channels": 9}, {"out_channels": 17}, {"out_channels": 6}],
@@ -94,8 +107,9 @@ def test_the_twin_gives_every_map_of_the_reference(name, sizes, kind):
 
 
 @pytest.mark.parametrize("kind", PE)
-def test_the_twin_runs_models_for_a_requantizer_that_only_shifts(kind):
-    model = network("groups of channels", kind, requantize="shift")
+@pytest.mark.parametrize("name", ["groups of channels", "added maps and means"])
+def test_the_twin_runs_models_for_a_requantizer_that_only_shifts(name, kind):
+    model = network(name, kind, requantize="shift")
     check_twin(model, config_of(kind, requantize="shift"))
 
 

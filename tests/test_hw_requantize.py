@@ -9,9 +9,10 @@ from golden import reference
 from golden.requantizer import two_powers
 from golden.spec import LayerSpec, Pool, QuantizedLayer
 from hw.argmax import ArgMax
-from hw.pooling import MaxPooling
+from hw.factor import powers, scaled
+from hw.pooling import Pooling
 from hw.program_words import Constants, requantizer_numbers, total_width
-from hw.requantize import Requantizer, constant_values, powers
+from hw.requantize import Requantizer, constant_values
 
 
 def run(dut, inputs, look, extra=0):
@@ -32,7 +33,7 @@ def run(dut, inputs, look, extra=0):
     return seen
 
 
-def random_layer(kind, requantize, out_width=8, seed=0):
+def random_layer(kind, requantize, out_width=8, residual=False, seed=0):
     """A layer of 4 filters with 10 terms whose constants try all that the model file allows."""
     rng = np.random.default_rng(seed)
     zero = int(rng.integers(0, 2**out_width))
@@ -43,11 +44,14 @@ def random_layer(kind, requantize, out_width=8, seed=0):
         out_channels=4,
         out_width=out_width,
         out_zero_point=zero,
+        residual="image" if residual else None,
+        residual_zero_point=77 * residual,
     )
     lowest, highest = spec.weight_limits
     mult = rng.integers(-(2**15) + 1, 2**15, 4)
+    residual_mult = rng.integers(2**15, 2**16, 4) << np.array([28, 5, 0, 9])
     if requantize == "shift":
-        mult = two_powers(mult).astype(np.int64)
+        mult, residual_mult = two_powers(mult).astype(np.int64), 2 ** np.array([44, 3, 21, 0])
     mult[0] = (2**15 - 1, 2**15 - 2**7)[requantize == "shift"]
     return QuantizedLayer(
         spec=spec,
@@ -55,6 +59,7 @@ def random_layer(kind, requantize, out_width=8, seed=0):
         bias=rng.integers(-3000, 3000, 4),
         mult=mult,
         shift=np.array([0, 1, 7, 22])[rng.permutation(4)],
+        residual_mult=residual_mult * residual,
     )
 
 
@@ -67,30 +72,41 @@ def limits(layer):
 
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
 @pytest.mark.parametrize("kind", ["adder", "mac"])
-@pytest.mark.parametrize("seed", range(4))
-def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(kind, requantize, seed):
-    layer = random_layer(kind, requantize, out_width=(8, 16)[seed % 2], seed=seed)
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(
+    kind, requantize, residual, seed
+):
+    layer = random_layer(kind, requantize, (8, 16)[seed], residual, seed)
     low, high = limits(layer)
     rng = np.random.default_rng(seed)
-    sums = np.stack([low, high, *rng.integers(low, high + 1, (40, 4))])
+    sums = np.stack([low, high, low, high, *rng.integers(low, high + 1, (40, 4))])
+    added = np.stack(
+        [np.full(4, 255)] * 2 + [np.zeros(4, int)] * 2 + [*rng.integers(0, 256, (40, 4))]
+    )
+    numbers = {name: value[None] for name, value in requantizer_numbers(layer).items()}
+    factors = ("mult", "residual_mult") if residual else ("mult",)
     constants = Constants(
-        total_width=total_width(layer),
-        **{name: value[None] for name, value in requantizer_numbers(layer).items()},
+        offset=numbers["offset"],
+        shift=numbers["shift"],
+        factors={name: numbers[name] for name in factors},
+        total_width=total_width(layer, 8 * residual),
     )
     shape = unsigned(12) if kind == "adder" else signed(20)
-    dut = Requantizer(4, shape, layer.spec.out_width, constants, requantize)
+    dut = Requantizer(4, shape, 8, layer.spec.out_width, constants, requantize)
     values = {
         "constants": constant_values(constants, requantize)[0],
         "highest": 2**layer.spec.out_width - 1,
     }
-    seen = run(
-        dut,
-        [values | {"sums": row.tolist()} for row in sums],
-        lambda ctx: list(ctx.get(dut.codes)),
-        extra=3,
+    inputs = [
+        values | {"sums": row.tolist(), "added": codes.tolist()}
+        for row, codes in zip(sums, added, strict=True)
+    ]
+    seen = run(dut, inputs, lambda ctx: list(ctx.get(dut.codes)), extra=3)
+    wanted = reference.requantize(
+        layer, sums[:, :, None, None], added[:, :, None, None] if residual else None
     )
-    wanted = reference.requantize(layer, sums[:, :, None, None])[:, :, 0, 0]
-    assert seen[3:] == wanted.tolist()
+    assert seen[3:] == wanted[:, :, 0, 0].tolist()
 
 
 @pytest.mark.parametrize("mult", [0, 1, -1, 2, 3, -6, 7, -(2**15), 2**15 - 1, 2**14 + 2, -31])
@@ -106,9 +122,17 @@ def test_other_multipliers_have_no_two_powers():
         powers(11)
 
 
+@pytest.mark.parametrize("value", [0, 1, -(2**16), 2**16, 3 << 42, -(2**40) - 2**30])
+def test_long_factors_end_in_a_shift(value):
+    factor = scaled(value)
+    assert factor["mult"] << factor["place"] == value
+    assert -(2**16) <= factor["mult"] <= 2**16
+
+
 @pytest.mark.parametrize("window", [(1, 1), (2, 2), (3, 1), (1, 3), (2, 3)])
+@pytest.mark.parametrize("kind", ["max", "mean"])
 @pytest.mark.parametrize("gaps", [False, True])
-def test_pooling_gives_the_largest_code_of_each_window(window, gaps):
+def test_pooling_gives_the_references_code_of_each_window(window, kind, gaps):
     rng = np.random.default_rng(0)
     shape = (2 * window[0], 3 * window[1])
     codes = rng.integers(0, 256, (1, 2, *shape))
@@ -117,9 +141,13 @@ def test_pooling_gives_the_largest_code_of_each_window(window, gaps):
         kind="adder",
         in_shape=(1, *shape),
         out_channels=2,
-        pool=Pool(kind="max", kernel=window, stride=window),
+        out_zero_point=200,
+        pool=Pool(kind=kind, kernel=window, stride=window),
     )
-    inputs = []
+    missing = 2**spec.pool.shift - window[0] * window[1]
+    offset = missing * 200 + (1 << spec.pool.shift >> 1)
+    constants = {"mean": 1, "offset": offset, "shift": spec.pool.shift}
+    inputs = [constants | {"valid": 0}] if kind == "mean" else []
     for row, column in np.ndindex(shape):
         if gaps:
             inputs += [{"valid": 0}] * int(rng.integers(0, 3))
@@ -129,12 +157,12 @@ def test_pooling_gives_the_largest_code_of_each_window(window, gaps):
         inputs.append(
             {"codes": codes[0, :, row, column].tolist(), "valid": 1, "column": place} | flags
         )
-    dut = MaxPooling(2, 8, 3)
+    dut = Pooling(2, 8, 3, spec.pool.shift)
     seen = run(
         dut,
         [*inputs, {"valid": 0}],
         lambda ctx: (list(ctx.get(dut.pooled)), ctx.get(dut.done)),
-        extra=2,
+        extra=3,
     )
     pooled = [codes for codes, done in seen if done]
     assert pooled == reference.pool(codes, spec)[0].reshape(2, -1).T.tolist()
