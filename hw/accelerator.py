@@ -67,7 +67,7 @@ class Accelerator(Component):
         image = self._take_images(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
-        self._store(m, image, place, codes)
+        self._store(m, image, place, self._pool(m, place, codes))
         return m
 
     def _feed_activations(self, m: Module, array: WeightStationaryArray) -> None:
@@ -197,30 +197,34 @@ class Accelerator(Component):
         ]
         connect(m, argmax.o_class, flipped(self.o_class))
 
-    def _store(self, m: Module, image: ImageLoader, place: View, codes: View) -> None:
-        """Write images' words, and pooled codes into their part of a word; the parts behind it
-        get the code of zero until their tiles come."""
-        config, layer = self.program.config, self.sequencer.layer
-        pooled_columns = [one.write_counts[1] for one in self.program.layers if one.window[0] > 1]
+    def _pool(self, m: Module, place: View, codes: View) -> Pooling:
+        layer, layers = self.sequencer.layer, self.program.layers
+        array = self.program.config.array
+        pooled_columns = [one.write_counts[1] for one in layers if one.window[0] > 1]
         m.submodules.pooling = pooling = Pooling(
-            config.array.cols,
-            config.array.width,
+            array.cols,
+            array.width,
             max(pooled_columns, default=1),
-            max(one.pool_shift for one in self.program.layers),
+            max(one.pool_shift for one in layers),
         )
         flags = ("first_column", "last_column", "first_row", "last_row")
         m.d.comb += [
             *(getattr(pooling, name).eq(place[name]) for name in ("column", *flags)),
+            *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
+            pooling.valid.eq(place.valid & layer.stores),
             pooling.mean.eq(layer.mean),
             pooling.offset.eq(layer.pool_offset),
             pooling.shift.eq(layer.pool_shift),
-            pooling.valid.eq(place.valid & layer.stores),
-            *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
         ]
+        return pooling
+
+    def _store(self, m: Module, image: ImageLoader, place: View, pooling: Pooling) -> None:
+        """Write images' words, and pooled codes into their part of a word; the parts behind it
+        get the code of zero until their tiles come."""
+        config, memory = self.program.config, self.activations
         address = delay(m, place.address, POOLING_LATENCY, "write_address")
         part = delay(m, place.part, POOLING_LATENCY, "write_part")
-        zeros = layer.out_zero.replicate(config.array.cols)
-        memory = self.activations
+        zeros = self.sequencer.layer.out_zero.replicate(config.array.cols)
         with m.If(image.write):
             m.d.comb += [
                 memory.write_address.eq(image.place + self.program.image.base),

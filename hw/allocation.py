@@ -29,39 +29,28 @@ def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColu
 
 
 def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[LayerDescriptor, ...]:
-    """A descriptor for each layer. A map takes the lowest words that are free from the layer that
-    gives it to the last one that takes it. ValueError when a memory is too small."""
-    last_use = {
-        name: index
-        for index, layer in enumerate(model.layers)
-        for name in (layer.spec.source, layer.spec.residual)
-    }
+    """A descriptor for each layer. ValueError when a memory is too small."""
     columns = image_columns(model, config)
-    places = {IMAGE: _place(IMAGE, _image_shape(model, columns), [], config)}
+    places = _place_maps(model, config, _image_shape(model, columns))
     descriptors, weight_base, constant_base = [], 0, 0
-    for index, layer in enumerate(model.layers):
+    for layer in model.layers:
         spec, source = layer.spec, places[layer.spec.source]
-        target = None
-        if index < len(model.layers) - 1:
-            live = [place for name, place in places.items() if last_use.get(name, -1) >= index]
-            target = places[spec.name] = _place(spec.name, spec.out_shape, live, config)
-        unfolded = source.name == IMAGE and columns is not None
         descriptor = LayerDescriptor(
             config=config,
             name=spec.name,
             source=source,
-            target=target,
+            target=places.get(spec.name),
+            residual=places[spec.residual] if spec.residual else None,
             filters=spec.out_channels,
+            size=computed_size(spec),
+            window=spec.pool.kernel if spec.pool else (1, 1),
+            mean=spec.pool is not None and spec.pool.kind == "mean",
             in_zero=spec.in_zero_point,
             out_zero=spec.out_zero_point,
             highest=2**spec.out_width - 1,
             weight_base=weight_base,
             constant_base=constant_base,
-            mean=spec.pool is not None and spec.pool.kind == "mean",
-            residual=places[spec.residual] if spec.residual else None,
-            window=spec.pool.kernel if spec.pool else (1, 1),
-            size=computed_size(spec),
-            **_kernel(spec, source, unfolded),
+            **_kernel(spec, source, source.name == IMAGE and columns is not None),
         )
         weight_base += descriptor.weight_words
         constant_base += descriptor.tiles
@@ -71,6 +60,23 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
     _check_size(model, config, "weight_words", weight_base)
     _check_size(model, config, "constant_words", constant_base)
     return tuple(descriptors)
+
+
+def _place_maps(
+    model: QuantizedModel, config: AcceleratorConfig, image: tuple[int, int, int]
+) -> dict[str, MapPlace]:
+    """The image's place, and that of each map but the last. A map takes the lowest words that are
+    free from the layer that gives it to the last one that takes it."""
+    last_use = {
+        name: index
+        for index, layer in enumerate(model.layers)
+        for name in (layer.spec.source, layer.spec.residual)
+    }
+    places = {IMAGE: _place(IMAGE, image, [], config)}
+    for index, layer in enumerate(model.layers[:-1]):
+        live = [place for name, place in places.items() if last_use.get(name, -1) >= index]
+        places[layer.spec.name] = _place(layer.spec.name, layer.spec.out_shape, live, config)
+    return places
 
 
 def _image_shape(model: QuantizedModel, columns: ImageColumns | None) -> tuple[int, int, int]:

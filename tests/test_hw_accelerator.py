@@ -6,6 +6,7 @@ from amaranth import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from golden import reference
+from golden.model_file import load
 from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
 from hw.config import ArrayConfig
@@ -71,8 +72,9 @@ class Bench:
     def _monitor(self, ctx):
         """Keep what is written, and take a layer's map when the next one starts."""
         memory, config = self.dut.activations, self.program.config
+        parts = ctx.get(memory.write_parts)
         for part in range(config.parts):
-            if ctx.get(memory.write_parts) >> part & 1:
+            if parts >> part & 1:
                 word = ctx.get(memory.write_word)[part]
                 width, cols = config.array.width, config.array.cols
                 codes = [word >> (width * c) & (2**width - 1) for c in range(cols)]
@@ -145,27 +147,53 @@ ADDED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
 @pytest.mark.parametrize("kind", PE)
 def test_strides_padding_and_pooling(kind, requantize):
     check(*program_of(kind, (2, 2, 2), POOLED, (1, 7, 5), requantize))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(3, 3, 1), (4, 1, 1), (1, 2, 4), (5, 5, 2)])
 def test_several_groups_of_channels_and_tiles_of_filters(sizes):
     check(*program_of("adder", sizes, GROUPS, (9, 4, 3), seed=1))
 
 
-@pytest.mark.parametrize("kind", PE)
-@pytest.mark.parametrize("requantize", ["multiply", "shift"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "requantize"), [("adder", "shift"), ("mac", "multiply")])
 def test_added_maps_and_means(kind, requantize):
     check(*program_of(kind, (2, 2, 2), ADDED, (5, 4, 6), requantize))
 
 
-def test_a_single_layer():
-    check(*program_of("mac", (2, 2, 1), [{"out_channels": 5}], (3, 1, 1)))
+@pytest.mark.parametrize("kind", PE)
+def test_a_single_layer(kind):
+    check(*program_of(kind, (2, 2, 1), [{"out_channels": 5}], (3, 1, 1)))
 
 
+@pytest.mark.parametrize("requantize", ["multiply", "shift"])
+def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize):
+    layers = [
+        {"out_channels": 5, "kernel": (2, 2), "padding": (1, 0), "pool": (2, 1)},
+        {"out_channels": 3, "flatten": True},
+    ]
+    check(*program_of("adder", (2, 2, 2), layers, (1, 3, 3), requantize))
+
+
+@pytest.mark.slow
+def test_lenet_on_a_real_image():
+    model = load("fixtures/lenet5-bn-digits-adder.npz")
+    array = ArrayConfig(rows=4, cols=4, lanes=4, dataflow="weight-stationary")
+    program = compile_model(model, AcceleratorConfig(array=array))
+    images = np.load("fixtures/digits-vectors.npz")["images"][:1]
+    codes = reference.encode(model, images)
+    bench = Bench(program, codes)
+    check_maps(model, bench, codes)
+    check_answers(model, bench, codes)
+    assert bench.answers[0][0] - bench.images[0] + 1 == program.cycles
+
+
+@pytest.mark.slow
 def test_words_and_answers_at_any_time():
     """Two of three cycles without a word, three of four in which no answer is taken."""
     model, program = program_of("adder", (2, 2, 2), POOLED, (1, 7, 5))
@@ -175,6 +203,7 @@ def test_words_and_answers_at_any_time():
     check_answers(model, bench, codes)
 
 
+@pytest.mark.slow
 def test_an_answer_that_nobody_takes_stops_the_next_image_but_loses_nothing():
     model, program = program_of("mac", (2, 2, 2), POOLED, (1, 7, 5))
     codes, taken = generated_codes(model, 3), np.zeros(2 * program.cycles, bool)
@@ -184,6 +213,7 @@ def test_an_answer_that_nobody_takes_stops_the_next_image_but_loses_nothing():
     assert [cycle for cycle, _ in bench.answers] == [2 * n * program.cycles - 1 for n in (1, 2, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.55, 0.8, 0.97, 1.4])
 def test_a_reset_of_one_cycle_at_any_time_leaves_nothing_behind(share):
     model, program = program_of("adder", (2, 2, 2), POOLED, (1, 7, 5))
