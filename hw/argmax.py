@@ -8,6 +8,11 @@ from amaranth.lib.wiring import Component, In, Out
 from .systolic import delay
 
 
+def class_width(cols: int, tiles: int) -> int:
+    """Bits of an index."""
+    return max((cols * tiles - 1).bit_length(), 1)
+
+
 class ArgMax(Component):
     """The index of the largest of tiles · cols codes, the lowest one if there are several.
 
@@ -24,12 +29,11 @@ class ArgMax(Component):
 
     def __init__(self, cols: int, width: int, tiles: int):
         self.cols, self.tiles = cols, tiles
-        index = max((cols * tiles - 1).bit_length(), 1)
         super().__init__(
             {
                 "codes": In(ArrayLayout(width, cols)),
                 "valid": In(1),
-                "o_class": Out(stream.Signature(index)),
+                "o_class": Out(stream.Signature(class_width(cols, tiles))),
             }
         )
 
