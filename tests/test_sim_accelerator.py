@@ -43,8 +43,10 @@ def test_a_small_networks_verilog_gives_the_answers_in_the_predicted_cycles(kind
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "name"), [("adder", "adder"), ("mac", "cnn")])
-@pytest.mark.parametrize("sizes", [(4, 4, 4), (16, 16, 1)])
+@pytest.mark.parametrize(
+    ("kind", "name", "sizes"),
+    [("adder", "adder", (4, 4, 4)), ("mac", "cnn", (4, 4, 4)), ("adder", "adder", (16, 16, 1))],
+)
 def test_lenets_verilog_gives_the_answers_in_the_predicted_cycles(kind, name, sizes, tmp_path):
     model = load(f"fixtures/lenet5-bn-digits-{name}.npz")
     images = np.load("fixtures/digits-vectors.npz")["images"]
