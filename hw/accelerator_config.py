@@ -1,0 +1,94 @@
+"""AcceleratorConfig: the array and the memories around it, from which an accelerator follows."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .config import ArrayConfig
+from .weight_schedule import TURNAROUND, memory_latency
+
+REQUANTIZER_LATENCY = 3
+POOLING_LATENCY = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorConfig:
+    """Parameters of an accelerator; frozen, checked at construction.
+
+    array: a weight-stationary one whose rows · lanes, the channels of a word of activations, are a
+    multiple of its cols. activation_words, weight_words, constant_words: sizes of the memories; a
+    word holds one pixel's group of channels, the weights of one row of PEs, or the requantizer's
+    constants of one tile of filters. requantize: "multiply", or "shift" for a requantizer without
+    multipliers, which runs models of that kind alone. ValueError with one line: what, the rule,
+    what it got.
+    """
+
+    kinds: ClassVar = {  # of layers, by the PE that computes them
+        "complement": "adder",
+        "two_adder": "adder",
+        "compare_swap": "adder",
+        "mac": "mac",
+    }
+    array: ArrayConfig
+    activation_words: int = 2048
+    weight_words: int = 8192
+    constant_words: int = 256
+    requantize: str = "multiply"
+
+    def __post_init__(self) -> None:
+        array = self.array
+        if array.dataflow != "weight-stationary":
+            raise ValueError(
+                f"dataflow of an accelerator's array must be 'weight-stationary', "
+                f"not {array.dataflow!r}"
+            )
+        if array.pe not in self.kinds:
+            raise ValueError(
+                f"pe of an accelerator must be one of {', '.join(self.kinds)}, not {array.pe!r}"
+            )
+        if self.channels % array.cols:
+            raise ValueError(
+                f"rows · lanes must be a multiple of cols, {array.cols}, not {self.channels}"
+            )
+        if self.requantize not in ("multiply", "shift"):
+            raise ValueError(f"requantize must be 'multiply' or 'shift', not {self.requantize!r}")
+        for name in ("activation_words", "weight_words", "constant_words"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def kind(self) -> str:
+        """Of the layers that it runs."""
+        return self.kinds[self.array.pe]
+
+    @property
+    def channels(self) -> int:
+        """Channels in a word of activations."""
+        return self.array.rows * self.array.lanes
+
+    @property
+    def parts(self) -> int:
+        """Tiles of filters in a word of activations."""
+        return self.channels // self.array.cols
+
+    @property
+    def shortest_pass(self) -> int:
+        """Cycles in which the next weights are loaded, and after which a sum can be read anew."""
+        return max(self.array.rows, TURNAROUND)
+
+    @property
+    def code_latency(self) -> int:
+        """Cycles from an activation's address to its sum's code: 2 to the array, through it, 1 in
+        which the requantizer's constants are read, and through that."""
+        return 2 + memory_latency(self.array) + 1 + REQUANTIZER_LATENCY
+
+    @property
+    def drain(self) -> int:
+        """Cycles from a layer's last address to the next layer's first: to the code, through the
+        pooling, 1 to write it, and 1 for the next layer's descriptor."""
+        return self.code_latency + POOLING_LATENCY + 2
+
+    @property
+    def answer_latency(self) -> int:
+        """Cycles from the last layer's last address to the answer: 1 for each round of the
+        tournament between filters, 1 for the match with the tiles before."""
+        return self.code_latency + (self.array.cols - 1).bit_length() + 1

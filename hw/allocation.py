@@ -1,0 +1,119 @@
+"""Where the maps of a network lie in the memory of activations, and its layers' descriptors."""
+
+import math
+from dataclasses import dataclass
+
+from golden.spec import IMAGE, LayerSpec, QuantizedModel
+
+from .accelerator_config import AcceleratorConfig
+from .descriptor import LayerDescriptor, MapPlace, computed_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageColumns:
+    """How an image is unfolded along its rows before it is stored: by a kernel with a stride and
+    padding, so that a word holds the pixels under a row of the kernel."""
+
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+
+
+def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColumns | None:
+    """The first kernel's columns, if a row of it fits a word and no other layer takes the image."""
+    first = model.layers[0].spec
+    users = [name for layer in model.layers for name in (layer.spec.source, layer.spec.residual)]
+    if first.in_shape[0] * first.kernel[1] > config.channels or users.count(IMAGE) > 1:
+        return None
+    return ImageColumns(kernel=first.kernel[1], stride=first.stride[1], padding=first.padding[1])
+
+
+def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[LayerDescriptor, ...]:
+    """A descriptor for each layer. ValueError when a memory is too small."""
+    columns = image_columns(model, config)
+    places = _place_maps(model, config, _image_shape(model, columns))
+    descriptors, weight_base, constant_base = [], 0, 0
+    for layer in model.layers:
+        spec, source = layer.spec, places[layer.spec.source]
+        descriptor = LayerDescriptor(
+            config=config,
+            name=spec.name,
+            source=source,
+            target=places.get(spec.name),
+            residual=places[spec.residual] if spec.residual else None,
+            filters=spec.out_channels,
+            size=computed_size(spec),
+            window=spec.pool.kernel if spec.pool else (1, 1),
+            mean=spec.pool is not None and spec.pool.kind == "mean",
+            in_zero=spec.in_zero_point,
+            out_zero=spec.out_zero_point,
+            highest=2**spec.out_width - 1,
+            weight_base=weight_base,
+            constant_base=constant_base,
+            **_kernel(spec, source, source.name == IMAGE and columns is not None),
+        )
+        weight_base += descriptor.weight_words
+        constant_base += descriptor.tiles
+        descriptors.append(descriptor)
+    activation_words = max(place.base + place.words for place in places.values())
+    _check_size(model, config, "activation_words", activation_words)
+    _check_size(model, config, "weight_words", weight_base)
+    _check_size(model, config, "constant_words", constant_base)
+    return tuple(descriptors)
+
+
+def _place_maps(
+    model: QuantizedModel, config: AcceleratorConfig, image: tuple[int, int, int]
+) -> dict[str, MapPlace]:
+    """The image's place, and that of each map but the last. A map takes the lowest words that are
+    free from the layer that gives it to the last one that takes it."""
+    last_use = {
+        name: index
+        for index, layer in enumerate(model.layers)
+        for name in (layer.spec.source, layer.spec.residual)
+    }
+    places = {IMAGE: _place(IMAGE, image, [], config)}
+    for index, layer in enumerate(model.layers[:-1]):
+        live = [place for name, place in places.items() if last_use.get(name, -1) >= index]
+        places[layer.spec.name] = _place(layer.spec.name, layer.spec.out_shape, live, config)
+    return places
+
+
+def _image_shape(model: QuantizedModel, columns: ImageColumns | None) -> tuple[int, int, int]:
+    """Of the image as it is stored; unfolded, it has a column for each column of outputs."""
+    channels, rows, _ = model.in_shape
+    if columns is None:
+        return model.in_shape
+    return channels * columns.kernel, rows, computed_size(model.layers[0].spec)[1]
+
+
+def _kernel(spec: LayerSpec, source: MapPlace, unfolded: bool) -> dict[str, tuple[int, int]]:
+    """kernel, stride and padding over the map as it is stored."""
+    if unfolded:
+        return {
+            "kernel": (spec.kernel[0], 1),
+            "stride": (spec.stride[0], 1),
+            "padding": (spec.padding[0], 0),
+        }
+    kernel = spec.kernel if spec.in_shape == source.shape else source.shape[1:]
+    return {"kernel": kernel, "stride": spec.stride, "padding": spec.padding}
+
+
+def _place(
+    name: str, shape: tuple[int, int, int], live: list[MapPlace], config: AcceleratorConfig
+) -> MapPlace:
+    """The lowest place that overlaps no live map."""
+    groups = math.ceil(shape[0] / config.channels)
+    words, base = math.prod(shape[1:]) * groups, 0
+    for other in sorted(live, key=lambda place: place.base):
+        if base + words > other.base:
+            base = max(base, other.base + other.words)
+    return MapPlace(name=name, shape=shape, base=base, groups=groups)
+
+
+def _check_size(model: QuantizedModel, config: AcceleratorConfig, name: str, needed: int) -> None:
+    if needed > getattr(config, name):
+        raise ValueError(
+            f"{model.name} needs {needed} {name}, but the accelerator has {getattr(config, name)}; "
+            f"set {name} to at least {needed}"
+        )

@@ -1,0 +1,156 @@
+"""What an accelerator knows of a layer: where its maps lie, and the loops that read and write them.
+
+A map lies pixel by pixel, row by row, each pixel's channels in `groups` words. Channels that fill
+up a word hold the map's zero point, as the padding around the map does.
+"""
+
+import math
+from dataclasses import dataclass
+
+from golden.spec import LayerSpec
+
+from .accelerator_config import AcceleratorConfig
+
+READ_LEVELS = ("column", "row", "group", "kernel column", "kernel row", "tile")
+WRITE_LEVELS = ("window column", "column", "window row", "row", "part", "group")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapPlace:
+    """A map in the memory of activations. base: its first word. groups: words of a pixel."""
+
+    name: str
+    shape: tuple[int, int, int]
+    base: int
+    groups: int
+
+    @property
+    def words(self) -> int:
+        return math.prod(self.shape[1:]) * self.groups
+
+    @property
+    def row_words(self) -> int:
+        return self.shape[2] * self.groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerDescriptor:
+    """One layer as the accelerator runs it; a fully connected layer has a kernel as large as the
+    map it takes.
+
+    source: the map it takes. target: the map it gives, or None for the last layer, whose codes are
+    compared and not stored. size: rows and columns of the outputs that are computed, without those
+    that pooling drops. window: of the pooling, (1, 1) without. in_zero: code of padding. out_zero,
+    highest: of the codes it gives. weight_base, constant_base: its first words there.
+    """
+
+    config: AcceleratorConfig
+    name: str
+    source: MapPlace
+    target: MapPlace | None
+    filters: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    size: tuple[int, int]
+    window: tuple[int, int]
+    mean: bool
+    residual: MapPlace | None
+    in_zero: int
+    out_zero: int
+    highest: int
+    weight_base: int
+    constant_base: int
+
+    @property
+    def tiles(self) -> int:
+        return math.ceil(self.filters / self.config.array.cols)
+
+    @property
+    def folds(self) -> int:
+        """Passes that add up to a sum: one for each kernel position and group of channels."""
+        return math.prod(self.kernel) * self.source.groups
+
+    @property
+    def positions(self) -> int:
+        return math.prod(self.size)
+
+    @property
+    def rest(self) -> int:
+        """Idle cycles at the end of a pass."""
+        return max(self.config.shortest_pass - self.positions, 0)
+
+    @property
+    def cycles(self) -> int:
+        """From its first address to its last."""
+        return self.tiles * self.folds * (self.positions + self.rest) - self.rest
+
+    @property
+    def weight_words(self) -> int:
+        return self.tiles * self.folds * self.config.array.rows
+
+    @property
+    def read_counts(self) -> tuple[int, ...]:
+        """Turns of each of READ_LEVELS."""
+        (rows, columns), (kernel_rows, kernel_columns) = self.size, self.kernel
+        return columns, rows, self.source.groups, kernel_columns, kernel_rows, self.tiles
+
+    @property
+    def read_strides(self) -> dict[str, tuple[int, ...]]:
+        """What a turn of each level adds to the address, the row and the column in the source."""
+        (down, right), groups, row_words = self.stride, self.source.groups, self.source.row_words
+        return {
+            "address": (right * groups, down * row_words, 1, groups, row_words, 0),
+            "row": (0, down, 0, 0, 1, 0),
+            "column": (right, 0, 0, 1, 0, 0),
+        }
+
+    @property
+    def read_starts(self) -> dict[str, int]:
+        above, left = self.padding
+        outside = above * self.source.row_words + left * self.source.groups
+        return {"address": self.source.base - outside, "row": -above, "column": -left}
+
+    @property
+    def write_counts(self) -> tuple[int, ...]:
+        """Turns of each of WRITE_LEVELS."""
+        (rows, columns), (window_rows, window_columns) = self.size, self.window
+        parts = self.config.parts
+        inside = (window_columns, columns // window_columns, window_rows, rows // window_rows)
+        return *inside, parts, math.ceil(self.tiles / parts)
+
+    @property
+    def write_strides(self) -> dict[str, tuple[int, ...]]:
+        """What a turn of each level adds to the address in the target and in the added map."""
+        window_rows, window_columns = self.window
+        strides = {"write": (0,) * len(WRITE_LEVELS), "added": (0,) * len(WRITE_LEVELS)}
+        if self.target:
+            strides["write"] = (0, self.target.groups, 0, self.target.row_words, 0, 1)
+        if self.residual:
+            groups, row = self.residual.groups, self.residual.row_words
+            strides["added"] = (groups, window_columns * groups, row, window_rows * row, 0, 1)
+        return strides
+
+    @property
+    def write_starts(self) -> dict[str, int]:
+        places = {"write": self.target, "added": self.residual}
+        return {name: place.base if place else 0 for name, place in places.items()}
+
+    @property
+    def pool_shift(self) -> int:
+        """A mean is of 2**pool_shift codes, some of them missing."""
+        return (math.prod(self.window) - 1).bit_length() if self.mean else 0
+
+    @property
+    def pool_offset(self) -> int:
+        """What is added to a window's sum before it is shifted: zeros in place of missing codes,
+        and what rounds."""
+        missing = 2**self.pool_shift - math.prod(self.window)
+        return missing * self.out_zero + (1 << self.pool_shift >> 1) if self.mean else 0
+
+
+def computed_size(spec: LayerSpec) -> tuple[int, int]:
+    """Rows and columns of the outputs of a layer without those that pooling drops."""
+    _, rows, columns = spec.out_shape
+    window = spec.pool.kernel if spec.pool else (1, 1)
+    return rows * window[0], columns * window[1]

@@ -1,0 +1,90 @@
+"""Whether an accelerator can run a quantized network, before anything is placed."""
+
+import math
+
+from golden.spec import IMAGE, LayerSpec, QuantizedModel
+
+from .accelerator_config import AcceleratorConfig
+from .descriptor import computed_size
+
+
+def check_fit(model: QuantizedModel, config: AcceleratorConfig) -> None:
+    """ValueError when a layer has what the accelerator cannot run: what, its numbers, and what
+    would do."""
+    if model.requantize != config.requantize == "shift":
+        raise ValueError(
+            f"{model.name} has multipliers for requantize {model.requantize!r}, but the "
+            "accelerator can only shift; quantize the model with requantize 'shift'"
+        )
+    shapes = {IMAGE: model.in_shape} | {
+        layer.spec.name: layer.spec.out_shape for layer in model.layers
+    }
+    for index, layer in enumerate(model.layers):
+        where = f"layer {layer.spec.name!r} of {model.name}"
+        _check_kind(where, layer.spec, config)
+        _check_numbers(where, layer.spec, config)
+        _check_pool(where, layer.spec)
+        _check_shape(where, layer.spec, shapes[layer.spec.source])
+        if index < len(model.layers) - 1:
+            _check_at_most(where, "out_width", layer.spec.out_width, "width", config.array.width)
+        elif math.prod(layer.spec.out_shape[1:]) > 1 or layer.spec.pool:
+            raise ValueError(
+                f"{where} is the last and must give a 1 × 1 map without pooling, "
+                f"not {layer.spec.out_shape}"
+            )
+
+
+def _check_kind(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
+    if spec.kind != config.kind:
+        raise ValueError(
+            f"{where} must be of kind {config.kind!r} for pe {config.array.pe!r}, "
+            f"not {spec.kind!r}; train the network with layers of that kind alone"
+        )
+    if any(spec.drop):
+        raise ValueError(
+            f"{where} must take codes with all their bits, not drop up to {max(spec.drop)} of "
+            "them, which is not supported yet; quantize with groups 1 and one width"
+        )
+
+
+def _check_numbers(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
+    array, positions = config.array, math.prod(computed_size(spec))
+    _check_at_most(where, "width", spec.width, "width", array.width)
+    _check_at_most(where, "in_width", spec.in_width, "width", array.width)
+    if spec.in_width > spec.width:
+        raise ValueError(
+            f"{where} must take codes of at most its width, {spec.width} bits, "
+            f"not {spec.in_width}, which is not supported yet"
+        )
+    _check_at_most(where, "reduction", spec.reduction, "depth", array.depth)
+    _check_at_most(where, "positions", positions, "positions", array.positions)
+
+
+def _check_at_most(where: str, what: str, needed: int, name: str, has: int) -> None:
+    if needed > has:
+        raise ValueError(
+            f"{where} needs {what} {needed}, but the array has {name} {has}; "
+            f"set {name} to at least {needed}"
+        )
+
+
+def _check_pool(where: str, spec: LayerSpec) -> None:
+    pool = spec.pool
+    if pool is None:
+        return
+    if pool.padding != (0, 0) or pool.stride != pool.kernel:
+        raise ValueError(
+            f"{where} must pool windows that do not overlap and have no padding, "
+            f"not {pool.kernel}, stride {pool.stride}, padding {pool.padding}, "
+            "which is not supported yet"
+        )
+    if pool.kernel[0] > pool.kernel[1] * spec.out_shape[2] == 1:
+        raise ValueError(f"{where} must not pool a single column of outputs by {pool.kernel}")
+
+
+def _check_shape(where: str, spec: LayerSpec, shape: tuple[int, int, int]) -> None:
+    if spec.in_shape != shape and (spec.kernel, spec.padding) != ((1, 1), (0, 0)):
+        raise ValueError(
+            f"{where} flattens its map and must then have a (1, 1) kernel without padding, "
+            f"not {spec.kernel} with padding {spec.padding}"
+        )

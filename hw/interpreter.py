@@ -1,0 +1,91 @@
+"""The accelerator's twin: a program's words run as the accelerator runs them, in NumPy."""
+
+import numpy as np
+
+from .descriptor import LayerDescriptor
+from .loops import walk
+from .program import Program
+
+
+def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
+    """The class of an image, codes (channels, rows, columns), and every layer's map by its name,
+    (filters, rows, columns), as the memory of activations holds it when the layer ends."""
+    memory = np.zeros((program.config.activation_words, program.config.channels), np.int64)
+    words = program.image_words(codes)
+    memory[program.image.base : program.image.base + len(words)] = words
+    maps = {}
+    for layer in program.layers:
+        sums = _sums(program, layer, memory)
+        tiles = [_codes(program, layer, tile, sums[tile], memory) for tile in range(layer.tiles)]
+        if layer.target is None:
+            maps[layer.name] = np.concatenate(tiles, axis=1)[0, : layer.filters, None, None]
+            break
+        for tile, given in enumerate(tiles):
+            _store(memory, layer, tile, given)
+        maps[layer.name] = stored_map(memory, layer)
+    return int(maps[layer.name].argmax()), maps
+
+
+def stored_map(memory: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
+    """A layer's map (filters, rows, columns) out of the memory (words, channels)."""
+    place = layer.target
+    words = memory[place.base : place.base + place.words]
+    pixels = words.reshape(*place.shape[1:], -1)[:, :, : layer.filters]
+    return pixels.transpose(2, 0, 1).copy()
+
+
+def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.ndarray:
+    """(tiles, positions, cols) sums of the array."""
+    array = program.config.array
+    count = (layer.tiles, layer.folds, layer.positions)
+    read = {
+        name: walk(layer.read_counts, strides, layer.read_starts[name]).reshape(count)
+        for name, strides in layer.read_strides.items()
+    }
+    _, rows, columns = layer.source.shape
+    inside = (0 <= read["row"]) & (read["row"] < rows)
+    inside &= (0 <= read["column"]) & (read["column"] < columns)
+    taken = memory[np.where(inside, read["address"], 0)]
+    taken = np.where(inside[..., None], taken, layer.in_zero)
+    first = layer.weight_base
+    weights = program.weights[first : first + layer.weight_words]
+    weights = weights.reshape(layer.tiles, layer.folds, array.rows, array.cols, array.lanes)
+    weights = weights[:, :, ::-1].transpose(0, 1, 3, 2, 4)
+    weights = weights.reshape(layer.tiles, layer.folds, array.cols, -1)
+    if array.pe == "mac":
+        return np.einsum("tfpc,tfnc->tpn", taken, weights)
+    sums = np.zeros((layer.tiles, layer.positions, array.cols), np.int64)
+    for tile, fold in np.ndindex(layer.tiles, layer.folds):
+        sums[tile] += np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
+    return sums
+
+
+def _codes(
+    program: Program, layer: LayerDescriptor, tile: int, sums: np.ndarray, memory: np.ndarray
+) -> np.ndarray:
+    constants, index = program.constants, layer.constant_base + tile
+    totals = constants.offset[index] + sums * constants.factors["mult"][index]
+    if layer.residual:
+        word, part = _tile_place(layer, tile, "added")
+        totals += memory[word, part] * constants.factors["residual_mult"][index]
+    return np.clip(totals >> constants.shift[index], 0, layer.highest)
+
+
+def _store(memory: np.ndarray, layer: LayerDescriptor, tile: int, codes: np.ndarray) -> None:
+    """Write a tile's part of every word, with pooling; parts behind it get the zero point."""
+    word, part = _tile_place(layer, tile, "write")
+    memory[word, part.start :] = layer.out_zero
+    memory[word, part] = 0
+    for address, code in zip(word, codes, strict=True):
+        before = memory[address, part]
+        memory[address, part] = before + code if layer.mean else np.maximum(before, code)
+    once = np.unique(word)
+    memory[once, part] = (memory[once, part] + layer.pool_offset) >> layer.pool_shift
+
+
+def _tile_place(layer: LayerDescriptor, tile: int, name: str) -> tuple[np.ndarray, slice]:
+    """Each position's word in the target or the added map, and the tile's channels in it."""
+    cols, (group, part) = layer.config.array.cols, divmod(tile, layer.config.parts)
+    start = layer.write_starts[name] + group
+    words = walk(layer.write_counts[:4], layer.write_strides[name][:4], start)
+    return words, slice(part * cols, (part + 1) * cols)

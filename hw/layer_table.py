@@ -1,0 +1,88 @@
+"""Descriptors of layers as words of a memory of the accelerator."""
+
+from collections.abc import Sequence
+
+from amaranth.lib.data import ArrayLayout, StructLayout
+from amaranth.utils import ceil_log2
+
+from .descriptor import READ_LEVELS, WRITE_LEVELS, LayerDescriptor
+from .loops import steps
+from .program import Program
+
+
+def layer_layout(program: Program) -> StructLayout:
+    """A descriptor's fields, of as many bits as the program's layers need."""
+    layers = program.layers
+    address = ceil_log2(program.config.activation_words)
+    row, column = (
+        _widest(layer.source.shape[1 + axis] + layer.padding[axis] for layer in layers)
+        for axis in (0, 1)
+    )
+    reads, writes = len(READ_LEVELS), len(WRITE_LEVELS)
+    turns = _widest(max(*layer.read_counts, *layer.write_counts) for layer in layers)
+    width = program.config.array.width
+    return StructLayout(
+        {
+            "read_limits": ArrayLayout(turns, reads),
+            "address": _walk_layout(address, reads),
+            "row": _walk_layout(row, reads),
+            "column": _walk_layout(column, reads),
+            "rows": row,
+            "columns": column,
+            "in_zero": width,
+            "rest": _widest(layer.rest for layer in layers),
+            "write_limits": ArrayLayout(turns, writes),
+            "write": _walk_layout(address, writes),
+            "added": _walk_layout(address, writes),
+            "out_zero": width,
+            "highest": program.code_width,
+            "stores": 1,
+            "mean": 1,
+            "pool_offset": max(layer.pool_offset for layer in layers).bit_length(),
+            "pool_shift": max(layer.pool_shift for layer in layers).bit_length(),
+        }
+    )
+
+
+def layer_values(layer: LayerDescriptor, layout: StructLayout) -> dict:
+    """A layer's values of `layer_layout`."""
+    _, rows, columns = layer.source.shape
+    walks = (
+        (layer.read_counts, layer.read_strides, layer.read_starts),
+        (layer.write_counts, layer.write_strides, layer.write_starts),
+    )
+    return {
+        "read_limits": [count - 1 for count in layer.read_counts],
+        "write_limits": [count - 1 for count in layer.write_counts],
+        "rows": rows,
+        "columns": columns,
+        "in_zero": layer.in_zero,
+        "rest": layer.rest,
+        "out_zero": layer.out_zero if layer.target else 0,
+        "highest": layer.highest,
+        "stores": layer.target is not None,
+        "mean": layer.mean,
+        "pool_offset": layer.pool_offset,
+        "pool_shift": layer.pool_shift,
+    } | {
+        name: _walk_values(layout[name].shape, counts, strides[name], starts[name])
+        for counts, strides, starts in walks
+        for name in strides
+    }
+
+
+def _walk_layout(width: int, levels: int) -> StructLayout:
+    return StructLayout({"start": width, "steps": ArrayLayout(width, levels)})
+
+
+def _walk_values(
+    layout: StructLayout, counts: Sequence[int], strides: Sequence[int], start: int
+) -> dict:
+    """Modulo 2**width, as the walk adds."""
+    modulus = 2 ** layout["start"].width
+    added = [step % modulus for step in steps(counts, strides)]
+    return {"start": start % modulus, "steps": added}
+
+
+def _widest(values) -> int:
+    return max(max(values).bit_length(), 1)

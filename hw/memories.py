@@ -1,0 +1,176 @@
+"""The memories of an accelerator, with what addresses them."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+
+from .accelerator_config import AcceleratorConfig
+from .program import Program
+from .requantize import constant_layout, constant_values
+from .systolic import delay
+
+
+class WeightMemory(Component):
+    """Gives the words of one fold after the other, `rows` words each, and starts anew after the
+    last. Those of the first fold come by themselves after reset.
+
+    Members
+    -------
+    start : the next fold's words come, from the next cycle on
+    w, load : as of `hw.weight_stationary.WeightStationaryArray`
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        array = program.config.array
+        words = ArrayLayout(ArrayLayout(array.width, array.lanes), array.cols)
+        super().__init__({"start": In(1), "w": Out(words), "load": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, count = self.program.config, len(self.program.weights)
+        modulus = 2**config.array.width
+        m.submodules.memory = memory = Memory(
+            shape=self.w.shape(),
+            depth=config.weight_words,
+            init=(self.program.weights % modulus).tolist(),
+        )
+        read, rows = memory.read_port(), config.array.rows
+        place, left = Signal(range(count)), Signal(range(rows + 1), init=rows)
+        reads = self.start | (left != 0)
+        with m.If(reads):
+            m.d.sync += [
+                place.eq(Mux(place == count - 1, 0, place + 1)),
+                left.eq(Mux(self.start, rows - 1, left - 1)),
+            ]
+        m.d.comb += [
+            read.addr.eq(place),
+            self.w.eq(read.data),
+            self.load.eq(delay(m, reads, 1, "reads", reset_less=False)),
+        ]
+        return m
+
+
+class ConstantMemory(Component):
+    """Gives the requantizer's constants of one tile of filters after the other, and starts anew
+    after the last.
+
+    Members
+    -------
+    tile_ends : from the next cycle on the next tile's are wanted
+    constants : of the tile that was wanted in the cycle before
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        layout = constant_layout(program.constants, program.config.requantize)
+        cols = program.config.array.cols
+        super().__init__({"tile_ends": In(1), "constants": Out(ArrayLayout(layout, cols))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, count = self.program.config, len(self.program.constants.offset)
+        m.submodules.memory = memory = Memory(
+            shape=self.constants.shape(),
+            depth=config.constant_words,
+            init=constant_values(self.program.constants, config.requantize),
+        )
+        read, place = memory.read_port(), Signal(range(count))
+        with m.If(self.tile_ends):
+            m.d.sync += place.eq(Mux(place == count - 1, 0, place + 1))
+        m.d.comb += [read.addr.eq(place), self.constants.eq(read.data)]
+        return m
+
+
+class ActivationMemory(Component):
+    """Words of rows · lanes channels, written in parts of cols channels.
+
+    adds: with a second port to read, for maps that are added.
+
+    Members
+    -------
+    read_address : of the word to read
+    read_word : that word, one cycle later
+    added_address, added_word : of the second port
+    write_address, write_word : of the word to write
+    write_parts : the parts to write, a bit each
+    """
+
+    def __init__(self, config: AcceleratorConfig, adds: bool):
+        self.config = config
+        self._adds = adds
+        word = ArrayLayout(config.array.cols * config.array.width, config.parts)
+        address = range(config.activation_words)
+        super().__init__(
+            {
+                "read_address": In(address),
+                "read_word": Out(word),
+                "added_address": In(address),
+                "added_word": Out(word),
+                "write_address": In(address),
+                "write_word": In(word),
+                "write_parts": In(config.parts),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Memory(
+            shape=self.read_word.shape(), depth=self.config.activation_words, init=[]
+        )
+        read, write = memory.read_port(), memory.write_port(granularity=1)
+        m.d.comb += [
+            read.addr.eq(self.read_address),
+            self.read_word.eq(read.data),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_word),
+            write.en.eq(self.write_parts),
+        ]
+        if self._adds:
+            added = memory.read_port()
+            m.d.comb += [added.addr.eq(self.added_address), self.added_word.eq(added.data)]
+        return m
+
+
+class ImageLoader(Component):
+    """Takes the words of an image to the places where the first layer reads them.
+
+    Members
+    -------
+    i_image : an image's words
+    free : the image before is no longer needed
+    taken : the image that is there is being worked on
+    full : an image is there
+    place : of the word in the image
+    write : `i_image.payload` is to be written there
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        config = program.config
+        super().__init__(
+            {
+                "i_image": In(stream.Signature(ArrayLayout(config.array.width, config.channels))),
+                "free": In(1),
+                "taken": In(1),
+                "full": Out(1),
+                "place": Out(range(program.image.words)),
+                "write": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += [
+            self.i_image.ready.eq(self.free & ~self.full),
+            self.write.eq(self.i_image.ready & self.i_image.valid),
+        ]
+        with m.If(self.taken):
+            m.d.sync += self.full.eq(0)
+        with m.Elif(self.write):
+            m.d.sync += self.place.eq(self.place + 1)
+            with m.If(self.place == self.program.image.words - 1):
+                m.d.sync += [self.place.eq(0), self.full.eq(1)]
+        return m

@@ -1,0 +1,91 @@
+"""Flow control of an accelerator: layers one after the other, one output position a cycle."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+
+from .descriptor import READ_LEVELS
+from .layer_table import layer_layout, layer_values
+from .loops import Loops
+from .program import Program
+
+
+class Sequencer(Component):
+    """Steps through the turns of every layer's reading loops, with the pauses that the array and
+    the memories need, and then waits for the next image.
+
+    Members
+    -------
+    go : an image is there, and nobody waits for the answer to the one before
+    idle : the next turn is an image's first; `go` starts it
+    step : this cycle is a turn, of which the next three are
+    fold_starts : the first turn of a fold
+    first, last : a turn of a reduction's first, last fold
+    goes_on : as of `hw.loops.Loops`
+    load : walks start anew with this cycle's `layer`
+    layer : the descriptor; it changes, one cycle before `load`, when all codes of the layer
+            before have been stored
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.layout = layer_layout(program)
+        super().__init__(
+            {
+                "go": In(1),
+                "idle": Out(1, init=1),
+                "step": Out(1),
+                "fold_starts": Out(1),
+                "first": Out(1),
+                "last": Out(1),
+                "goes_on": Out(len(READ_LEVELS)),
+                "load": Out(1),
+                "layer": Out(self.layout),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        levels = len(READ_LEVELS)
+        turns = self.layout["read_limits"].shape.elem_shape
+        m.submodules.loops = loops = Loops(levels, turns)
+        m.d.comb += [
+            loops.load.eq(self.load),
+            loops.step.eq(self.step),
+            loops.limits.eq(self.layer.read_limits),
+            self.goes_on.eq(loops.goes_on),
+            self.fold_starts.eq(loops.firsts[:2].all()),
+            self.first.eq(loops.firsts[2:5].all()),
+            self.last.eq(loops.lasts[2:5].all()),
+        ]
+        self._pace(m, loops)
+        return m
+
+    def _pace(self, m: Module, loops: Loops) -> None:
+        """A layer's last turn is followed by a drain, in which the next descriptor is read; a
+        fold's by a rest. Reset is the drain before the first layer."""
+        config, count = self.program.config, len(self.program.layers)
+        wait = Signal(range(max(config.drain, config.shortest_pass)), init=config.drain - 1)
+        drains, index = Signal(init=1), Signal(range(count), init=count - 1)
+        with m.If(self.step):
+            m.d.sync += [self.idle.eq(0), drains.eq(0)]
+            with m.If(loops.lasts.all()):
+                m.d.sync += [
+                    wait.eq(config.drain - 1),
+                    drains.eq(1),
+                    self.idle.eq(index == count - 1),
+                ]
+            with m.Elif(loops.lasts[:2].all()):
+                m.d.sync += wait.eq(self.layer.rest)
+        with m.Elif(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
+        with m.If(drains & (wait == 3)):
+            m.d.sync += index.eq(Mux(index == count - 1, 0, index + 1))
+        m.d.comb += [
+            self.step.eq((wait == 0) & (self.go | ~self.idle)),
+            self.load.eq(drains & (wait == 1)),
+        ]
+        values = [layer_values(layer, self.layout) for layer in self.program.layers]
+        m.submodules.layers = layers = Memory(shape=self.layout, depth=count, init=values)
+        read = layers.read_port()
+        m.d.comb += [read.addr.eq(index), self.layer.eq(read.data)]

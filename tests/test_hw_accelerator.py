@@ -1,0 +1,224 @@
+"""The accelerator in Amaranth's simulator: every layer's map, every answer, every cycle."""
+
+import numpy as np
+import pytest
+from amaranth import ResetInserter, Signal
+from amaranth.sim import Simulator
+
+from golden import reference
+from golden.model_file import load
+from hw.accelerator import Accelerator
+from hw.accelerator_config import AcceleratorConfig
+from hw.config import ArrayConfig
+from hw.interpreter import stored_map
+from hw.program import compile_model
+from sim.generated_models import generated_codes, generated_model
+
+PE = {"adder": "complement", "mac": "mac"}
+ALWAYS = np.ones(1, bool)
+
+
+class Bench:
+    """Source, sink and monitor of an accelerator. offered, taken: whether a word is offered, and
+    an answer taken, in each cycle, over and over. reset_at: cycle of a reset, after which the
+    images start anew.
+
+    answers: (cycle, class) of each. images: cycle of each image's first word. maps: of every layer
+    that was stored, in order."""
+
+    def __init__(self, program, codes, offered=ALWAYS, taken=ALWAYS, reset_at=None, count=None):
+        self.program = program
+        self.words = np.concatenate([program.image_words(image) for image in codes]).tolist()
+        self.offered, self.taken, self.reset_at = offered, taken, reset_at
+        self.count = len(codes) if count is None else count
+        self.answers, self.images, self.maps = [], [], []
+        self._memory = np.zeros(
+            (program.config.activation_words, program.config.channels), np.int64
+        )
+        self._run()
+
+    def _run(self):
+        self.dut, self.reset = Accelerator(self.program), Signal()
+        simulator = Simulator(ResetInserter(self.reset)(self.dut))
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(self._drive)
+        simulator.run()
+
+    async def _drive(self, ctx):
+        await ctx.tick().repeat(self.program.config.drain)  # what a reset takes
+        image, answer, cycle, sent = self.dut.i_image, self.dut.o_class, 0, 0
+        limit = 3 * self.count * self.program.cycles * int(1 / self.taken.mean() + 1) + 200
+        while len(self.answers) < self.count:
+            assert cycle < limit
+            offers = sent < len(self.words) and self.offered[cycle % len(self.offered)]
+            ctx.set(image.valid, int(offers))
+            if offers:
+                ctx.set(image.payload, self.words[sent])
+            ctx.set(answer.ready, int(self.taken[cycle % len(self.taken)]))
+            ctx.set(self.reset, cycle == self.reset_at)
+            self._monitor(ctx)
+            if cycle == self.reset_at:
+                self.answers, self.images, self.maps, sent = [], [], [], 0
+            else:
+                if ctx.get(answer.valid) and ctx.get(answer.ready):
+                    self.answers.append((cycle, ctx.get(answer.payload)))
+                if offers and ctx.get(image.ready):
+                    if sent % self.program.image.words == 0:
+                        self.images.append(cycle)
+                    sent += 1
+            await ctx.tick()
+            cycle += 1
+
+    def _monitor(self, ctx):
+        """Keep what is written, and take a layer's map when the next one starts."""
+        memory, config = self.dut.activations, self.program.config
+        parts = ctx.get(memory.write_parts)
+        for part in range(config.parts):
+            if parts >> part & 1:
+                word = ctx.get(memory.write_word)[part]
+                width, cols = config.array.width, config.array.cols
+                codes = [word >> (width * c) & (2**width - 1) for c in range(cols)]
+                address = ctx.get(memory.write_address)
+                self._memory[address, part * cols : (part + 1) * cols] = codes
+        sequencer = self.dut.sequencer
+        if ctx.get(sequencer.load) and not ctx.get(sequencer.idle):
+            layer = self.program.layers[len(self.maps) % (len(self.program.layers) - 1)]
+            self.maps.append(stored_map(self._memory, layer))
+
+
+def program_of(kind, sizes, layers, in_shape, requantize="multiply", **changes):
+    rows, cols, lanes = sizes
+    array = ArrayConfig(
+        pe=PE[kind], rows=rows, cols=cols, lanes=lanes, dataflow="weight-stationary", positions=64
+    )
+    model = generated_model(kind, in_shape, layers, requantize=requantize, **changes)
+    config = AcceleratorConfig(
+        array=array,
+        requantize=requantize,
+        activation_words=128,
+        weight_words=2048,
+        constant_words=32,
+    )
+    return model, compile_model(model, config)
+
+
+def check_maps(model, bench, codes):
+    records = reference.run(model, codes)
+    maps = iter(bench.maps)
+    for image in range(len(codes)):
+        for record in records[:-1]:
+            np.testing.assert_array_equal(next(maps), record.codes_out[image])
+    assert next(maps, None) is None
+
+
+def check_answers(model, bench, codes):
+    wanted = reference.run(model, codes)[-1].codes_out.reshape(len(codes), -1).argmax(1)
+    assert [answer for _, answer in bench.answers] == wanted.tolist()
+
+
+def check(model, program, count=2):
+    codes = generated_codes(model, count)
+    bench = Bench(program, codes)
+    check_maps(model, bench, codes)
+    check_answers(model, bench, codes)
+    assert bench.answers[0][0] - bench.images[0] + 1 == program.cycles
+    assert bench.answers[1][0] - bench.answers[0][0] == program.interval
+
+
+POOLED = [
+    {"out_channels": 5, "kernel": (3, 2), "padding": (1, 1), "pool": (2, 2)},
+    {"out_channels": 3, "kernel": (2, 3), "padding": (0, 2), "stride": (2, 3)},
+    {"out_channels": 11, "flatten": True},
+]
+GROUPS = [
+    {"out_channels": 10, "kernel": (2, 2), "padding": (1, 1), "stride": (2, 1)},
+    {"out_channels": 7, "kernel": (3, 3), "pool": (1, 2), "padding": (1, 1)},
+    {"out_channels": 2, "flatten": True},
+]
+ADDED = [
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "image"},
+    {"out_channels": 9, "kernel": (1, 2), "stride": (2, 2)},
+    {
+        **{"source": "layer0", "out_channels": 9, "kernel": (3, 3), "padding": (1, 1)},
+        **{"stride": (2, 2), "residual": "layer1", "mean": (2, 3)},
+    },
+    {"out_channels": 9, "residual": "layer2"},
+    {"out_channels": 3},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("requantize", ["multiply", "shift"])
+@pytest.mark.parametrize("kind", PE)
+def test_strides_padding_and_pooling(kind, requantize):
+    check(*program_of(kind, (2, 2, 2), POOLED, (1, 7, 5), requantize))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(3, 3, 1), (4, 1, 1), (1, 2, 4), (5, 5, 2)])
+def test_several_groups_of_channels_and_tiles_of_filters(sizes):
+    check(*program_of("adder", sizes, GROUPS, (9, 4, 3), seed=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "requantize"), [("adder", "shift"), ("mac", "multiply")])
+def test_added_maps_and_means(kind, requantize):
+    check(*program_of(kind, (2, 2, 2), ADDED, (5, 4, 6), requantize))
+
+
+@pytest.mark.parametrize("kind", PE)
+def test_a_single_layer(kind):
+    check(*program_of(kind, (2, 2, 1), [{"out_channels": 5}], (3, 1, 1)))
+
+
+@pytest.mark.parametrize("requantize", ["multiply", "shift"])
+def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize):
+    layers = [
+        {"out_channels": 5, "kernel": (2, 2), "padding": (1, 0), "pool": (2, 1)},
+        {"out_channels": 3, "flatten": True},
+    ]
+    check(*program_of("adder", (2, 2, 2), layers, (1, 3, 3), requantize))
+
+
+@pytest.mark.slow
+def test_lenet_on_a_real_image():
+    model = load("fixtures/lenet5-bn-digits-adder.npz")
+    array = ArrayConfig(rows=4, cols=4, lanes=4, dataflow="weight-stationary")
+    program = compile_model(model, AcceleratorConfig(array=array))
+    images = np.load("fixtures/digits-vectors.npz")["images"][:1]
+    codes = reference.encode(model, images)
+    bench = Bench(program, codes)
+    check_maps(model, bench, codes)
+    check_answers(model, bench, codes)
+    assert bench.answers[0][0] - bench.images[0] + 1 == program.cycles
+
+
+@pytest.mark.slow
+def test_words_and_answers_at_any_time():
+    """Two of three cycles without a word, three of four in which no answer is taken."""
+    model, program = program_of("adder", (2, 2, 2), POOLED, (1, 7, 5))
+    codes, rng = generated_codes(model, 4), np.random.default_rng(0)
+    bench = Bench(program, codes, rng.random(997) < 1 / 3, rng.random(991) < 1 / 4)
+    check_maps(model, bench, codes)
+    check_answers(model, bench, codes)
+
+
+@pytest.mark.slow
+def test_an_answer_that_nobody_takes_stops_the_next_image_but_loses_nothing():
+    model, program = program_of("mac", (2, 2, 2), POOLED, (1, 7, 5))
+    codes, taken = generated_codes(model, 3), np.zeros(2 * program.cycles, bool)
+    taken[-1] = True
+    bench = Bench(program, codes, taken=taken)
+    check_answers(model, bench, codes)
+    assert [cycle for cycle, _ in bench.answers] == [2 * n * program.cycles - 1 for n in (1, 2, 3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.55, 0.8, 0.97, 1.4])
+def test_a_reset_of_one_cycle_at_any_time_leaves_nothing_behind(share):
+    model, program = program_of("adder", (2, 2, 2), POOLED, (1, 7, 5))
+    codes = generated_codes(model, 2)
+    bench = Bench(program, codes, reset_at=int(share * program.cycles), count=2)
+    check_maps(model, bench, codes)
+    check_answers(model, bench, codes)
+    assert bench.answers[0][0] - bench.images[0] + 1 == program.cycles

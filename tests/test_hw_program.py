@@ -1,0 +1,268 @@
+"""Programs: what they hold, what is refused, and that the twin that runs them gives the integer
+reference's maps."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from golden import reference
+from golden.model_file import load
+from hw.accelerator_config import AcceleratorConfig
+from hw.config import ArrayConfig
+from hw.interpreter import interpret
+from hw.loops import steps, walk
+from hw.program import compile_model, memory_map
+from sim.generated_models import generated_codes, generated_model
+
+PE = {"adder": "complement", "mac": "mac"}
+NETWORKS = {
+    "one layer": ((3, 2, 2), [{"flatten": True, "out_channels": 3}]),
+    "stride, padding, pooling": (
+        (1, 7, 5),
+        [
+            {"out_channels": 5, "kernel": (3, 2), "padding": (1, 1), "pool": (2, 2)},
+            {"out_channels": 3, "kernel": (2, 3), "padding": (0, 2), "stride": (2, 3)},
+            {"out_channels": 11, "flatten": True},
+        ],
+    ),
+    "groups of channels": (
+        (9, 4, 3),
+        [
+            {"out_channels": 10, "kernel": (2, 2), "padding": (1, 1), "stride": (2, 1)},
+            {"out_channels": 7, "kernel": (3, 3), "pool": (1, 2), "padding": (1, 1)},
+            {"out_channels": 2, "flatten": True},
+        ],
+    ),
+    "an image for two layers": (
+        (2, 5, 4),
+        [
+            {"out_channels": 2, "kernel": (5, 4)},
+            {"out_channels": 3, "kernel": (3, 3), "pool": (3, 2), "source": "image"},
+            {"out_channels": 4, "flatten": True},
+        ],
+    ),
+    "added maps and means": (
+        (5, 4, 6),
+        [
+            {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "image"},
+            {"out_channels": 9, "kernel": (1, 2), "stride": (2, 2)},
+            {
+                **{"source": "layer0", "out_channels": 9, "kernel": (3, 3), "padding": (1, 1)},
+                **{"stride": (2, 2), "residual": "layer1", "mean": (2, 3)},
+            },
+            {"out_channels": 9, "residual": "layer2"},
+            {"out_channels": 3},
+        ],
+    ),
+    "fully connected": (
+        (5, 1, 1),
+        [{"out_channels": 9}, {"out_channels": 17}, {"out_channels": 6}],
+    ),
+}
+
+
+def config_of(kind="adder", rows=2, cols=2, lanes=2, requantize="multiply", **sizes):
+    array = ArrayConfig(
+        pe=PE[kind], rows=rows, cols=cols, lanes=lanes, dataflow="weight-stationary"
+    )
+    return AcceleratorConfig(array=array, requantize=requantize, **sizes)
+
+
+def network(name, kind="adder", **changes):
+    shape, layers = NETWORKS[name]
+    return generated_model(kind, shape, layers, **changes)
+
+
+def check_twin(model, config, count=2):
+    codes = generated_codes(model, count)
+    program, records = compile_model(model, config), reference.run(model, codes)
+    for index in range(count):
+        answer, maps = interpret(program, codes[index])
+        for record in records:
+            wanted = record.codes_out[index]
+            np.testing.assert_array_equal(maps[record.layer.spec.name], wanted)
+        assert answer == records[-1].codes_out[index].argmax()
+
+
+def test_a_walk_goes_by_its_steps():
+    counts, strides, value = (3, 1, 2, 4), (2, 50, 7, -30), 11
+    added, values = steps(counts, strides), []
+    turns = [0] * 4
+    for _ in range(24):
+        values.append(value)
+        level = next((i for i in range(4) if turns[i] < counts[i] - 1), 0)
+        turns[level] += 1
+        turns[:level] = [0] * level
+        value += added[level]
+    assert walk(counts, strides, 11).tolist() == values
+
+
+@pytest.mark.parametrize("kind", PE)
+@pytest.mark.parametrize("sizes", [(2, 2, 2), (1, 1, 4), (3, 3, 1), (4, 4, 4)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_twin_gives_every_map_of_the_reference(name, sizes, kind):
+    rows, cols, lanes = sizes
+    check_twin(network(name, kind), config_of(kind, rows, cols, lanes))
+
+
+@pytest.mark.parametrize("kind", PE)
+@pytest.mark.parametrize("name", ["groups of channels", "added maps and means"])
+def test_the_twin_runs_models_for_a_requantizer_that_only_shifts(name, kind):
+    model = network(name, kind, requantize="shift")
+    check_twin(model, config_of(kind, requantize="shift"))
+
+
+@pytest.mark.parametrize("kind", ["adder", "cnn"])
+@pytest.mark.parametrize("sizes", [(4, 4, 4), (16, 16, 1)])
+def test_the_twin_runs_lenet(kind, sizes):
+    model = load(f"fixtures/lenet5-bn-digits-{kind}.npz")
+    rows, cols, lanes = sizes
+    config = config_of("mac" if kind == "cnn" else kind, rows, cols, lanes)
+    check_twin(model, replace(config, weight_words=16384), count=1)
+
+
+def test_an_image_is_unfolded_along_its_rows_when_a_row_of_the_kernel_fits_a_word():
+    model = network("stride, padding, pooling")
+    program = compile_model(model, config_of())
+    codes, zero = np.arange(35).reshape(1, 7, 5), model.input_zero_point
+    words = program.image_words(codes)
+    assert program.image.shape == (2, 7, 6)
+    assert words[:2].tolist() == [[zero, 0, zero, zero], [0, 1, zero, zero]]
+    assert words[-1].tolist() == [34, zero, zero, zero]
+    assert [layer.folds for layer in program.layers][:2] == [3, 2 * 2 * 3]
+
+
+def test_maps_take_words_that_are_free_again():
+    program = compile_model(network("fully connected"), config_of())
+    places = [program.image, *(layer.target for layer in program.layers if layer.target)]
+    assert [(place.base, place.words) for place in places] == [(0, 2), (2, 3), (5, 5)]
+
+
+def test_the_map_of_the_memories():
+    text = memory_map(compile_model(network("fully connected"), config_of()))
+    assert text.splitlines() == [
+        "memory               used    words",
+        "activation             10     2048",
+        "weight                104     8192",
+        "constant               17      256",
+        "",
+        "map                       shape           words",
+        "image                 5 × 1 × 1           0 – 1",
+        "layer0                9 × 1 × 1           2 – 4",
+        "layer1               17 × 1 × 1           5 – 9",
+        "",
+        "layer            takes             tiles × folds         weights       constants",
+        "layer0           image                     5 × 2          0 – 19           0 – 4",
+        "layer1           layer0                    9 × 3         20 – 73          5 – 13",
+        "layer2           layer1                    3 × 5        74 – 103         14 – 16",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (
+            {"activation_words": 9},
+            "generated adder needs 10 activation_words, but the accelerator has 9; set "
+            "activation_words to at least 10",
+        ),
+        (
+            {"weight_words": 103},
+            "generated adder needs 104 weight_words, but the accelerator has 103; set "
+            "weight_words to at least 104",
+        ),
+        (
+            {"constant_words": 16},
+            "generated adder needs 17 constant_words, but the accelerator has 16; set "
+            "constant_words to at least 17",
+        ),
+        (
+            {"requantize": "shift"},
+            "generated adder has multipliers for requantize 'multiply', but the accelerator can "
+            "only shift; quantize the model with requantize 'shift'",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_numbers(sizes, message):
+    with pytest.raises(ValueError) as error:
+        compile_model(network("fully connected"), config_of(**sizes))
+    assert str(error.value) == message
+
+
+WHERE = "layer 'layer0' of generated adder"
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (
+            {"pe": "mac"},
+            f"{WHERE} must be of kind 'mac' for pe 'mac', not 'adder'; train the network with "
+            "layers of that kind alone",
+        ),
+        (
+            {"width": 7},
+            f"{WHERE} needs width 8, but the array has width 7; set width to at least 8",
+        ),
+        (
+            {"depth": 5},
+            f"{WHERE} needs reduction 6, but the array has depth 5; set depth to at least 6",
+        ),
+        (
+            {"positions": 35},
+            f"{WHERE} needs positions 36, but the array has positions 35; set positions to at "
+            "least 36",
+        ),
+    ],
+)
+def test_what_the_array_cannot_run_is_refused_with_the_numbers(array, message):
+    values = {"rows": 2, "cols": 2, "lanes": 2, "dataflow": "weight-stationary"}
+    config = AcceleratorConfig(array=ArrayConfig(**values | array))
+    with pytest.raises(ValueError) as error:
+        compile_model(network("stride, padding, pooling"), config)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("layer", "rule"),
+    [
+        ({"out_channels": 2, "kernel": (1, 1)}, "must give a 1 × 1 map without pooling"),
+        ({"out_channels": 2, "kernel": (3, 3), "drop": (1,)}, "not drop up to 1"),
+        ({"out_channels": 2, "kernel": (3, 3), "width": 6}, "must take codes of at most its width"),
+    ],
+)
+def test_layers_that_are_not_supported_yet_are_refused(layer, rule):
+    model = generated_model("adder", (1, 3, 3), [layer], seed=2)
+    with pytest.raises(ValueError, match=rule):
+        compile_model(model, config_of())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cols": 3}, "rows · lanes must be a multiple of cols, 3, not 4"),
+        (
+            {"dataflow": "output-stationary"},
+            "dataflow of an accelerator's array must be 'weight-stationary', not "
+            "'output-stationary'",
+        ),
+        (
+            {"pe": "square"},
+            "pe of an accelerator must be one of complement, two_adder, compare_swap, mac, not "
+            "'square'",
+        ),
+    ],
+)
+def test_arrays_that_make_no_accelerator_are_refused(values, message):
+    array = {"rows": 2, "cols": 2, "lanes": 2, "dataflow": "weight-stationary"} | values
+    with pytest.raises(ValueError) as error:
+        AcceleratorConfig(array=ArrayConfig(**array))
+    assert str(error.value) == message
+
+
+def test_sizes_of_an_accelerator_are_checked():
+    with pytest.raises(ValueError, match="weight_words must be at least 1, not 0"):
+        config_of(weight_words=0)
+    with pytest.raises(ValueError, match="requantize must be 'multiply' or 'shift', not 'divide'"):
+        config_of(requantize="divide")
