@@ -13,11 +13,11 @@ from .config import ArrayConfig
 from .descriptor import WRITE_LEVELS
 from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
+from .pipeline import delay
 from .pooling import Pooling
 from .program import Program
 from .requantize import Requantizer
 from .sequencer import Sequencer
-from .systolic import delay
 from .weight_stationary import WeightStationaryArray, WeightStationaryPE
 
 

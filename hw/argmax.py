@@ -5,7 +5,7 @@ from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out
 
-from .systolic import delay
+from .pipeline import delay
 
 
 def class_width(cols: int, tiles: int) -> int:

@@ -4,8 +4,8 @@ import numpy as np
 from amaranth import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.data import ArrayLayout, StructLayout
 
+from .pipeline import delay
 from .program_words import signed_width
-from .systolic import delay
 
 MULT_WIDTH = 17  # bits of a factor that a multiplier takes; zeros behind them are a shift
 

@@ -7,9 +7,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from .accelerator_config import AcceleratorConfig
+from .pipeline import delay
 from .program import Program
 from .requantize import constant_layout, constant_values
-from .systolic import delay
 
 
 class WeightMemory(Component):

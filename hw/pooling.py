@@ -5,7 +5,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from .systolic import delay
+from .pipeline import delay
 
 
 class Pooling(Component):

@@ -5,8 +5,8 @@ from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import Component, In, Out
 
 from .factor import factor_layout, factor_values, multiplied
+from .pipeline import delay
 from .program_words import Constants
-from .systolic import delay
 
 
 def constant_layout(constants: Constants, requantize: str) -> StructLayout:
