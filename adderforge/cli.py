@@ -5,6 +5,7 @@ import os
 
 import click
 
+from .commands.accelerator import accelerator
 from .commands.arrays import simulate, synth, verilog
 from .commands.compare import compare
 from .commands.count import count
@@ -69,6 +70,7 @@ COMMANDS = (
     synth,
     energy,
     compare,
+    accelerator,
     count,
     doctor,
     reproduce,

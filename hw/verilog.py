@@ -50,7 +50,7 @@ def array_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
     `adderforge_full_adder`, for which synthesis can put a library's cell.
     """
     array = _array(config, structure)
-    return _header(config) + _to_verilog(_pe_text(config, structure) + _text(array, TOP))
+    return _header(config) + to_verilog(_pe_text(config, structure) + _text(array, TOP))
 
 
 def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStationaryArray:
@@ -68,7 +68,7 @@ def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStation
 
 def pe_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
     """Verilog-2001 of one PE, module `adderforge_pe`; structure as of `array_verilog`."""
-    return _header(config) + _to_verilog(_pe_text(config, structure))
+    return _header(config) + to_verilog(_pe_text(config, structure))
 
 
 def full_adder_instance(m: Module, a: Value, b: Value, c: Value, name: str) -> tuple[Value, Value]:
@@ -90,7 +90,8 @@ def _text(component: Component, name: str) -> str:
     return rtlil.convert(component, name=name, emit_src=False)
 
 
-def _to_verilog(text: str) -> str:
+def to_verilog(text: str) -> str:
+    """Verilog-2001 of RTLIL text. ToolError when Yosys is missing or fails."""
     folder = Path(tempfile.mkdtemp(prefix="adderforge-"))
     (folder / "design.il").write_text(text, encoding="utf-8")
     script = "read_rtlil design.il\nproc\nopt_clean -purge\nwrite_verilog -noattr design.v\n"

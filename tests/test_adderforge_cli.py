@@ -83,6 +83,11 @@ def test_help_loads_nothing_heavy():
             "pdk must be one of the families sky130, gf180mcu, ihp-sg13g2, not 'asap7'; give the "
             "cell library of another with --liberty",
         ),
+        (
+            ("accelerator", "--model", ADDER, "--dataflow", "output-stationary"),
+            "dataflow of an accelerator's array must be 'weight-stationary', not "
+            "'output-stationary'",
+        ),
         (("verilog", "--config", "no.toml"), "no.toml: no such file"),
         (("demo", "--rows", 0), "rows must be at least 1, not 0"),
         (("demo", "--images", 0), "images must be at least 1, not 0"),
@@ -214,3 +219,15 @@ def test_synth_tells_the_clock_rate_of_a_routed_array():
     assert report["fmax_mhz"] == report["route"]["median_mhz"] > 50
     assert len(report["route"]["fmax_mhz"]) == 2
     assert report["luts"] > 0
+
+
+@pytest.mark.slow
+def test_an_accelerator_classifies_an_image_as_the_reference_does():
+    array = ("--rows", 4, "--cols", 4, "--lanes", 4, "--depth", 400)
+    images = ("--vectors", VECTORS, "--images", 1)
+    done = call("accelerator", "--model", ADDER, *array, *images, "--out", "run", "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["images"], report["wrong_classes"], report["wrong_cycles"]) == (1, 0, 0)
+    assert report["cycles"] == 22_560
+    assert "fc3" in Path("run/memory_map.txt").read_text()

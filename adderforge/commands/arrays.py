@@ -109,7 +109,7 @@ def simulate(
     if seed < 0:
         raise ValueError(f"seed must be at least 0, not {seed}")
     if model:
-        forms = _forms_of(model, _images(vectors, data, data_dir, images), config)
+        forms = _forms_of(model, images_from(vectors, data, data_dir, images), config)
     folder = new_run_folder("simulate", out)
     with Stages(1, Console(stderr=True)).stage(f"simulate {config.pe}"):
         if model:
@@ -126,7 +126,7 @@ def simulate(
         raise SystemExit(1)
 
 
-def _images(vectors: Path | None, data: str, data_dir: str | None, count: int) -> Iterable:
+def images_from(vectors: Path | None, data: str, data_dir: str | None, count: int) -> Iterable:
     if count < 1:
         raise ValueError(f"images must be at least 1, not {count}")
     if vectors:

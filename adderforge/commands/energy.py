@@ -141,7 +141,7 @@ def _batches(work: Work, config: "ArrayConfig") -> Iterator[Sequence["MatrixForm
     images, or it does not fit the array."""
     from golden import model_file
 
-    from .arrays import _forms_of, _images
+    from .arrays import _forms_of, images_from
 
     for name in ("images", "batches"):
         if (number := getattr(work, name)) < 1:
@@ -150,7 +150,7 @@ def _batches(work: Work, config: "ArrayConfig") -> Iterator[Sequence["MatrixForm
     if work.layer is not None and work.layer not in layers:
         raise ValueError(f"layer must be one of {', '.join(layers)}, not {work.layer!r}")
     wanted = work.images * work.batches
-    images = _images(work.vectors, work.data, work.data_dir, wanted)
+    images = images_from(work.vectors, work.data, work.data_dir, wanted)
     if len(images) < wanted:
         raise ValueError(
             f"{work.batches} batches of {work.images} images need {wanted}, but there are "
