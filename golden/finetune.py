@@ -26,8 +26,8 @@ class Tuning:
     """epochs: over the training images, 0 for none. rate: the learning rate at the first step; it
     falls to 0 along a cosine. seed: of batches and augmentation.
 
-    Rates of 0.003, 0.01 and 0.03 gave 98.88, 98.89 and 98.78 % on MNIST's test images (an adder
-    LeNet-5-BN of 2 bits, 2 epochs; 98.52 % without); a CNN of 2 bits gained most at 0.03.
+    An adder LeNet-5-BN of 2 bits has 98.57 % of MNIST's test images right without, 98.77 and
+    98.88 % after 3 epochs from rates of 0.003 and 0.03, and 98.45 % after 2 from 0.01.
 
     Raises ValueError on negative epochs and seeds, and on a rate that is not positive.
     """
