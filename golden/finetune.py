@@ -33,7 +33,7 @@ class Tuning:
     """
 
     epochs: int = 0
-    rate: float = 0.01
+    rate: float = 0.03
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -168,7 +168,7 @@ def test_fine_tuning_raises_the_accuracy_of_two_bits(kind):
     digits = data.load("digits")
     trained = train(TrainConfig.suited_to("digits", kind=kind, epochs=4), dataset=digits)
     recipe = Recipe(width=2)
-    tuned = finetune(trained, digits, recipe, Tuning(epochs=3, rate=0.03), 256)
+    tuned = finetune(trained, digits, recipe, Tuning(epochs=8), 256)
     before, after = (integer_accuracy(some.network, digits, recipe) for some in (trained, tuned))
     assert after > before
 

@@ -240,7 +240,7 @@ def test_the_command_trains_a_network_of_the_tables(name, tmp_path, monkeypatch)
     result = CliRunner().invoke(main, [*map(str, words), "--json"])
     assert result.exit_code == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert f"{entry.title}: test accuracy, % (1 epochs, the paper's " in figures["title"]
+    assert f"{entry.title}: test accuracy, % (1 epoch, the paper's " in figures["title"]
     for kind, percents in entry.accuracies.items():
         (run,) = figures["numbers"][kind]
         assert run["epochs"] == 1 and 0 <= run["accuracy"] <= run["top5"] <= 1

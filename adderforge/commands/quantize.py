@@ -51,7 +51,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option(
     "--finetune-rate",
     "rate",
-    default=0.01,
+    default=0.03,
     show_default=True,
     help="learning rate of --finetune at its first step",
 )
