@@ -64,9 +64,9 @@ def route(
     ValueError for unknown names or no seed, ToolError when a tool is missing or fails.
     """
     seeds = tuple(seeds)
-    check_route(config, target, part, multiplier)
     if not seeds:
         raise ValueError("seeds must be at least one, not none")
+    check_route(config, target, part, multiplier)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = multiplier or best_multiplier(config, target, folder / "candidates")
     router = FABRICS[target].router

@@ -242,7 +242,12 @@ FAULTS = {
     "last comes late in one PE": (
         r"(adderforge_pe pe_1_1 \([^;]*\.last\()(\\last\$\d+ )(\)[^;]*;)",
         LATE,
-        {SHAPES, BACK_TO_BACK, GAPS, RESETS},
+        {EXTREMES, SHAPES, BACK_TO_BACK, GAPS, RESETS},
+    ),
+    "one PE inverts its activations": (
+        r"(adderforge_pe pe_1_1 \([^;]*\.a\()(\\a\$\d+ )",
+        r"\1~\2",
+        {EXTREMES, SHAPES, BACK_TO_BACK, GAPS, RESETS},
     ),
     "two idle cycles clear the sum": (r"assign _10_ = last (.*;)", TIRED, {GAPS}),
     "a reset leaves the sum": (r"= rst \? 7'h00 :", "= 1'h0 ? 7'h00 :", {RESETS}),
@@ -271,7 +276,7 @@ def test_a_fault_is_found_by_the_scenarios_that_are_there_for_it(fault, tmp_path
 
 @pytest.mark.slow
 def test_the_place_of_a_fault_is_in_the_message(tmp_path):
-    pattern, replacement, _ = FAULTS["last comes late in one PE"]
+    pattern, replacement, _ = FAULTS["one PE inverts its activations"]
     verilog = re.sub(pattern, replacement, array_verilog(SMALL))
     for result in run_scenarios(SMALL, tmp_path, FASTEST, verilog=verilog):
         assert result.passed or ", row 1, column 1: expected" in result.first
