@@ -1,5 +1,7 @@
 """The accelerator in Amaranth's simulator: every layer's map, every answer, every cycle."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from amaranth import ResetInserter, Signal
@@ -13,6 +15,8 @@ from hw.config import ArrayConfig
 from hw.interpreter import stored_map
 from hw.program import compile_model
 from sim.generated_models import generated_codes, generated_model
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 PE = {"adder": "complement", "mac": "mac"}
 ALWAYS = np.ones(1, bool)
@@ -182,10 +186,10 @@ def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize):
 
 @pytest.mark.slow
 def test_lenet_on_a_real_image():
-    model = load("fixtures/lenet5-bn-digits-adder.npz")
+    model = load(FIXTURES / "lenet5-bn-digits-adder.npz")
     array = ArrayConfig(rows=4, cols=4, lanes=4, dataflow="weight-stationary")
     program = compile_model(model, AcceleratorConfig(array=array))
-    images = np.load("fixtures/digits-vectors.npz")["images"][:1]
+    images = np.load(FIXTURES / "digits-vectors.npz")["images"][:1]
     codes = reference.encode(model, images)
     bench = Bench(program, codes)
     check_maps(model, bench, codes)

@@ -2,6 +2,7 @@
 reference's maps."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from hw.interpreter import interpret
 from hw.loops import steps, walk
 from hw.program import compile_model, memory_map
 from sim.generated_models import generated_codes, generated_model
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 PE = {"adder": "complement", "mac": "mac"}
 NETWORKS = {
@@ -116,7 +119,7 @@ def test_the_twin_runs_models_for_a_requantizer_that_only_shifts(name, kind):
 @pytest.mark.parametrize("kind", ["adder", "cnn"])
 @pytest.mark.parametrize("sizes", [(4, 4, 4), (16, 16, 1)])
 def test_the_twin_runs_lenet(kind, sizes):
-    model = load(f"fixtures/lenet5-bn-digits-{kind}.npz")
+    model = load(FIXTURES / f"lenet5-bn-digits-{kind}.npz")
     rows, cols, lanes = sizes
     config = config_of("mac" if kind == "cnn" else kind, rows, cols, lanes)
     check_twin(model, replace(config, weight_words=16384), count=1)
