@@ -99,7 +99,7 @@ def start(*arguments):
 
 
 def wait_for(condition):
-    for _ in range(1500):
+    for _ in range(6000):
         if condition():
             return
         time.sleep(0.01)
