@@ -81,9 +81,7 @@ def quantize_whole(
     in place of the float network, see `golden.graph.run`.
     """
     check_images(calibration_images, network.in_shape)
-    network = network.eval()
-    layers = trace(network, network.in_shape)
-    recipe.check(layers)
+    layers = traced(network.eval(), recipe)
     images = torch.from_numpy(np.asarray(calibration_images)).to(layers[0].layer.weight.dtype)
     formats, steps = calibrate(layers, images, recipe, run), {}
     image = formats[IMAGE][0]
@@ -98,6 +96,13 @@ def quantize_whole(
     )
     _check_products(model)
     return Quantization(model=model, formats=formats, steps=steps)
+
+
+def traced(network: nn.Module, recipe: Recipe) -> list[FloatLayer]:
+    """The network's layers; ValueError when one has no integer form or the recipe does not fit."""
+    layers = trace(network, network.in_shape)
+    recipe.check(layers)
+    return layers
 
 
 def _check_products(model: QuantizedModel) -> None:

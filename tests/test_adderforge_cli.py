@@ -11,6 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from golden import checkpoint
+from golden.networks import build
+from golden.train_config import TrainConfig
+from golden.training import TrainResult
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER = FIXTURES / "lenet5-bn-digits-adder.npz"
@@ -115,6 +119,20 @@ def test_a_parameter_out_of_range_is_refused_in_one_line(words, message):
 )
 def test_bad_settings_of_fine_tuning_are_refused(option, value, message):
     assert refused("quantize", "adder.pt", option, value, "--out", "new") == message
+
+
+@pytest.mark.parametrize(
+    ("network", "words", "message"),
+    [
+        ("lenet5-bn", ("--layer-width", "conv9=4"), "widths must name layers, not ['conv9']"),
+        ("lenet-plus-plus", (), "layer 'blocks.conv1.activation': PReLU has no integer form"),
+    ],
+)
+def test_quantize_refuses_before_it_makes_a_folder(network, words, message):
+    config = TrainConfig(model=network, kind="adder", data="digits")
+    untrained = TrainResult(config=config, network=build(network), history=(), test_accuracy=0.1)
+    checkpoint.save(untrained, "adder.pt")
+    assert refused("quantize", "adder.pt", *words, "--out", "new").startswith(message)
 
 
 @pytest.mark.slow

@@ -93,6 +93,7 @@ def quantize(
     from golden import data as datasets
     from golden.archive import save_arrays
     from golden.finetune import Tuning
+    from golden.quantize import traced
     from golden.recipe import Recipe
 
     from ..progress import Stages
@@ -104,6 +105,7 @@ def quantize(
     tuning = Tuning(epochs=epochs, rate=rate, seed=seed)
     trained = checkpoints.load(checkpoint)
     dataset = datasets.load(trained.config.data, data_dir or trained.config.data_dir)
+    traced(trained.network, recipe)  # nothing is made for a network that cannot be
     out.mkdir(parents=True, exist_ok=True)
     stages = Stages(2 if epochs else 1, Console(stderr=True), every=LINES_EVERY)
     network, kind = trained, trained.config.kind
