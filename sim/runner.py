@@ -73,7 +73,7 @@ def simulate(
     """
     folder = _prepare(config, folder, simulator, verilog)
     write_job(folder / "job.npz", config, forms)
-    _run("sim.bench", folder / "job.npz", simulator, waves)
+    run_bench("sim.bench", TOP, folder / "job.npz", simulator, waves)
     return read_results(folder)
 
 
@@ -90,7 +90,7 @@ def run_scenarios(
     other arguments and errors as of `simulate`."""
     folder = _prepare(config, folder, simulator, verilog)
     write_scenario_job(folder / "job.json", config, seed)
-    _run("sim.scenario_bench", folder / "job.json", simulator, waves, seed)
+    run_bench("sim.scenario_bench", TOP, folder / "job.json", simulator, waves, seed)
     return read_scenario_results(folder)
 
 
@@ -104,21 +104,23 @@ def _prepare(config: ArrayConfig, folder: Path, simulator: str, verilog: str | N
     return folder
 
 
-def _run(bench: str, job: Path, simulator: str, waves: bool, seed: int = 0) -> None:
-    """Build the Verilog beside the job and run the module `bench` on it, which writes results;
-    the seed stands in JUnit's file."""
+def run_bench(
+    bench: str, top: str, job: Path, simulator: str, waves: bool = False, seed: int = 0
+) -> None:
+    """Build `<top>.v` beside the job and run the module `bench` on its module `top`; the bench
+    writes results. The seed stands in JUnit's file."""
     folder = job.parent
     runner, build = get_runner(simulator), build_folder(folder)
     with _verilator.environment() if simulator == "verilator" else nullcontext():
         try:
-            _build(runner, simulator, folder, build, waves)
+            _build(runner, top, simulator, folder, build, waves)
         except (RuntimeError, SystemExit):
-            what = f"{simulator} could not build {folder / f'{TOP}.v'}"
+            what = f"{simulator} could not build {folder / f'{top}.v'}"
             raise failed(what, folder / "build.log", first=True) from None
         with suppress(RuntimeError, SystemExit):  # in pytest, after mismatches too
             runner.test(
                 test_module=bench,
-                hdl_toplevel=TOP,
+                hdl_toplevel=top,
                 hdl_toplevel_lang="verilog",
                 build_dir=build,
                 test_dir=folder,
@@ -129,34 +131,37 @@ def _run(bench: str, job: Path, simulator: str, waves: bool, seed: int = 0) -> N
                 seed=seed,
             )
     if waves:
-        _keep_waves(folder, build)
+        _keep_waves(top, folder, build)
     if not (folder / RESULTS).exists():
         raise failed(f"{simulator} gave no results", folder / "simulation.log")
 
 
-def _build(runner: Runner, simulator: str, folder: Path, build: Path, waves: bool) -> None:
+def _build(
+    runner: Runner, top: str, simulator: str, folder: Path, build: Path, waves: bool
+) -> None:
     """Leave the program in `build`; Verilator's from the cache, or with the objects of its own
     library from there, which are the same for all designs and take most of the time."""
-    source, log = folder / f"{TOP}.v", folder / "build.log"
+    source, log = folder / f"{top}.v", folder / "build.log"
     arguments = _build_arguments(simulator, waves)
-    options = {"sources": [source], "hdl_toplevel": TOP, "build_dir": build, "log_file": log}
+    options = {"sources": [source], "hdl_toplevel": top, "build_dir": build, "log_file": log}
     if simulator == "icarus":  # builds in less time than it takes to look
         runner.build(**options, build_args=arguments, waves=waves)
         return
     kit = [*_verilator_kit(), *arguments, f"waves={waves}"]
     text, libraries = source.read_text(encoding="utf-8"), str(cocotb_config.libs_dir)
-    program, objects = build_cache.key_of([*kit, libraries, text]), build_cache.key_of(kit)
+    program = build_cache.key_of([*kit, libraries, top, text])
+    objects = build_cache.key_of([*kit, "verilated"])
     build.mkdir(exist_ok=True)
     if build_cache.fetch(program, build):
-        log.write_text(f"{TOP}.v was built before: {program} in the cache\n", encoding="utf-8")
+        log.write_text(f"{top}.v was built before: {program} in the cache\n", encoding="utf-8")
         return
     build_cache.fetch(objects, build)
     soon = time.time() + 3600  # else make takes them for older than the make file yet to be written
-    for path in build.glob("v*.o"):
+    for path in build.glob("verilated*.o"):
         os.utime(path, (soon, soon))
     runner.build(**options, build_args=arguments, waves=waves)
-    build_cache.keep(program, [build / TOP])
-    build_cache.keep(objects, build.glob("v*.o"))
+    build_cache.keep(program, [build / top])
+    build_cache.keep(objects, build.glob("verilated*.o"))
 
 
 @cache
@@ -181,9 +186,9 @@ def has_fst_headers() -> bool:
     return subprocess.run(command, input=program, capture_output=True).returncode == 0
 
 
-def _keep_waves(folder: Path, build: Path) -> None:
+def _keep_waves(top: str, folder: Path, build: Path) -> None:
     """Give the simulator's wave file one name; it has others, in one folder or the other."""
-    for path in (folder / "dump.fst", folder / "dump.vcd", build / f"{TOP}.fst"):
+    for path in (folder / "dump.fst", folder / "dump.vcd", build / f"{top}.fst"):
         if path.exists():
             shutil.move(path, folder / f"waves{path.suffix}")
 
