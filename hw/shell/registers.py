@@ -1,0 +1,150 @@
+"""The registers of the shell: one list, of which hardware, documents and drivers are made."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from importlib import metadata
+
+import numpy as np
+
+from ..program import Program
+
+WORD = 4  # bytes of a register
+ID = 0x41444652  # "ADFR"
+LAYERS_AT = 0x400  # offset of LAYER_CYCLES
+ADDRESS_WIDTH = 12
+MOST_LAYERS = (2**ADDRESS_WIDTH - LAYERS_AT) // WORD
+ACCESSES = {"read": "read-only", "write": "write-only", "clear": "read-write"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """`bits` bits of a register from bit `low` on. access: "read"; "write", where a 1 starts what
+    the field names; or "clear", where a 1 clears it."""
+
+    name: str
+    low: int
+    bits: int = 1
+    access: str = "read"
+    meaning: str
+
+    @property
+    def mask(self) -> int:
+        return (2**self.bits - 1) << self.low
+
+    @property
+    def access_name(self) -> str:
+        """read-only, write-only or read-write."""
+        return ACCESSES[self.access]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """32 bits at a byte offset. fields: none where the whole is one number. value: of a constant.
+    count: of equal registers, one after the other; 0 for one that stands alone."""
+
+    name: str
+    offset: int
+    meaning: str
+    fields: tuple[Field, ...] = ()
+    value: int | None = None
+    count: int = 0
+
+    @property
+    def access(self) -> str:
+        """read-only, write-only or read-write."""
+        accesses = {field.access_name for field in self.fields} or {"read-only"}
+        return accesses.pop() if len(accesses) == 1 else "read-write"
+
+
+CONTROL = (
+    Field(
+        name="RESET",
+        low=0,
+        access="write",
+        meaning="forget the images that have come, and the rest of a packet that has begun",
+    ),
+    Field(
+        name="SELF_TEST", low=1, access="write", meaning="run the stored images, once all is idle"
+    ),
+    Field(name="CLEAR", low=2, access="write", meaning="set the counters to 0"),
+)
+STATUS = (
+    Field(name="BUSY", low=0, meaning="an image has begun to come, or its answer is not taken yet"),
+    Field(name="TESTING", low=1, meaning="the self-test waits or runs"),
+    Field(name="TESTED", low=2, meaning="the self-test has ended since the reset"),
+    Field(name="PASSED", low=3, meaning="every class of it was right"),
+    Field(name="EARLY", low=8, access="clear", meaning="TLAST came before an image's last word"),
+    Field(name="LATE", low=9, access="clear", meaning="no TLAST came with an image's last word"),
+)
+
+
+def register_map(program: Program) -> tuple[Register, ...]:
+    """Every register of the shell of this program's accelerator, by offset. ValueError when the
+    program has more layers than there are addresses for."""
+    if len(program.layers) > MOST_LAYERS:
+        raise ValueError(
+            f"a shell must have at most {MOST_LAYERS} layers to count, not {len(program.layers)}"
+        )
+    digest = program_hash(program)
+    counters = {
+        "IMAGES": "images answered",
+        "REFUSED": "of them, packets whose TLAST came early or late",
+        "IMAGE_CYCLES": "cycles of the last image, from its first layer's first to its last's last",
+        "WAITED": "cycles in which nothing was there to work on",
+        "STALLED": "cycles in which an answer was not taken",
+    }
+    constants = {
+        "ID": (ID, '"ADFR": an AdderForge accelerator'),
+        "VERSION": (_version(), "of AdderForge: major, minor and patch, a byte each"),
+        "HASH_LOW": (int(digest[8:], 16), "of the configuration and its program, low half"),
+        "HASH_HIGH": (int(digest[:8], 16), "the same, high half"),
+        "IMAGE_WORDS": (program.image.words, "words of an image's packet"),
+        "CLASSES": (program.classes, "of the network"),
+        "LAYERS": (len(program.layers), "of the network"),
+    }
+    registers = [
+        Register(name=name, offset=WORD * index, meaning=meaning, value=value)
+        for index, (name, (value, meaning)) in enumerate(constants.items())
+    ]
+    registers += [
+        Register(name="CONTROL", offset=0x20, meaning="what a 1 starts", fields=CONTROL),
+        Register(name="STATUS", offset=0x24, meaning="a 1 clears EARLY and LATE", fields=STATUS),
+    ]
+    registers += [
+        Register(name=name, offset=0x28 + WORD * index, meaning=meaning)
+        for index, (name, meaning) in enumerate(counters.items())
+    ]
+    layers = Register(
+        name="LAYER_CYCLES",
+        offset=LAYERS_AT,
+        meaning="cycles of each layer of the last image, until the next one's first",
+        count=len(program.layers),
+    )
+    return *registers, layers
+
+
+def program_hash(program: Program) -> str:
+    """16 hexadecimal digits that name the program with its configuration."""
+    content = hashlib.sha256()
+    _digest(asdict(program), content)
+    return content.hexdigest()[:16]
+
+
+def _digest(value: object, content: "hashlib._Hash") -> None:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            content.update(f"{name}:".encode())
+            _digest(part, content)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            _digest(part, content)
+    elif isinstance(value, np.ndarray):
+        content.update(f"{value.shape}".encode())
+        content.update(np.ascontiguousarray(value, "<i8").tobytes())
+    else:
+        content.update(f"{value!r};".encode())
+
+
+def _version() -> int:
+    major, minor, patch = (int(part) for part in metadata.version("adderforge").split(".")[:3])
+    return major << 16 | minor << 8 | patch

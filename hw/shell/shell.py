@@ -1,0 +1,173 @@
+"""The accelerator as an IP block: AXI4-Stream in and out, AXI4-Lite registers, a self-test."""
+
+from collections.abc import Callable
+
+from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out, Signature
+
+from ..accelerator import Accelerator
+from ..config import ArrayConfig
+from ..program import Program
+from ..weight_stationary import WeightStationaryPE
+from .axi_lite import PORTS, axi_lite_members
+from .counters import Counters
+from .packets import Packets
+from .register_block import RegisterBlock
+from .registers import ADDRESS_WIDTH, register_map
+from .self_test import SelfTest, StoredImages
+
+ANSWER_BITS = 32
+MALFORMED_BIT = 31  # of an answer
+
+
+def shell_signature(program: Program) -> Signature:
+    """The members of `Shell`, flat, as they are called in Verilog."""
+    return Signature(
+        {
+            "s_axis_tdata": In(-(-_word_bits(program) // 8) * 8),
+            "s_axis_tvalid": In(1),
+            "s_axis_tready": Out(1),
+            "s_axis_tlast": In(1),
+            "m_axis_tdata": Out(ANSWER_BITS),
+            "m_axis_tvalid": Out(1),
+            "m_axis_tready": In(1),
+            "m_axis_tlast": Out(1),
+        }
+        | axi_lite_members("s_axi", ADDRESS_WIDTH)
+    )
+
+
+def _word_bits(program: Program) -> int:
+    return program.config.array.width * program.config.channels
+
+
+class Shell(Component):
+    """An accelerator that answers packets with packets.
+
+    s_axis: an image is a packet of `Program.image_words`, a word a beat: the codes of its rows ·
+    lanes channels from the lowest bits on, filled up to whole bytes. Each packet gets one answer on
+    m_axis, in order, a packet of one beat of 32 bits: the class, and in bit 31 whether TLAST came
+    too early or too late, for which the class means nothing. s_axi: the registers of
+    `hw.shell.registers`. Everything is of the domain "sync".
+
+    images: of the self-test. pe: as of `hw.accelerator.Accelerator`.
+
+    Members
+    -------
+    s_axis_… : images
+    m_axis_… : answers
+    s_axi_… : registers
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        images: StoredImages,
+        pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+    ):
+        word_bits = _word_bits(program)
+        self._accelerator = Accelerator(program, pe)
+        self._packets = Packets(word_bits, program.image.words)
+        class_bits = len(self._accelerator.o_class.payload)
+        self._self_test = SelfTest(program, images, word_bits, class_bits)
+        self._counters = Counters(len(program.layers))
+        self._registers = RegisterBlock(register_map(program))
+        self._flags = SyncFIFO(width=1, depth=2)  # at most two images wait for their answers
+        super().__init__(shell_signature(program))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.registers, m.submodules.packets = self._registers, self._packets
+        m.submodules.accelerator = self._restarted(self._accelerator)
+        m.submodules.self_test = self._restarted(self._self_test)
+        m.submodules.counters = self._restarted(self._counters)
+        m.submodules.flags = self._restarted(self._flags)
+        m.d.comb += self._packets.forget.eq(self._registers.reset)
+        self._take(m)
+        self._answer(m)
+        self._test(m)
+        self._count(m)
+        self._serve(m)
+        return m
+
+    def _restarted(self, part: Component) -> Component:
+        """The part, reset by CONTROL too."""
+        return ResetInserter(self._registers.reset)(part)
+
+    def _take(self, m: Module) -> None:
+        """Packets to the accelerator: those from outside, and between them the self-test's."""
+        packets, test, image = self._packets, self._self_test, self._accelerator.i_image
+        packet, own, runs, outside = packets.i_packet, test.o_packet, test.runs, Signal()
+        m.d.comb += [
+            outside.eq(~runs & ~(test.waits & packets.between)),
+            packet.valid.eq(Mux(runs, own.valid, outside & self.s_axis_tvalid)),
+            packet.payload.word.eq(Mux(runs, own.payload.word, self.s_axis_tdata)),
+            packet.payload.last.eq(Mux(runs, own.payload.last, self.s_axis_tlast)),
+            self.s_axis_tready.eq(outside & packet.ready),
+            own.ready.eq(runs & packet.ready),
+            image.payload.as_value().eq(packets.o_image.payload),
+            image.valid.eq(packets.o_image.valid),
+            packets.o_image.ready.eq(image.ready),
+            self._flags.w_en.eq(packets.taken),
+            self._flags.w_data.eq(packets.early | packets.late),
+        ]
+
+    def _answer(self, m: Module) -> None:
+        """An answer that is on offer outlives a reset by CONTROL, as AXI demands."""
+        answer, free = self._accelerator.o_class, Signal()
+        m.d.comb += [
+            free.eq(~self.m_axis_tvalid | self.m_axis_tready),
+            answer.ready.eq(self._self_test.runs | free),
+            self._flags.r_en.eq(answer.valid & answer.ready),
+            self.m_axis_tlast.eq(1),
+        ]
+        with m.If(free):
+            m.d.sync += [
+                self.m_axis_tvalid.eq(answer.valid & ~self._self_test.runs),
+                self.m_axis_tdata[:MALFORMED_BIT].eq(answer.payload),
+                self.m_axis_tdata[MALFORMED_BIT].eq(self._flags.r_data),
+            ]
+
+    def _test(self, m: Module) -> None:
+        test, answer = self._self_test, self._accelerator.o_class
+        m.d.comb += [
+            test.start.eq(self._registers.self_test),
+            test.go.eq(self._packets.between & (self._flags.level == 0)),
+            test.answered.eq(answer.valid & answer.ready),
+            test.answer.eq(answer.payload),
+        ]
+
+    def _count(self, m: Module) -> None:
+        sequencer, answer = self._accelerator.sequencer, self._accelerator.o_class
+        counters, registers = self._counters, self._registers
+        m.d.comb += [
+            counters.clear.eq(registers.clear),
+            counters.idle.eq(sequencer.idle & ~sequencer.step),
+            counters.layer_starts.eq(sequencer.load),
+            counters.answered.eq(answer.valid & answer.ready),
+            counters.refused.eq(self._flags.r_data),
+            counters.stalled.eq(answer.valid & ~answer.ready),
+            counters.layer.eq(registers.layer_cycles_index),
+            registers.layer_cycles.eq(counters.layer_cycles),
+            registers.images.eq(counters.images),
+            registers.refused.eq(counters.refusals),
+            registers.image_cycles.eq(counters.image_cycles),
+            registers.waited.eq(counters.waited),
+            registers.stalled.eq(counters.stalls),
+        ]
+
+    def _serve(self, m: Module) -> None:
+        registers, packets, test = self._registers, self._packets, self._self_test
+        for name, (flow, _) in PORTS.items():
+            outer, inner = getattr(self, f"s_axi_{name}"), getattr(registers, f"s_axi_{name}")
+            m.d.comb += inner.eq(outer) if flow is In else outer.eq(inner)
+        pending = ~packets.between | (self._flags.level != 0) | self.m_axis_tvalid
+        m.d.comb += [
+            registers.busy.eq(pending),
+            registers.testing.eq(test.waits | test.runs),
+            registers.tested.eq(test.tested),
+            registers.passed.eq(test.passed),
+            registers.early.eq(packets.taken & packets.early),
+            registers.late.eq(packets.taken & packets.late),
+        ]

@@ -1,0 +1,58 @@
+"""Runs an accelerator's IP block under AXI models that nobody here wrote."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from golden.archive import save_arrays
+from hw.program import Program
+from hw.shell.ip import TOP, ip_verilog
+from hw.shell.registers import register_map
+from hw.shell.self_test import StoredImages
+
+from .job import RESULTS
+from .runner import check_simulator, run_bench
+
+
+def run_shell(
+    program: Program,
+    images: StoredImages,
+    folder: Path,
+    simulator: str = "verilator",
+    seed: int = 0,
+    verilog: str | None = None,
+    waves: bool = False,
+) -> dict[str, str]:
+    """Play the scenarios of `sim.shell_bench` with these images, which are the self-test's too;
+    what each found: "passed", or in words what was wrong.
+
+    Writes the Verilog, the job, logs, `results.json` and `results.xml` (JUnit) into `folder`.
+    seed: of the pauses. verilog: in place of the generated text. ToolError when the simulator is
+    missing or stops before the end.
+    """
+    check_simulator(simulator)
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{TOP}.v").write_text(verilog or ip_verilog(program, images), encoding="utf-8")
+    (folder / RESULTS).unlink(missing_ok=True)
+    registers = {register.name: register.offset for register in register_map(program)}
+    constants = {one.name: one.value for one in register_map(program) if one.value is not None}
+    layers = [layer.cycles + program.config.drain - 1 for layer in program.layers]
+    layers[-1] -= program.config.drain - 1
+    facts = {
+        "registers": registers,
+        "constants": constants,
+        "layer_cycles": layers,
+        "image_cycles": program.busy_cycles,
+        "width": program.config.array.width,
+    }
+    arrays = {
+        "words": np.array([program.image_words(image) for image in images.codes]),
+        "classes": np.asarray(images.classes),
+        "facts": np.array(json.dumps(facts)),
+        "seed": np.array(seed),
+    }
+    save_arrays(arrays, folder / "job.npz")
+    run_bench("sim.shell_bench", TOP, folder / "job.npz", simulator, waves, seed)
+    return json.loads((folder / RESULTS).read_text(encoding="utf-8"))
