@@ -34,6 +34,16 @@ class Program:
         return self.layers[0].source
 
     @property
+    def word_bits(self) -> int:
+        """Of a word of activations, as an image's words are too."""
+        return self.config.array.width * self.config.channels
+
+    @property
+    def image_bytes(self) -> int:
+        """Of an image's words, each filled up to whole bytes."""
+        return self.image.words * -(-self.word_bits // 8)
+
+    @property
     def classes(self) -> int:
         return self.layers[-1].filters
 

@@ -95,7 +95,7 @@ def register_map(program: Program) -> tuple[Register, ...]:
     }
     constants = {
         "ID": (ID, '"ADFR": an AdderForge accelerator'),
-        "VERSION": (_version(), "of AdderForge: major, minor and patch, a byte each"),
+        "VERSION": (version_number(), "of AdderForge: major, minor and patch, a byte each"),
         "HASH_LOW": (int(digest[8:], 16), "of the configuration and its program, low half"),
         "HASH_HIGH": (int(digest[:8], 16), "the same, high half"),
         "IMAGE_WORDS": (program.image.words, "words of an image's packet"),
@@ -145,6 +145,7 @@ def _digest(value: object, content: "hashlib._Hash") -> None:
         content.update(f"{value!r};".encode())
 
 
-def _version() -> int:
+def version_number() -> int:
+    """Of AdderForge: major, minor and patch, a byte each."""
     major, minor, patch = (int(part) for part in metadata.version("adderforge").split(".")[:3])
     return major << 16 | minor << 8 | patch

@@ -25,7 +25,7 @@ def shell_signature(program: Program) -> Signature:
     """The members of `Shell`, flat, as they are called in Verilog."""
     return Signature(
         {
-            "s_axis_tdata": In(-(-_word_bits(program) // 8) * 8),
+            "s_axis_tdata": In(-(-program.word_bits // 8) * 8),
             "s_axis_tvalid": In(1),
             "s_axis_tready": Out(1),
             "s_axis_tlast": In(1),
@@ -36,10 +36,6 @@ def shell_signature(program: Program) -> Signature:
         }
         | axi_lite_members("s_axi", ADDRESS_WIDTH)
     )
-
-
-def _word_bits(program: Program) -> int:
-    return program.config.array.width * program.config.channels
 
 
 class Shell(Component):
@@ -66,7 +62,7 @@ class Shell(Component):
         images: StoredImages,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
     ):
-        word_bits = _word_bits(program)
+        word_bits = program.word_bits
         self._accelerator = Accelerator(program, pe)
         self._packets = Packets(word_bits, program.image.words)
         class_bits = len(self._accelerator.o_class.payload)

@@ -1,0 +1,1 @@
+"""The serial link between a host and an accelerator on a board: frames over a UART."""

@@ -1,0 +1,61 @@
+"""An accelerator on a serial line, simulated behind a pseudo-terminal, as if it were on a board."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+from golden.archive import write_whole
+from hw.link.verilog import TOP, serial_verilog
+from hw.program import Program
+from hw.tools import ToolError
+
+from .runner import check_simulator, run_bench
+
+PORT, STOP = "port", "stop"  # files by which both sides meet
+DIVISOR = 4
+START_LIMIT = 600  # seconds for the build
+
+
+@contextmanager
+def simulated_board(
+    program: Program,
+    folder: Path,
+    simulator: str = "verilator",
+    faults: float = 0.0,
+    seed: int = 0,
+) -> Iterator[str]:
+    """The name of a serial port behind which the program's Verilog runs, as long as the context
+    lasts. faults: the share of bytes, in both directions, that are lost, repeated or damaged.
+
+    Writes Verilog and logs into `folder`. ToolError when the simulator is missing or does not
+    start.
+    """
+    check_simulator(simulator)
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{TOP}.v").write_text(serial_verilog(program, DIVISOR), encoding="utf-8")
+    for name in (PORT, STOP):
+        (folder / name).unlink(missing_ok=True)
+    job = {"divisor": DIVISOR, "faults": faults, "seed": seed}
+    write_whole(folder / "job.json", json.dumps(job).encode())
+    arguments = ("sim.link_bench", TOP, folder / "job.json", simulator)
+    process = get_context("spawn").Process(target=run_bench, args=arguments)
+    process.start()
+    try:
+        yield _port(folder, process)
+    finally:
+        write_whole(folder / STOP, b"")
+        process.join(60)
+        process.kill()
+
+
+def _port(folder: Path, process: object) -> str:
+    deadline = time.monotonic() + START_LIMIT
+    while not (folder / PORT).exists():
+        if not process.is_alive() or time.monotonic() > deadline:
+            raise ToolError(f"the simulated board did not start; see {folder / 'simulation.log'}")
+        time.sleep(0.05)
+    return (folder / PORT).read_text(encoding="utf-8")

@@ -1,0 +1,178 @@
+"""The host's side of the serial link, against a board that a thread plays behind a pseudo-terminal;
+and once against the hardware's Verilog, over a line that spoils bytes."""
+
+import os
+import pty
+import threading
+import tty
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adderforge.board import Board
+from golden import reference
+from hw.accelerator_config import AcceleratorConfig
+from hw.config import ArrayConfig
+from hw.link.description import description
+from hw.link.protocol import (
+    ANSWER,
+    BAD_CRC,
+    CLASSIFY,
+    DESCRIBE,
+    REFUSAL,
+    RESULT,
+    Frame,
+    FrameReader,
+)
+from hw.program import compile_model
+from sim.generated_models import generated_model
+from sim.link_run import simulated_board
+
+LAYERS = [{"out_channels": 3, "kernel": (2, 2)}, {"out_channels": 5, "flatten": True}]
+MODEL = generated_model("adder", (1, 4, 3), LAYERS, width=6, seed=1)
+ARRAY = ArrayConfig(pe="complement", width=6, rows=2, cols=2, lanes=2, dataflow="weight-stationary")
+CONFIG = AcceleratorConfig(array=ARRAY, activation_words=32, weight_words=64, constant_words=8)
+PROGRAM = compile_model(MODEL, CONFIG)
+LOWEST = -MODEL.input_zero_point
+IMAGES = np.random.default_rng(0).uniform(LOWEST, LOWEST + 63, (12, 1, 4, 3)).astype(np.float32)
+
+
+def honest(frame):
+    """The bytes that a board in order answers; each image's class is its first byte's."""
+    payload = description(PROGRAM).encode()
+    if frame.kind == CLASSIFY:
+        payload = RESULT.pack(frame.payload[0], 7)
+    return Frame(number=frame.number, kind=frame.kind + ANSWER, payload=payload).encode()
+
+
+@contextmanager
+def played(answer):
+    """The port of a board that answers a frame with these bytes; None: it vanishes."""
+    end, other = pty.openpty()
+    tty.setraw(other)
+    reader, stop = FrameReader(), threading.Event()
+
+    def play():
+        os.set_blocking(end, False)
+        while not stop.wait(0.001):
+            try:
+                some = os.read(end, 4096)
+            except BlockingIOError:
+                continue
+            for frame in reader.add(some):
+                reply = answer(frame)
+                if reply is None:
+                    os.close(end)
+                    return
+                os.write(end, reply)
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    try:
+        yield os.ttyname(other)
+    finally:
+        stop.set()
+        thread.join()
+        os.close(other)
+
+
+def board_at(port, **options):
+    return Board(port, MODEL, CONFIG, **{"patience": 0.2, "attempts": 3} | options)
+
+
+def classes(answers):
+    return [answer.image_class for answer in answers]
+
+
+def test_each_images_answer_comes_back_in_order():
+    seen = []
+    with played(honest) as port, board_at(port) as board:
+        answers = board.classify(IMAGES, lambda *step: seen.append(step))
+    low_codes = [first | (second & 3) << 6 for first, second in two_codes()]
+    assert classes(answers) == low_codes
+    assert seen == [(n, len(IMAGES)) for n in range(1, len(IMAGES) + 1)] and board.retries == 0
+
+
+def two_codes():
+    words = [PROGRAM.image_words(image)[0] for image in reference.encode(MODEL, IMAGES)]
+    return [(int(word[0]), int(word[1])) for word in words]
+
+
+def test_what_is_lost_or_refused_is_asked_again():
+    asked = []
+
+    def answer(frame):
+        asked.append(frame)
+        if len(asked) % 3 == 1:
+            return b""
+        if len(asked) % 3 == 2:
+            return Frame(number=0, kind=REFUSAL, payload=bytes([BAD_CRC])).encode()
+        return honest(frame)
+
+    with played(answer) as port, board_at(port) as board:
+        found = classes(board.classify(IMAGES[:2]))
+    assert len(found) == 2 and board.retries == 6 and len(asked) == 9
+
+
+def test_an_answer_to_another_question_is_none():
+    def answer(frame):
+        stale = replace(frame, number=(frame.number - 1) % 256)
+        return honest(stale) + honest(frame)[:-1] + b"\0" + honest(frame)
+
+    with played(answer) as port, board_at(port) as board:
+        assert len(board.classify(IMAGES[:3])) == 3 and board.retries == 0
+
+
+def test_a_board_that_does_not_answer_is_named_with_the_remedy():
+    with (
+        played(lambda frame: b"") as port,
+        pytest.raises(TimeoutError, match=f"{port} must answer within 3 attempts.*baud rate"),
+    ):
+        board_at(port)
+
+
+def test_a_board_with_another_program_is_refused():
+    def answer(frame):
+        other = replace(description(PROGRAM), program=0xABC)
+        return Frame(number=frame.number, kind=DESCRIBE + ANSWER, payload=other.encode()).encode()
+
+    with played(answer) as port, pytest.raises(ValueError, match=r"not 0000000000000abc; build it"):
+        board_at(port)
+
+
+def test_a_port_that_vanishes_is_an_error():
+    def answer(frame):
+        return honest(frame) if frame.kind == DESCRIBE else None
+
+    with (
+        played(answer) as port,
+        board_at(port) as board,
+        pytest.raises(OSError, match=f"the board at {port} has vanished"),
+    ):
+        board.classify(IMAGES)
+
+
+def test_images_of_another_shape_are_refused():
+    with (
+        played(honest) as port,
+        board_at(port) as board,
+        pytest.raises(ValueError, match=r"images must be \(N, 1, 4, 3\), not \(2, 1, 3, 4\)"),
+    ):
+        board.classify(np.zeros((2, 1, 3, 4), np.float32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", [0.0, 0.01])
+def test_the_hardware_classifies_over_a_line_that_spoils_bytes(tmp_path, faults):
+    wanted = reference.classify(MODEL, IMAGES)
+    assert len(set(wanted)) > 1
+    with (
+        simulated_board(PROGRAM, tmp_path, faults=faults, seed=1) as port,
+        Board(port, MODEL, CONFIG, patience=2, attempts=30) as board,
+    ):
+        answers = board.classify(IMAGES)
+    assert classes(answers) == wanted.tolist()
+    assert {answer.cycles for answer in answers} == {PROGRAM.cycles - PROGRAM.image.words}
+    assert (board.retries > 0) == (faults > 0)
