@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from hw.link.protocol import (
     FrameReader,
 )
 from hw.program import compile_model
+from hw.tools import ToolError
 
 ATTEMPTS = 5
 PATIENCE = 0.5  # seconds beyond the time that bytes take
@@ -57,6 +59,8 @@ class Board:
         patience: float = PATIENCE,
         attempts: int = ATTEMPTS,
     ) -> None:
+        if find_spec("serial") is None:
+            raise ToolError("pyserial: not installed; run 'pip install adderforge[board]'")
         from serial import Serial
 
         self.model, self.program = model, compile_model(model, config)

@@ -7,14 +7,17 @@ import click
 
 from .commands.accelerator import accelerator
 from .commands.arrays import simulate, synth, verilog
+from .commands.build import build
 from .commands.compare import compare
 from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.energy import energy
 from .commands.export import export
+from .commands.ip import ip
 from .commands.quantize import quantize
 from .commands.reproduce import reproduce
+from .commands.run import run
 from .commands.train import train
 
 # Before anything imports PyTorch: OpenMP's threads spin while they wait, and keep from the cores
@@ -71,6 +74,9 @@ COMMANDS = (
     energy,
     compare,
     accelerator,
+    ip,
+    build,
+    run,
     count,
     doctor,
     reproduce,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from golden.spec import QuantizedModel
+    from hw.accelerator_config import AcceleratorConfig
     from hw.config import ArrayConfig
 
 FILE = click.Path(path_type=Path)
@@ -40,6 +42,36 @@ def array_config(config: Path | None, **options: object) -> "ArrayConfig":
 
     values = load_config(config).model_dump() if config else {}
     return ArrayConfig(**values | given(options))
+
+
+MEMORY_OPTIONS = {
+    "activation_words": "words of the activation memory",
+    "weight_words": "words of the weight memory",
+    "constant_words": "words of the requantizer's memory",
+}
+
+
+def accelerator_options(command: Callable) -> Callable:
+    """Those of an array, --model, and the sizes of the memories."""
+    for name, text in reversed(MEMORY_OPTIONS.items()):
+        command = click.option(f"--{name.replace('_', '-')}", type=int, help=text)(command)
+    model = click.option("--model", type=FILE, required=True, help="quantized network (.npz)")
+    return array_options(model(command))
+
+
+def accelerator_config(
+    options: dict[str, object], network: "QuantizedModel"
+) -> "AcceleratorConfig":
+    """The accelerator that `accelerator_options` describe, requantizing as the network does; its
+    array is weight-stationary unless they say otherwise."""
+    from hw.accelerator_config import AcceleratorConfig
+
+    sizes = {name: value for name in MEMORY_OPTIONS if (value := options[name]) is not None}
+    of_array = {name: value for name, value in options.items() if name not in MEMORY_OPTIONS}
+    if of_array["dataflow"] is None and of_array["config"] is None:
+        of_array["dataflow"] = "weight-stationary"
+    array = array_config(**of_array)
+    return AcceleratorConfig(array=array, requantize=network.requantize, **sizes)
 
 
 def with_data(command: Callable) -> Callable:

@@ -75,8 +75,9 @@ class _OnBoard(Elaboratable):
 @dataclass(frozen=True, kw_only=True)
 class BoardReport:
     """What came of a board. fmax_mhz: routed clock rates, one for each seed. resources: by
-    nextpnr's names, cells used and available. images_per_second: the accelerator's, at the board's clock and
-    for images that are there; line_images_per_second: what the serial line can bring."""
+    nextpnr's names, cells used and available. images_per_second: the accelerator's, at the
+    board's clock and for images that are there; line_images_per_second: what the serial line can
+    bring."""
 
     board: str
     clock_mhz: float

@@ -26,9 +26,12 @@ def simulated_board(
     simulator: str = "verilator",
     faults: float = 0.0,
     seed: int = 0,
+    divisor: int = DIVISOR,
+    verilog: str | None = None,
 ) -> Iterator[str]:
     """The name of a serial port behind which the program's Verilog runs, as long as the context
     lasts. faults: the share of bytes, in both directions, that are lost, repeated or damaged.
+    divisor: clock cycles of a bit. verilog: in place of the generated text, with the same ports.
 
     Writes Verilog and logs into `folder`. ToolError when the simulator is missing or does not
     start.
@@ -36,10 +39,10 @@ def simulated_board(
     check_simulator(simulator)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{TOP}.v").write_text(serial_verilog(program, DIVISOR), encoding="utf-8")
+    (folder / f"{TOP}.v").write_text(verilog or serial_verilog(program, divisor), encoding="utf-8")
     for name in (PORT, STOP):
         (folder / name).unlink(missing_ok=True)
-    job = {"divisor": DIVISOR, "faults": faults, "seed": seed}
+    job = {"divisor": divisor, "faults": faults, "seed": seed}
     write_whole(folder / "job.json", json.dumps(job).encode())
     arguments = ("sim.link_bench", TOP, folder / "job.json", simulator)
     process = get_context("spawn").Process(target=run_bench, args=arguments)
