@@ -112,6 +112,7 @@ def test_a_mac_made_by_hand_is_equal_to_the_generic_one(
         (hw.ice40, "_LOAD", "complement", 4),
         (hw.ecp5, "_KNOWN", "complement", 4),
         (hw.ecp5, "_LOAD", "mac", 4),
+        (hw.ecp5, "_TWO_ROWS", "mac", 1),
     ],
 )
 def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe, pipeline):
