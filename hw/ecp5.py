@@ -30,6 +30,10 @@ _SUM = _half(lambda x, y, flip: x ^ y ^ flip)
 _PASS = _half(lambda a, b, d: 1)  # gives the inverted carry away as its sum, too
 _ROW = _half(lambda x, a, w: x ^ a & w)
 _LAST_ROW = _half(lambda x, a, w: 1 ^ x ^ a & w)
+# Two AND rows at once, where C, too, is an operand. Where P = 0 the rows' bits are equal, or in the
+# last row opposite, and the carry, the function where C = D = 0, is A & B, or its complement.
+_TWO_ROWS = truth_table(lambda a, w, b, v: a & w ^ b & v, 4)
+_LAST_TWO_ROWS = truth_table(lambda a, w, b, v: 1 ^ a & w ^ b & v, 4)
 # |a − w| where B says whether a > w, and D is w: there the carry out is a, else ~a.
 _KNOWN = truth_table(lambda a, b, c, d: 1 ^ a ^ (d if c else b), 4)
 _LOAD = truth_table(lambda x, y, c, first: (x & (1 ^ first)) ^ y if c else y, 4)
@@ -41,12 +45,12 @@ class _Chain:
 
     def __init__(self, m: Module, name: str):
         self._m, self._name = m, name
-        self._halves: list[tuple[Const, Value, Value, Value, Signal]] = []
+        self._halves: list[tuple[Const, tuple[Value, ...], Signal]] = []
 
-    def half(self, init: Const, a: Value, b: Value, d: Value = _ONE) -> Signal:
+    def half(self, init: Const, a: Value, b: Value, d: Value = _ONE, c: Value = _ONE) -> Signal:
         """The sum S of the next half cell up."""
         output = Signal(name=f"s_{self._name}_{len(self._halves)}")
-        self._halves.append((init, a, b, d, output))
+        self._halves.append((init, (a, b, c, d), output))
         return output
 
     def fill(self) -> None:
@@ -60,10 +64,9 @@ class _Chain:
         carry: Value = _ZERO
         for index, halves in enumerate(zip(self._halves[::2], self._halves[1::2], strict=True)):
             ports: dict[str, Value | str] = {}
-            for side, (init, a, b, d, output) in enumerate(halves):
-                ports |= {f"p_INIT{side}": init, f"p_INJECT1_{side}": "NO"}
-                ports |= {f"i_A{side}": a, f"i_B{side}": b, f"i_C{side}": _ONE}
-                ports |= {f"i_D{side}": d, f"o_S{side}": output}
+            for side, (init, inputs, output) in enumerate(halves):
+                ports |= {f"p_INIT{side}": init, f"p_INJECT1_{side}": "NO", f"o_S{side}": output}
+                ports |= {f"i_{pin}{side}": x for pin, x in zip("ABCD", inputs, strict=True)}
             carry_out = Signal(name=f"co_{self._name}_{index}")
             self._m.submodules[f"{self._name}_{index}"] = Instance(
                 "CCU2C", i_CIN=carry, o_COUT=carry_out, **ports
@@ -197,35 +200,50 @@ def total_product(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
 
 
 def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
-    """The lanes' Σ a · w, signed; each product begins from the sum of those before."""
-    total: Value = _ZERO.replicate(2 * len(lanes[0][0]))
-    for count, (a, w, name) in enumerate(lanes, start=1):
+    """The lanes' Σ a · w, signed; each product but the first begins from the sum before it."""
+    first, *others = lanes
+    total = _product(m, *first)
+    for count, (a, w, name) in enumerate(others, start=2):
         width = 2 * len(a) + (count - 1).bit_length()
         total = Cat(total, total[-1].replicate(width - len(total)))
         total = _add_product(m, total, a, w, width, name)
     return total.as_signed()
 
 
-def _add_product(m: Module, x: Value, a: Value, w: Value, width: int, name: str) -> Value:
-    """x + a · w, modulo 2**width, x at least as long and twice as long as a.
+def _product(m: Module, a: Value, w: Value, name: str) -> Value:
+    """a · w, of twice a's bits: `_add_product` to zero, whose first two rows are one."""
+    last = len(w) == 2
+    chain, init = _Chain(m, f"{name}_rows"), _LAST_TWO_ROWS if last else _TWO_ROWS
+    if last:
+        chain.half(_END, _ONE, _ZERO)
+    above = [*a[1:], _ZERO]
+    bits = [chain.half(init, y, w[1], w[0], x) for x, y in zip(above, a, strict=True)]
+    return Cat(a[0] & w[0], *_add_rows(m, chain, bits, a, w[2:]))
 
-    Row j adds a where w's bit j is set, the last row subtracts it, from x's low bits on; a row's
-    lowest bit is ready, the others and its carry go on to the next. All rows are one chain, where
-    the cell that takes a row's carry away makes the next row's carry-in.
+
+def _add_product(m: Module, x: Value, a: Value, w: Value, width: int, name: str) -> Value:
+    """x + a · w, modulo 2**width, x at least as long and twice as long as a."""
+    chain, low = _Chain(m, f"{name}_rows"), x[: len(a)]
+    bits = [chain.half(_ROW, p, y, w[0]) for p, y in zip(low, a, strict=True)]
+    ready = _add_rows(m, chain, bits, a, w[1:])
+    high = Cat(*ready[len(w) :], ready[-1].replicate(width - 2 * len(a)))
+    above = _Sum(high, _ZERO, _Chain(m, f"{name}_high")).add_to(x[len(a) :], width - len(a))
+    return Cat(*ready[: len(w)], above)
+
+
+def _add_rows(m: Module, chain: _Chain, bits: list[Value], a: Value, rows: Value) -> list[Value]:
+    """The bits of a row that stands in the chain but for its carry, and, from the next bit on, of
+    the rows a · rows[j] and, subtracted, of the last one: Σ 2**j · a · rows[j], signed.
+
+    A row's lowest bit is ready, the others and its carry go on to the next. All rows are one chain,
+    where the half cell that takes a row's carry away makes the next row's carry-in.
     """
-    chain, ready, partial = _Chain(m, f"{name}_rows"), [], list(x[: len(a)])
-    *rows, last = w
-    for j, digit in enumerate(rows, start=1):
-        bits = [chain.half(_ROW, p, y, digit) for p, y in zip(partial, a, strict=True)]
-        next_carry = _ONE if j == len(rows) else _ZERO
+    ready = []
+    for left, digit in zip(range(len(rows), 0, -1), rows, strict=True):
+        carry = chain.half(_END, Const(left == 1, 1), _ZERO)
         ready.append(bits[0])
-        partial = [*bits[1:], chain.half(_END, next_carry, _ZERO)]
-    bits = [chain.half(_LAST_ROW, p, y, last) for p, y in zip(partial, a, strict=True)]
+        init, partial = _LAST_ROW if left == 1 else _ROW, [*bits[1:], carry]
+        bits = [chain.half(init, p, y, digit) for p, y in zip(partial, a, strict=True)]
     sign = chain.half(_PASS, _ZERO, _ZERO)
     chain.close()
-    high = Cat(*bits[1:], sign.replicate(width - 2 * len(a) + 1))
-    return Cat(
-        *ready,
-        bits[0],
-        _Sum(high, _ZERO, _Chain(m, f"{name}_high")).add_to(x[len(a) :], width - len(a)),
-    )
+    return [*ready, *bits, sign]

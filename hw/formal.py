@@ -4,7 +4,7 @@ The proof is for every sequence of operands, `last` and reset, at the configurat
 lanes and depth. Nothing is assumed about the accumulator but that it starts clear.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
@@ -13,6 +13,7 @@ from amaranth.lib.wiring import Component, Out
 
 from .arithmetic import PLAIN
 from .config import ArrayConfig
+from .fabric import FABRICS, Fabric
 from .pe import ProcessingElement, RowSum, accumulator, pe_signature
 from .pipeline import delay, in_step
 from .tools import yosys
@@ -48,7 +49,7 @@ class SumMiter(Component):
         pairs = [tuple(x.word_select(lane, config.width) for x in (a, w)) for lane in lanes]
         total = Signal(signed(config.pe_acc_width + 2))
         acc = accumulator(m, total, last)
-        m.d.comb += total.eq(acc.as_signed() + sum(_term(config.pe, a, w) for a, w in pairs))
+        m.d.comb += total.eq(acc.as_signed() + sum(term(config.pe, a, w) for a, w in pairs))
         terms = Signal(range(config.depth + config.lanes + 2))
         m.d.comb += terms.eq(self._count(m, terms, last, pairs))
         last, total, terms = (
@@ -59,7 +60,7 @@ class SumMiter(Component):
             delay(m, total, second, "total_high", reset_less=False),
             delay(m, terms, second, "terms_high", reset_less=False),
         )
-        low, high = _limits(config)
+        low, high = limits(config)
         given = in_step(m, self._pe.sum, config, "sum_low", reset_less=False)
         given = given.as_signed() if config.pe == "mac" else given
         right = (given == total) & (low * terms <= total) & (total <= high * terms)
@@ -120,18 +121,34 @@ def prove_sum(
 def prove(miter: Component, folder: Path) -> None:
     """Prove that `miter.wrong` is never high; ToolError when it can be. Script, log and, in
     `trace.vcd`, the cycles that made it high stay in `folder`."""
+    _solve(miter, folder, ["-tempinduct"])
+
+
+def prove_bounded(miter: Component, folder: Path, cycles: int) -> None:
+    """As `prove`, of that many cycles from the start without reset."""
+    _solve(miter, folder, [f"-tempinduct-baseonly -maxsteps {cycles} -set rst 0"])
+
+
+def prove_for_each(miter: Component, folder: Path, name: str, target: str = "generic") -> None:
+    """As `prove`, of a miter without registers, apart for each value of its input `name`: products
+    with constants are easily proven, others are not. target: the FPGA whose cells are in it."""
+    values = range(2 ** len(getattr(miter, name)))
+    _solve(miter, folder, [f"-set {name} {value}" for value in values], FABRICS.get(target))
+
+
+def _solve(
+    miter: Component, folder: Path, conditions: Iterable[str], fabric: Fabric | None = None
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = rtlil.convert(miter, name="miter", emit_src=False)
     (folder / "miter.il").write_text(text, encoding="utf-8")
-    script = f"""\
-read_rtlil miter.il
-hierarchy -top miter
-proc
-flatten
-opt -full
-sat -verify -tempinduct -set-def-inputs -prove {WRONG} 0 -dump_vcd trace.vcd miter
-"""
-    yosys(script, folder, "proof")
+    proofs = [
+        f"sat -verify {condition} -prove {WRONG} 0 -dump_vcd trace.vcd miter"
+        for condition in conditions
+    ]
+    models = f"read_verilog -defer -overwrite +/{fabric.models}/cells_sim.v" if fabric else ""
+    steps = ["read_rtlil miter.il", models, "hierarchy -top miter", "proc", "flatten", "opt -full"]
+    yosys("\n".join([*steps, *proofs, ""]), folder, "proof")
 
 
 def _operand_ports(config: ArrayConfig) -> dict:
@@ -139,7 +156,7 @@ def _operand_ports(config: ArrayConfig) -> dict:
     return {name: inputs[name] for name in ("a", "w", "last")} | {WRONG: Out(1)}
 
 
-def _term(pe: str, a: Value, w: Value) -> Value:
+def term(pe: str, a: Value, w: Value) -> Value:
     """What a PE kind adds, in Amaranth's operators."""
     if pe == "mac":
         return a * w.as_signed()
@@ -148,7 +165,7 @@ def _term(pe: str, a: Value, w: Value) -> Value:
     return (a - w) * (a - w) if pe == "square" else abs(a - w)
 
 
-def _limits(config: ArrayConfig) -> tuple[int, int]:
+def limits(config: ArrayConfig) -> tuple[int, int]:
     """The smallest and the largest term."""
     top, half = 2**config.width - 1, 2 ** (config.width - 1)
     if config.pe == "mac":

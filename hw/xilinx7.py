@@ -70,18 +70,30 @@ def accumulate_distance(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]
     """acc + Σ|a − w|, a lane in one LUT a bit of the sum and half a LUT a bit of the operands."""
     if len(pairs) == 1:
         return _add_distance(m, acc, *pairs[0], len(acc), "lane_0")
-    return acc + total_distance(m, pairs).bits
+    return _add_up(m, [*_in_groups(m, pairs, _group), acc], len(acc))
 
 
 def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
     """Σ|a − w|."""
-    return Total(_in_groups(m, pairs, _group))
+    width = len(pairs[0][0]) + (len(pairs) - 1).bit_length()
+    return Total(_add_up(m, _in_groups(m, pairs, _group), width))
 
 
-def _in_groups(m: Module, pairs: list[tuple[Value, Value]], group: Callable[..., Value]) -> Value:
+def _in_groups(
+    m: Module, pairs: list[tuple[Value, Value]], group: Callable[..., Value]
+) -> list[Value]:
     numbered = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    groups = [group(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)]
-    return tree(groups, lambda x, y: x + y)
+    return [group(m, numbered[start : start + GROUP]) for start in range(0, len(pairs), GROUP)]
+
+
+def _add_up(m: Module, numbers: list[Value], width: int) -> Value:
+    """The sum modulo 2**width, three numbers to a chain."""
+    while len(numbers) > 1:
+        now, rest = numbers[:3], numbers[3:]
+        longest = max(map(len, now)) + len(now) - 1
+        total = _add_three(m, now, min(longest, width), f"three_{len(rest)}")
+        numbers = [*rest[:-1], total, *rest[-1:]]  # the last one is the accumulator: longest
+    return numbers[0]
 
 
 def _group(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
@@ -99,14 +111,9 @@ def _add_distance(m: Module, x: Value, a: Value, w: Value, width: int, name: str
     A bit's three operands are one LUT's: their sum's low bit is the propagate with the high bit
     that the LUT below gives, which is the other operand of the chain.
     """
-    above, chain = _above(m, a, w, name), _Chain(m, f"sum_{name}", _ONE)
-    high: Value = _ZERO
-    for index in range(width):
-        inputs = [bit(x, index), bit(a, index), bit(w, index), above, high]
-        propagate, next_high = _lut(m, f"sum_{name}_{index}", _low, _high, inputs)
-        chain.place(propagate, high)
-        high = next_high
-    return chain.close()[0]
+    above = _above(m, a, w, name)
+    places = [[bit(x, i), bit(a, i), bit(w, i), above] for i in range(width)]
+    return _three_to_one(m, places, _low, _high, _ONE, f"sum_{name}")
 
 
 def _low(x: int, a: int, w: int, _: int, high: int) -> int:
@@ -115,6 +122,39 @@ def _low(x: int, a: int, w: int, _: int, high: int) -> int:
 
 def _high(x: int, a: int, w: int, above: int, _: int) -> int:
     return majority(x, a if above else w, 1 ^ (w if above else a))
+
+
+def _add_three(m: Module, numbers: list[Value], width: int, name: str) -> Value:
+    """The sum of two or three numbers, modulo 2**width, as one LUT a bit."""
+    places = [[bit(number, i) for number in (*numbers, _ZERO)[:3]] for i in range(width)]
+    return _three_to_one(m, places, _sum_low, _sum_high, _ZERO, name)
+
+
+def _sum_low(x: int, y: int, z: int, high: int) -> int:
+    return x ^ y ^ z ^ high
+
+
+def _sum_high(x: int, y: int, z: int, _: int) -> int:
+    return majority(x, y, z)
+
+
+def _three_to_one(
+    m: Module,
+    places: list[list[Value]],
+    low: Callable[..., int],
+    high: Callable[..., int],
+    carry: Value,
+    name: str,
+) -> Value:
+    """The sum of three operands, of which `places` has what each LUT takes beside the high bit of
+    the sum of the three in the place below; low, high: of `_lut`. The carry from outside takes
+    the place of that bit in the lowest one, since synthesis makes an inverter of a chain's 1."""
+    chain, above = _Chain(m, name, _ZERO), carry
+    for index, inputs in enumerate(places):
+        propagate, next_high = _lut(m, f"{name}_{index}", low, high, [*inputs, above])
+        chain.place(propagate, above)
+        above = next_high
+    return chain.close()[0]
 
 
 def _above(m: Module, a: Value, w: Value, name: str) -> Value:
@@ -143,7 +183,7 @@ def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]])
 
 def total_product(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
     """Σ a · w, a unsigned, w signed."""
-    return Total(_in_groups(m, pairs, _products))
+    return Total(tree(_in_groups(m, pairs, _products), lambda x, y: x + y))
 
 
 def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:

@@ -16,7 +16,8 @@ from hw.verilog import PE, TOP, array_verilog, pe_verilog
 HAND_MADE = ("ice40", "ecp5", "xilinx7")
 # 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.
 SHAPES = [
-    *[(*shape, 0) for shape in [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9), (2, 5, 9)]],
+    *[(*shape, 0) for shape in [(8, 1, 1024), (2, 1, 1), (16, 1, 3), (5, 3, 9)]],
+    *[(*shape, 0) for shape in [(2, 5, 9), (2, 9, 18)]],
     *[(3, 5, 100, pipeline) for pipeline in (0, 1, 2, 4)],
     *[(*shape, pipeline) for shape in [(8, 1, 1024), (5, 3, 9)] for pipeline in (1, 2, 4)],
 ]
@@ -107,9 +108,11 @@ def test_a_mac_made_by_hand_is_equal_to_the_generic_one(
         *[(hw.ecp5, "_LAST_ROW", "mac", pipeline) for pipeline in (0, 2, 4)],
         *[(hw.xilinx7, "_high", "complement", pipeline) for pipeline in (0, 2, 4)],
         *[(hw.xilinx7, "_booth", "mac", pipeline) for pipeline in (0, 2)],
+        *[(hw.xilinx7, "_sum_high", "complement", pipeline) for pipeline in (0, 2)],
         (hw.ice40, "_LOAD", "complement", 4),
         (hw.ecp5, "_KNOWN", "complement", 4),
         (hw.ecp5, "_LOAD", "mac", 4),
+        (hw.ecp5, "_TWO_ROWS", "mac", 1),
     ],
 )
 def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe, pipeline):
@@ -119,7 +122,8 @@ def test_a_wrong_lut_is_not_proven(tmp_path, monkeypatch, module, name, pe, pipe
     monkeypatch.setattr(module, name, ones if name.islower() else truth_table(ones, 4))
     target = module.__name__.removeprefix("hw.")
     with pytest.raises(ToolError, match="proof did fail"):
-        config = ArrayConfig(pe=pe, target=target, width=3, depth=4, pipeline=pipeline)
+        sizes = {"width": 3, "lanes": 5 if name == "_sum_high" else 1, "depth": 8}
+        config = ArrayConfig(pe=pe, target=target, pipeline=pipeline, **sizes)
         prove(config, tmp_path)
 
 
@@ -131,6 +135,12 @@ def test_synthesis_keeps_the_cells_of_a_pe(tmp_path, target, most):
     report = synthesize(config, target, tmp_path)
     around = 2 + config.width * weights_inverted(config) + report.cells.get("INV", 0)
     assert report.luts <= most + around
+
+
+@pytest.mark.slow
+def test_a_lane_of_16_takes_no_more_than_16_luts_of_a_7_series_with_its_tree(tmp_path):
+    config = ArrayConfig(target="xilinx7", rows=1, cols=1, lanes=16, depth=1024)
+    assert synthesize(config, "xilinx7", tmp_path).luts <= 16 * config.lanes
 
 
 @pytest.mark.slow
