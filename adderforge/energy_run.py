@@ -10,7 +10,7 @@ from hw.cache import mapped
 from hw.config import ArrayConfig
 from hw.delays import Delays, Surroundings, find_delays
 from hw.energy import EnergyReport, beside, check_powers, total
-from hw.liberty import read_library
+from hw.liberty import Liberty, read_library
 from hw.memory import MemoryReport, memory_energy
 from hw.netlist import Netlist, read_netlist
 from hw.recording import load
@@ -86,10 +86,14 @@ class Design:
 
 
 def map_array(
-    config: ArrayConfig, liberty: Path, multiplier: str | None, around: Surroundings
+    config: ArrayConfig,
+    liberty: Liberty,
+    multiplier: str | None,
+    around: Surroundings,
+    update: Update | None = None,
 ) -> Design:
     """The array mapped to the library; NoPowerTables where that has no energies."""
-    synthesis, path = mapped(config, liberty, multiplier)
+    synthesis, path = mapped(config, liberty, multiplier, update)
     netlist = read_netlist(path, read_library(liberty))
     try:
         check_powers(netlist)

@@ -22,9 +22,9 @@ from golden.spec import QuantizedModel
 from golden.start import check_start, read_start
 from golden.train import Start, Step, TrainConfig, TrainResult, train
 from hw.config import ArrayConfig
-from hw.liberty import read_library
+from hw.liberty import Liberty, read_library
 from hw.netlist import read_netlist
-from hw.synth import SynthReport, best_multiplier, synthesize
+from hw.synth import SynthReport, synthesize, synthesize_best
 from hw.verilog import array_verilog
 from sim.gate_run import GateRun, measure
 from sim.job import FormResult
@@ -213,19 +213,17 @@ def simulate_arrays(
 
 
 def synthesize_arrays(
-    configs: list[ArrayConfig], liberty: Path, folder: Path, update: Update
+    configs: list[ArrayConfig], liberty: Liberty, folder: Path, update: Update
 ) -> list[SynthReport]:
-    """Synthesize every array for each of TARGETS, each in `<target>/<pe>-<multiplier>/`.
+    """Synthesize every array for each of TARGETS, each in `<target>/<pe>/`.
 
     A mac array gets the best multiplier made of logic, and on FPGAs one with DSPs beside it.
     """
 
     def one(config: ArrayConfig, target: str, dsp: bool) -> SynthReport:
-        name = "dsp"
-        if not dsp:
-            tried = folder / target / f"{config.pe}-candidates"
-            name = best_multiplier(config, target, tried, liberty)
-        return synthesize(config, target, folder / target / f"{config.pe}-{name}", name, liberty)
+        if dsp:
+            return synthesize(config, target, folder / target / f"{config.pe}-dsp", "dsp")
+        return synthesize_best(config, target, folder / target / config.pe, liberty)
 
     jobs = [(config, target, False) for config in configs for target in TARGETS]
     jobs += [(c, t, True) for c in configs if c.pe == "mac" for t in TARGETS if t != "asic"]
@@ -234,18 +232,15 @@ def synthesize_arrays(
 
 def measure_energy(
     work: list[tuple[ArrayConfig, list[MatrixForm]]],
-    reports: list[SynthReport],
-    liberty: Path,
+    liberty: Liberty,
     folder: Path,
     update: Update,
 ) -> list[GateRun]:
     """Run every array's mapped netlist, left in `folder` by `synthesize_arrays`, on its forms."""
     library = read_library(liberty)
-    multipliers = {report.pe: report.multiplier for report in reports if report.target == "asic"}
     runs = []
     for config, forms in work:
-        place = folder / "asic" / f"{config.pe}-{multipliers[config.pe]}"
-        netlist = read_netlist(place / "netlist.json", library)
+        netlist = read_netlist(folder / "asic" / config.pe / "netlist.json", library)
         what = f"{config.pe} netlist, cycles"
         runs.append(
             measure(config, netlist, forms, progress=lambda k, n, what=what: update(what, k, n))

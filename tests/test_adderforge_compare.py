@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from adderforge import compare
 from adderforge.cli import main
-from adderforge.compare import Effort, contenders, grown
+from adderforge.compare import Effort, Flow, contenders, grown
 from adderforge.compare_page import write_pages
 from adderforge.compare_tables import tables, verdict
 from golden import model_file
@@ -69,12 +69,12 @@ def columns_in(monkeypatch, tmp_path, area, area_of):
     [one, _] = contenders(ARRAY, models(), IMAGES, ONE)
     made = []
 
-    def synthesize(config, target, folder, multiplier, liberty):
+    def synthesize(config, target, folder, multiplier, liberty, style, clock_mhz):
         made.append(config.cols)
         return report_of(area_of(config.cols))
 
     monkeypatch.setattr(compare, "synthesize", synthesize)
-    config, _ = grown(one, report_of(area_of(2)), area, Path("cells.lib"), tmp_path)
+    config, _ = grown(one, report_of(area_of(2)), area, Flow(), tmp_path)
     assert len(made) == len(set(made))
     return config.cols
 
@@ -105,6 +105,10 @@ def made_up_report():
             "area_um2": 100.0 * scale,
             "sequential_area_um2": 40.0,
             "pe_area_um2": 20.0,
+            "style": "full-adders",
+            "fmax_mhz": 200.0,
+            "clock_mhz": None,
+            "clock_met": None,
         }
         dsp = {"ice40-dsp": size, "ecp5-dsp": size} if pe == "mac" else {}
         return {
@@ -114,12 +118,15 @@ def made_up_report():
             "other_layers": ["fc"] if pe == "xnor" else [],
             "accuracy": {"share": 0.9 + 0.01 * scale, "right": 9, "images": 10},
             "synthesis": {"ice40": size, "ecp5": size, "asic": asic} | dsp,
+            "routes": {},
             "longest_path_ns": 5.0,
+            "memory": {"pj_per_op": 0.125 * scale, "source": "an SRAM"},
             "energy": {
                 "pj_per_op": 1.5 * scale,
                 "multiplier": "array-tree",
                 "place": "asic-array-tree" if pe == "mac" else "asic",
                 "cycles": 500,
+                "clock_mhz": 100.0,
                 "spread_pj": None,
                 "zero_delay_pj": 1.25 * scale,
                 "glitch_share": 0.25,
@@ -138,7 +145,14 @@ def made_up_report():
     scales = {"complement": 1, "mac": 4, "xnor": 2}
     effort = {"images": 1, "batches": 2, "cycles": 400}
     return {
-        "options": {"data": "digits", "liberty": "cells.lib", "effort": effort},
+        "options": {
+            "data": "digits",
+            "liberty": ["cells.lib", "sram.lib"],
+            "clock_mhz": None,
+            "fpgas": ["ice40", "ecp5"],
+            "seeds": 0,
+            "effort": effort,
+        },
         "tools": {"python": "3.11", "torch": None},
         "twins": {pe: twin(pe, scale) for pe, scale in scales.items()},
         "equal_area": {pe: {"cols": 2, "area_um2": 9.0, "cycles": 3} for pe in scales},
@@ -178,6 +192,7 @@ def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
     links = set(re.findall(r'href="([^"#][^"]*)"', html))
     assert {
         "cells.lib",
+        "sram.lib",
         "complement/asic/netlist.json",
         "mac/asic-array-tree/netlist.json",
         "xnor/asic/synth.log",

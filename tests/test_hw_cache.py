@@ -18,16 +18,15 @@ def made(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     calls = []
 
-    def synthesize(config, target, folder, multiplier, liberty):
+    def synthesize(config, target, folder, liberty, multiplier, progress):
         calls.append((config, multiplier))
         folder.mkdir(parents=True)
         for name in cache._KEPT:
             (folder / name).write_text(f"{name} {len(calls)}")
         (folder / "cells.lib").write_text("large")
-        return replace(REPORT, multiplier=multiplier)
+        return replace(REPORT, multiplier=multiplier or "best")
 
-    monkeypatch.setattr(cache, "synthesize", synthesize)
-    monkeypatch.setattr(cache, "best_multiplier", lambda *_: "best")
+    monkeypatch.setattr(cache, "synthesize_best", synthesize)
     return calls
 
 
@@ -46,16 +45,17 @@ def test_another_configuration_multiplier_or_library_is_mapped_anew(made, tmp_pa
         cache.mapped(CONFIG.twin("min"))[1],
         cache.mapped(CONFIG, multiplier="booth")[1],
         cache.mapped(CONFIG, other)[1],
+        cache.mapped(CONFIG, (BUILT_IN_LIBRARY, other))[1],
     }
-    assert len(paths) == len(made) == 4
+    assert len(paths) == len(made) == 5
 
 
 def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "synthesize", interrupted)
+        patch.setattr(cache, "synthesize_best", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cache.mapped(CONFIG)
     assert list((cache.cache_folder() / "netlists").iterdir()) == []
@@ -63,15 +63,15 @@ def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
 
 
 def test_an_entry_that_another_process_made_meanwhile_is_taken(made, monkeypatch):
-    again = cache.synthesize
+    again = cache.synthesize_best
 
-    def slower(*arguments):
+    def slower(*arguments, **others):
         with monkeypatch.context() as patch:
-            patch.setattr(cache, "synthesize", again)
+            patch.setattr(cache, "synthesize_best", again)
             cache.mapped(CONFIG)
-        return again(*arguments)
+        return again(*arguments, **others)
 
-    monkeypatch.setattr(cache, "synthesize", slower)
+    monkeypatch.setattr(cache, "synthesize_best", slower)
     _, path = cache.mapped(CONFIG)
     assert path.read_text() == "netlist.json 1" and len(made) == 2
     assert [entry.name for entry in path.parent.parent.iterdir()] == [path.parent.name]
