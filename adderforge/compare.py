@@ -23,7 +23,7 @@ from hw.schedule import cycles
 from hw.synth import BUILT_IN_LIBRARY, SynthReport, check, synthesize, synthesize_best
 from hw.tools import ToolError, tool_versions
 from hw.verilog import config_hash
-from sim.gate_run import CLOCK_MHZ, GateRun
+from sim.gate_run import CLOCK_MHZ, GateRun, check_memory
 from sim.workload import KINDS, MatrixForm, check_layer, for_array, matrix_forms
 
 from .energy_run import Design, run_energy
@@ -98,10 +98,12 @@ def contenders(
             f"pe must be one of {', '.join(ADDER_PES)} for a comparison, not {config.pe!r}; its "
             "twins are made of it"
         )
-    arrays = (config, config.twin("mac"), config.twin("xnor"))
+    arrays = (config, config.twin("mac"), config.twin("xnor"))[: len(models)]
+    for array in arrays:
+        check_memory(array)
     return [
         _contender(array, model, images, effort)
-        for array, model in zip(arrays, models, strict=False)
+        for array, model in zip(arrays, models, strict=True)
     ]
 
 

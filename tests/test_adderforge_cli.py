@@ -84,6 +84,18 @@ def test_help_loads_nothing_heavy():
             "cell library of another with --liberty",
         ),
         (
+            ("synth", "--target", "ice40", "--clock-mhz", 100),
+            "clock_mhz must be left out for ice40; timing-driven is asic alone",
+        ),
+        (
+            ("synth", "--target", "asic", "--clock-mhz", 0),
+            "clock_mhz must be positive, not 0.0",
+        ),
+        (
+            ("synth", "--target", "xilinx", "--multiplier", "dsp"),
+            "multiplier of a complement PE on xilinx7 must be one of none, not 'dsp'",
+        ),
+        (
             ("accelerator", "--model", ADDER, "--dataflow", "output-stationary"),
             "dataflow of an accelerator's array must be 'weight-stationary', not "
             "'output-stationary'",

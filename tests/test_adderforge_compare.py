@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from adderforge import compare
 from adderforge.cli import main
 from adderforge.compare import Effort, Flow, contenders, grown
-from adderforge.compare_page import write_pages
+from adderforge.compare_page import sources, write_pages
 from adderforge.compare_tables import tables, verdict
 from golden import model_file
 from hw.config import ArrayConfig
@@ -44,6 +44,11 @@ def test_each_network_gets_an_array_of_its_own_pes():
             ONE,
             "pe must be one of complement, min, two_adder, compare_swap for a com",
         ),
+        (
+            {"dataflow": "weight-stationary"},
+            ONE,
+            "positions must be at most 240 for a gate-level run of this weight-stationary array, w",
+        ),
         ({"depth": 399}, ONE, "layer 'fc1' of lenet5-bn-digits-adder needs depth 400, but the arr"),
         ({}, Effort(images=5, batches=1), "images must be at least 5, not 4"),
     ],
@@ -51,6 +56,20 @@ def test_each_network_gets_an_array_of_its_own_pes():
 def test_what_cannot_be_compared_is_refused(change, effort, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         contenders(ArrayConfig(**ARRAY.model_dump() | change), models(), IMAGES, effort)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"clock_mhz": 0.0}, "clock_mhz must be positive, not 0.0"),
+        ({"fpgas": ("virtex",)}, "fpgas must be some of ice40, ecp5, not 'virtex'"),
+        ({"seeds": -1}, "seeds must be at least 0, not -1"),
+        ({"liberty": Path("no.lib")}, "no.lib: a Liberty file must be readable text, plain or gz"),
+    ],
+)
+def test_arrays_cannot_be_mapped_to_what_there_is_not(values, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Flow(**values)
 
 
 def test_an_effort_of_nothing_is_refused():
@@ -181,6 +200,29 @@ def test_tables_put_all_contenders_side_by_side():
     assert rows["iCE40, LUTs + DSP blocks"] == ("–", "40 + 4", "–", "–")
     assert rows["energy, leakage, pJ"] == ("–", "–", "–", "–")
     assert "XNOR (BNN): conv1, without fc, which stay ordinary" in results.note
+
+
+def test_a_clock_rate_that_was_asked_for_has_a_row_and_so_have_routed_ones():
+    report = made_up_report()
+    for pe, twin in report["twins"].items():
+        twin["synthesis"]["asic"] |= {"clock_mhz": 250.0, "clock_met": pe != "mac"}
+        twin["routes"] = {"ecp5": {"median_mhz": 90.0, "spread_mhz": 4.0}}
+    report["twins"]["mac"]["routes"] = {"ecp5": {"error": "it does not fit"}}
+    report["options"] |= {"clock_mhz": 250.0, "seeds": 3}
+    rows = {row[0]: row[1:] for table in tables(report) for row in table.rows}
+    assert rows["meets 250 MHz"] == ("yes", "no", "yes", "–")
+    assert rows["clock rate of that path, MHz"] == ("200", "200", "200", "1.00")
+    assert rows["ECP5, MHz between registers, median"] == ("90", "–", "90", "–")
+    [routed] = [source for source in sources(report) if source.what == "Routed clock rates"]
+    assert routed.how.endswith("MAC (CNN) on ecp5: it does not fit")
+
+
+def test_a_comparison_without_fpgas_has_none_in_table_and_picture(tmp_path):
+    report = made_up_report()
+    for twin in report["twins"].values():
+        twin["synthesis"] = {"asic": twin["synthesis"]["asic"]}
+    page = write_pages(report, tmp_path)
+    assert "ECP5 LUTs" not in page.html.read_text() and "ASIC area" in page.html.read_text()
 
 
 def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):

@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -62,6 +67,33 @@ def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
     assert cache.mapped(CONFIG)[1].exists()
 
 
+MAPPING = """
+from hw.cache import mapped
+from hw.config import ArrayConfig
+mapped(ArrayConfig(width=2, rows=1, cols=1, depth=4))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [True, False], ids=["ctrl-c", "process alone"])
+def test_an_interrupt_while_a_tool_maps_leaves_the_cache_whole(tmp_path, group):
+    """Ctrl-C goes to the tool as well, a signal from elsewhere to one process alone."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", MAPPING]
+    process = subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    netlists = tmp_path / "adderforge" / "netlists"
+    deadline = time.monotonic() + 120
+    while not list(netlists.glob("*/work/candidates/*/synth.ys")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0 and "KeyboardInterrupt" in errors
+    assert list(netlists.iterdir()) == []
+
+
 def test_an_entry_that_another_process_made_meanwhile_is_taken(made, monkeypatch):
     again = cache.synthesize_best
 
@@ -85,6 +117,14 @@ def test_memories_cost_each_bit_that_enters_or_leaves_the_array():
     assert report.bits_per_op == pytest.approx(bits / (5 * 7 * 4))
     assert report.pj_per_op == pytest.approx(bits / (5 * 7 * 4) / 2)
     assert report.source == "given"
+
+
+def test_an_array_whose_weights_stay_reads_them_once_a_pass():
+    """5 × 7 × 4 on 2 × 3, at most 4 outputs a block: 2 tiles of filters, 2 blocks, 4 folds."""
+    values = CONFIG.model_dump() | {"dataflow": "weight-stationary", "positions": 4}
+    report = memory_energy([(5, 7, 4)], ArrayConfig(**values), 0.5)
+    bits = 2 * 4 * (2 * 2 * 3 * 8 + 5 * 2 * 8) + 2 * 5 * 3 * 14
+    assert report.bits_per_op == pytest.approx(bits / (5 * 7 * 4))
 
 
 def test_without_a_figure_memories_cost_what_the_stated_table_says():

