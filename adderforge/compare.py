@@ -244,8 +244,8 @@ def grown(
         )
 
     cols = int(one.config.cols * area_um2 / own.area_um2)
-    while cols > 0 and with_columns(cols).area_um2 > area_um2:
-        cols -= 1
+    while cols > 0 and (too_large := with_columns(cols).area_um2) > area_um2:
+        cols = min(cols - 1, int(cols * area_um2 / too_large))
     if cols == 0:
         raise ValueError(f"no column of {one.config.pe} PEs fits into {area_um2:.0f} µm²")
     while with_columns(cols + 1).area_um2 <= area_um2:

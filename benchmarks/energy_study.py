@@ -4,10 +4,10 @@ python benchmarks/energy_study.py --adder adder.pt --cnn cnn.pt --bnn bnn.pt --d
     --liberty sky130=sky130.lib.gz --liberty sg13g2=sg13g2.lib.gz --work study
 
 Quantizes the trained networks at each width, then runs `adderforge compare` for each library and
-width, `adderforge energy` for the `min` PE, and a comparison at a clock rate for each library. They
-run one after the other, each with a log beside its folder; what is there already is not run again,
-so a stopped study goes on. At the end, or with --page-only at once from what there is, it writes
-docs/results/energy-study.json, .md and .svg.
+width, `adderforge energy` for the `min` PE, and a comparison at a clock rate for each library; and
+counts the LUTs of arrays of 256 lanes on 7-series. All that one after the other, each with a log
+beside its folder; what is there already is not run again, so a stopped study goes on. At the end,
+or with --page-only at once from what there is, it writes docs/results/energy-study.json, .md, .svg.
 """
 
 import argparse
@@ -19,6 +19,9 @@ import sys
 from pathlib import Path
 
 from energy_study_page import chart, page
+
+from hw.config import ArrayConfig
+from hw.synth import synthesize
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "energy-study.json"
 KINDS = ("adder", "cnn", "bnn")
@@ -43,6 +46,35 @@ def run_study(arguments: argparse.Namespace) -> None:
         words += ["--no-fpga", "--clock-mhz", CLOCK_MHZ]
         place = arguments.work / f"{library}-{FULL_WIDTH}-timed"
         _run(place, "compare.json", ["compare", *words])
+
+
+def lane_arrays() -> list[ArrayConfig]:
+    """Arrays of 256 lanes on 7-series, made by hand of its carry cells."""
+    shared = {"width": 8, "depth": 576, "target": "xilinx7"}
+    shapes = [{"rows": 2, "cols": 2, "lanes": 64}, {"rows": 16, "cols": 16, "lanes": 1}]
+    arrays = [ArrayConfig(**shape, **shared) for shape in shapes]
+    return [one.twin(pe) for one in arrays for pe in (one.pe, "mac")]
+
+
+def lane_luts(config: ArrayConfig, folder: Path) -> dict:
+    """LUTs of an array, and for each of its lanes."""
+    report = synthesize(config, config.target, folder)
+    lanes = config.rows * config.cols * config.lanes
+    array = {name: getattr(config, name) for name in ("pe", "rows", "cols", "lanes")}
+    figures = {name: getattr(report, name) for name in ("luts", "carries", "flip_flops", "dsps")}
+    return array | figures | {"luts_per_lane": round(report.luts / lanes, 2)}
+
+
+def run_lanes(work: Path) -> list[dict]:
+    """The figures of `lane_arrays`; those that are there are not measured again."""
+    found = []
+    for config in lane_arrays():
+        place = work / f"lanes-{config.pe}-{config.rows}x{config.cols}x{config.lanes}"
+        if not (place / "lanes.json").exists():
+            print(place.name, flush=True)
+            (place / "lanes.json").write_text(json.dumps(lane_luts(config, place)))
+        found.append(json.loads((place / "lanes.json").read_text()))
+    return found
 
 
 def collect(work: Path) -> list[dict]:
@@ -135,7 +167,7 @@ def main() -> None:
     if not arguments.page_only:
         run_study(arguments)
     found = collect(arguments.work)
-    study = {"array": ARRAY, "configurations": found}
+    study = {"array": ARRAY, "configurations": found, "lanes": run_lanes(arguments.work)}
     RESULT.write_text(json.dumps(study, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     RESULT.with_suffix(".md").write_text(page(study), encoding="utf-8")
     RESULT.with_suffix(".svg").write_text(chart(study), encoding="utf-8")

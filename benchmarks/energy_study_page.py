@@ -50,6 +50,18 @@ Both sides by one rule: of all ways tried the smallest PE that meets the clock, 
 none does. Paths are without wires and setup time."""
 
 
+LANES = """\
+## LUTs for each of 256 lanes, 8 bits, 7-series
+
+{table}
+
+Peers: AdderNet-FPGA, one convolution layer of 256 int8 lanes, 7,065 LUTs with adders and 20,493
+with multipliers; spinalAdderNetMNIST, 442 units, the whole design on an xc7z020. Ours are whole
+arrays, with skew registers and result bus, made by hand of carry cells, without DSP blocks; a lane
+of a PE with many shares the accumulator with the others.
+"""
+
+
 def page(study: dict) -> str:
     """The study as Markdown."""
     plain = [one for one in study["configurations"] if one["clock_mhz"] is None]
@@ -80,7 +92,7 @@ def page(study: dict) -> str:
     if timed:
         parts += ["", "## At a clock rate", "", _at_clock(plain, timed), "", AT_CLOCK]
     parts += ["", "## Where adders do not win", "", *_losses(plain), ""]
-    parts += [PUBLISHED.format(table=_published(plain))]
+    parts += [PUBLISHED.format(table=_published(plain)), LANES.format(table=_lanes(study))]
     return "\n".join(parts)
 
 
@@ -239,6 +251,22 @@ def _published(plain: list[dict]) -> str:
         ["energy of the arithmetic, adder / MAC, Horowitz, 45 nm", limits, arithmetic],
     ]
     return _table(["", "published", "here"], rows)
+
+
+def _lanes(study: dict) -> str:
+    rows = [
+        [
+            f"{one['rows']} × {one['cols']} × {one['lanes']} {one['pe']}",
+            f"{one['luts']:,}",
+            f"{one['luts_per_lane']:.1f}",
+            f"{one['flip_flops']:,}",
+        ]
+        for one in study["lanes"]
+    ]
+    rows += [["AdderNet-FPGA, adder", "7,065", "27.6", "–"]]
+    rows += [["AdderNet-FPGA, multiplier", "20,493", "80.1", "–"]]
+    rows += [["spinalAdderNetMNIST, adder units", "28,460", "64.4", "–"]]
+    return _table(["rows × columns × lanes", "LUTs", "LUTs per lane", "flip-flops"], rows)
 
 
 def chart(study: dict) -> str:
