@@ -76,6 +76,12 @@ class Flow:
 
     def __post_init__(self) -> None:
         check(ArrayConfig(), "asic", None, self.liberty, self.clock_mhz)
+        library = read_library(self.liberty)
+        if not any(pin.power for cell in library.cells.values() for pin in cell.pins.values()):
+            raise ValueError(
+                f"library {library.name} must have internal_power tables for a comparison, but has "
+                "none; give one with power tables, or take 'adderforge synth' for areas"
+            )
         if unknown := set(self.fpgas) - set(FPGAS):
             raise ValueError(f"fpgas must be some of {', '.join(FPGAS)}, not {unknown.pop()!r}")
         if self.seeds < 0:
@@ -243,14 +249,21 @@ def grown(
             flow.clock_mhz,
         )
 
-    cols = int(one.config.cols * area_um2 / own.area_um2)
-    while cols > 0 and (too_large := with_columns(cols).area_um2) > area_um2:
-        cols = min(cols - 1, int(cols * area_um2 / too_large))
-    if cols == 0:
+    areas = {0: 0.0, one.config.cols: own.area_um2}
+    guess = int(one.config.cols * area_um2 / own.area_um2)
+    while True:
+        fit = max(cols for cols, area in areas.items() if area <= area_um2)
+        over = min((cols for cols, area in areas.items() if area > area_um2), default=None)
+        if over == fit + 1:
+            break
+        if over is not None:
+            share = (area_um2 - areas[fit]) / (areas[over] - areas[fit])
+            guess = min(fit + int(share * (over - fit)), over - 1)
+        guess = max(guess, fit + 1)
+        areas[guess] = with_columns(guess).area_um2
+    if fit == 0:
         raise ValueError(f"no column of {one.config.pe} PEs fits into {area_um2:.0f} µm²")
-    while with_columns(cols + 1).area_um2 <= area_um2:
-        cols += 1
-    return _columns(one.config, cols), with_columns(cols)
+    return _columns(one.config, fit), with_columns(fit)
 
 
 def _columns(config: ArrayConfig, cols: int) -> ArrayConfig:

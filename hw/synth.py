@@ -119,7 +119,8 @@ def check(
     clock_mhz: float | None = None,
 ) -> None:
     """ValueError when there is no such target, the PE has no such multiplier there, the cell
-    library is missing or cannot be read, or there can be no mapping for that clock rate."""
+    library is missing, cannot be read or has no flip-flops, or there can be no mapping for that
+    clock rate."""
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
     if config.target not in ("generic", target):
@@ -135,7 +136,12 @@ def check(
     if clock_mhz is not None and not clock_mhz > 0:
         raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
     if target == "asic":
-        read_library(liberty)
+        library = read_library(liberty)
+        if not any(cell.flip_flop for cell in library.cells.values()):
+            raise ValueError(
+                f"library {library.name} must have flip-flops, but none of its "
+                f"{len(library.cells)} cells is one; give one that does, or it and another"
+            )
 
 
 def choices(
@@ -232,7 +238,7 @@ def synthesize(
     target: one of TARGETS. multiplier: one of `candidates`; the first by default. liberty: the cell
     library of "asic"; style: one of those in `choices`, the usual one by default; clock_mhz: that
     the styles for it aim at. The flat mapped netlist is left in `folder/netlist.json`. ToolError
-    when Yosys fails, ValueError for unknown names, and with clock_mhz for a library without delays.
+    when Yosys fails, ValueError for unknown names, and with clock_mhz a library without delays.
     """
     check(config, target, multiplier, liberty, clock_mhz)
     multiplier = multiplier or _candidates(config, target)[0]
@@ -356,8 +362,9 @@ def _asic_figures(folder: Path, stat: dict, liberty: Liberty, clock_mhz: float |
 
 def _longest_path(netlist: Path, liberty: Liberty, required: bool) -> float | None:
     """None where the library has no delays; if they are required, ValueError."""
+    mapped = read_netlist(netlist, read_library(liberty))
     try:
-        return find_delays(read_netlist(netlist, read_library(liberty))).longest_path_ns
+        return find_delays(mapped).longest_path_ns
     except ValueError:
         if required:
             raise

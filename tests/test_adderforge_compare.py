@@ -15,7 +15,8 @@ from adderforge.compare_page import sources, write_pages
 from adderforge.compare_tables import tables, verdict
 from golden import model_file
 from hw.config import ArrayConfig
-from hw.synth import SynthReport
+from hw.liberty_text import read_text
+from hw.synth import BUILT_IN_LIBRARY, SynthReport
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = (FIXTURES / f"lenet5-bn-digits-{kind}.npz" for kind in ("adder", "cnn"))
@@ -70,6 +71,14 @@ def test_what_cannot_be_compared_is_refused(change, effort, message):
 def test_arrays_cannot_be_mapped_to_what_there_is_not(values, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         Flow(**values)
+
+
+def test_a_library_without_power_tables_is_refused_before_anything_is_mapped(tmp_path):
+    group = re.compile(r"internal_power \(\) \{(?:[^{}]|\{[^{}]*\})*\}")
+    mute = tmp_path / "mute.lib"
+    mute.write_text(group.sub("", read_text(BUILT_IN_LIBRARY)))
+    with pytest.raises(ValueError, match=r"^library adderforge130 must have internal_power tables"):
+        Flow(liberty=mute)
 
 
 def test_an_effort_of_nothing_is_refused():

@@ -285,17 +285,48 @@ def test_half_adder_cells_are_in_the_netlist_only_where_they_make_it_smaller(tmp
     assert best.area_um2 == min(half.area_um2, full.area_um2)
 
 
+def library_of(path, keep):
+    """The built-in library with the cells whose text `keep` accepts."""
+    text = BUILT_IN_LIBRARY.read_text()
+    head, *cells = re.split(r"(?=^  cell \()", text.rstrip()[:-1], flags=re.MULTILINE)
+    path.write_text("".join([head, *filter(keep, cells), "}\n"]))
+    return path
+
+
+def test_a_library_without_flip_flops_is_refused_before_any_work(tmp_path):
+    gates = library_of(tmp_path / "gates.lib", lambda cell: "ff (" not in cell)
+    message = r"library adderforge130 must have flip-flops, but none of its 40 cells is one; give "
+    with pytest.raises(ValueError, match=f"^{message}"):
+        synthesize(SMALL, "asic", tmp_path / "never", liberty=gates)
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+def test_a_library_without_gates_gives_an_error_and_no_area(tmp_path):
+    flip_flops = library_of(tmp_path / "registers.lib", lambda cell: "ff (" in cell)
+    with pytest.raises(ToolError, match=r"^yosys failed: "):
+        synthesize(SMALL, "asic", tmp_path / "run", liberty=flip_flops)
+
+
+@pytest.mark.slow
+def test_a_library_without_delays_gives_an_area_and_no_path(tmp_path):
+    group = re.compile(r"timing \(\) \{(?:[^{}]|\{[^{}]*\})*\}")
+    (tmp_path / "timeless.lib").write_text(group.sub("", BUILT_IN_LIBRARY.read_text()))
+    options = {"liberty": tmp_path / "timeless.lib"}
+    report = synthesize(SMALL, "asic", tmp_path / "area", **options)
+    assert report.area_um2 > 0 and (report.longest_path_ns, report.fmax_mhz) == (None, None)
+    with pytest.raises(
+        ValueError, match=r"must have delays of cell .*; give a library with timing"
+    ):
+        synthesize(SMALL, "asic", tmp_path / "timed", clock_mhz=100.0, **options)
+
+
 @pytest.mark.slow
 def test_cells_of_a_second_library_are_mapped_to(tmp_path):
     """All full adders are in it."""
-    text = BUILT_IN_LIBRARY.read_text()
-    start = text.index("cell (FA_X1)")
-    end = text.index("\n  }\n", start) + 5
-    head = text[: text.index("  cell (")]
-    (tmp_path / "gates.lib").write_text(text[:start] + text[end:])
-    (tmp_path / "adders.lib").write_text(f"{head}{text[start:end]}}}\n")
-    files = (tmp_path / "gates.lib", tmp_path / "adders.lib")
-    report = synthesize(SMALL, "asic", tmp_path / "two", liberty=files)
+    gates = library_of(tmp_path / "gates.lib", lambda cell: "FA_X1" not in cell)
+    adders = library_of(tmp_path / "adders.lib", lambda cell: "FA_X1" in cell)
+    report = synthesize(SMALL, "asic", tmp_path / "two", liberty=(gates, adders))
     alone = synthesize(SMALL, "asic", tmp_path / "one")
     assert report.cells["FA_X1"] > 0 and report.library == "gates.lib + adders.lib"
     assert report.area_um2 == alone.area_um2
