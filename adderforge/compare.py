@@ -1,7 +1,6 @@
-"""An adder network's array beside its twins: the same array with other PEs, each with a network of
-its own kind. Every figure is measured here, and what it came from stays in the run folder."""
+"""What a comparison measures of each contender. Every figure is measured here, and what it came
+from stays in the run folder."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -9,128 +8,28 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from golden import fast, reference
+from golden import fast
 from golden.data import Dataset
 from golden.spec import QuantizedModel
 from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
 from hw.config import ArrayConfig
 from hw.delays import find_delays
-from hw.liberty import Liberty, read_library
+from hw.liberty import read_library
 from hw.memory import memory_energy
 from hw.netlist import read_netlist
 from hw.route import ROUTED, route
 from hw.schedule import cycles
-from hw.synth import BUILT_IN_LIBRARY, SynthReport, check, synthesize, synthesize_best
+from hw.synth import SynthReport, synthesize, synthesize_best
 from hw.tools import ToolError, tool_versions
 from hw.verilog import config_hash
-from sim.gate_run import CLOCK_MHZ, GateRun, check_memory
-from sim.workload import KINDS, MatrixForm, check_layer, for_array, matrix_forms
+from sim.gate_run import GateRun
 
+from .contenders import Contender, Effort, Flow
 from .energy_run import Design, run_energy
 from .progress import Update
 
-ADDER_PES = ("complement", "min", "two_adder", "compare_swap")
-FPGAS = ("ice40", "ecp5")
 TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
 BATCH = 200  # images classified at a time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """A network and the array that runs its layers. layers: that the array runs; others, which a
-    BNN keeps ordinary at its ends, take part in the accuracy alone. batches: the layers' matrix
-    forms on each batch of images."""
-
-    model: QuantizedModel
-    config: ArrayConfig
-    layers: tuple[str, ...]
-    batches: tuple[tuple[MatrixForm, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """images: per batch, whose activations the netlists get; batches: repetitions on other images,
-    for the spread. cycles: to simulate with gate delays, all batches together, and more where a
-    batch would not hold a whole tile; see `adderforge.energy_run`."""
-
-    images: int = 2
-    batches: int = 3
-    cycles: int = 4000
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flow:
-    """What the arrays are mapped to. liberty: the cell library's files. clock_mhz: that the cells
-    are mapped for; None for the least area, and energies at 100 MHz. fpgas: some of FPGAS. seeds:
-    placements, to find the clock rate on those that can be routed; 0 for none."""
-
-    liberty: Liberty = BUILT_IN_LIBRARY
-    clock_mhz: float | None = None
-    fpgas: tuple[str, ...] = FPGAS
-    seeds: int = 0
-
-    def __post_init__(self) -> None:
-        check(ArrayConfig(), "asic", None, self.liberty, self.clock_mhz)
-        library = read_library(self.liberty)
-        if not any(pin.power for cell in library.cells.values() for pin in cell.pins.values()):
-            raise ValueError(
-                f"library {library.name} must have internal_power tables for a comparison, but has "
-                "none; give one with power tables, or take 'adderforge synth' for areas"
-            )
-        if unknown := set(self.fpgas) - set(FPGAS):
-            raise ValueError(f"fpgas must be some of {', '.join(FPGAS)}, not {unknown.pop()!r}")
-        if self.seeds < 0:
-            raise ValueError(f"seeds must be at least 0, not {self.seeds}")
-
-    @property
-    def energy_clock_mhz(self) -> float:
-        """The clock of leakage and power."""
-        return CLOCK_MHZ if self.clock_mhz is None else self.clock_mhz
-
-
-def contenders(
-    config: ArrayConfig, models: Sequence[QuantizedModel], images: np.ndarray, effort: Effort
-) -> list[Contender]:
-    """The networks' arrays: of the adder network `config`, of the others its twins. models: the
-    adder network, its CNN and perhaps its BNN. ValueError when one does not fit its array, before
-    anything is measured."""
-    if config.pe not in ADDER_PES:
-        raise ValueError(
-            f"pe must be one of {', '.join(ADDER_PES)} for a comparison, not {config.pe!r}; its "
-            "twins are made of it"
-        )
-    arrays = (config, config.twin("mac"), config.twin("xnor"))[: len(models)]
-    for array in arrays:
-        check_memory(array)
-    return [
-        _contender(array, model, images, effort)
-        for array, model in zip(arrays, models, strict=True)
-    ]
-
-
-def _contender(
-    config: ArrayConfig, model: QuantizedModel, images: np.ndarray, effort: Effort
-) -> Contender:
-    specs = [layer.spec for layer in model.layers if layer.spec.kind == KINDS[config.pe]]
-    if not specs or config.pe != "xnor":
-        specs = [layer.spec for layer in model.layers]
-    for spec in specs:
-        check_layer(spec, model.name, config)
-    names = tuple(spec.name for spec in specs)
-    needed = effort.images * effort.batches
-    if len(images) < needed:
-        raise ValueError(f"images must be at least {needed}, not {len(images)}")
-    batches = []
-    for start in range(0, needed, effort.images):
-        codes = reference.encode(model, images[start : start + effort.images])
-        forms = [form for form in matrix_forms(model, codes) if form.name in names]
-        batches.append(tuple(for_array(forms, config)))
-    return Contender(model=model, config=config, layers=names, batches=tuple(batches))
 
 
 def accuracy(model: QuantizedModel, dataset: Dataset, update: Update) -> dict:
@@ -207,7 +106,7 @@ def energies(
         if name != smallest.multiplier:
             place = f"asic-{name}"
             arguments = (one.config, "asic", folder / place, flow.liberty, flow.clock_mhz)
-            report = synthesize_best(*arguments, multiplier=name)
+            report = synthesize_best(*arguments, multiplier=name, progress=update)
         netlist = read_netlist(folder / place / "netlist.json", library)
         delays = find_delays(netlist)
         design = Design(config=one.config, synthesis=report, netlist=netlist, delays=delays)

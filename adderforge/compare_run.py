@@ -9,7 +9,7 @@ from hw.liberty import liberty_files
 from hw.synth import SynthReport
 
 from . import compare
-from .compare import Contender, Effort, Flow
+from .contenders import Contender, Effort, Flow
 from .progress import Stages
 
 
@@ -38,10 +38,12 @@ def run_comparison(
             measured = compare.energies(one, reports["asic"], flow, place, effort, update)
         twins[pe] = compare.figures(one, share, reports, routes, measured, flow)
         areas[pe] = reports["asic"]
-    with stages.stage("arrays of the MAC's area"):
-        equal_area = {
-            one.config.pe: _at_area(one, areas, flow, folder / one.config.pe) for one in rivals
-        }
+    equal_area = {}
+    with stages.stage("arrays of the MAC's area") as update:
+        for one in rivals:
+            pe = one.config.pe
+            update(pe, len(equal_area), len(rivals))
+            equal_area[pe] = _at_area(one, areas, flow, folder / pe)
     options = {
         "data": dataset.name,
         "liberty": [path.name for path in libraries],

@@ -4,7 +4,7 @@ Every PE is mapped as a module of its own, then the design is flattened and what
 removed, for adders and multipliers alike. For a cell library the PEs are trees of full adders
 (`hw.pe.structures`), mapped in one of the styles of `hw.asic`; for an FPGA they are left to its
 carry chains. A `mac` PE is given the multiplier that is best of those that can be made:
-`candidates` names them, `choose` picks, and by the same rule every PE's style.
+`hw.choices` names them, `choose` picks, and by the same rule every PE's style.
 """
 
 import json
@@ -14,35 +14,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
-from .asic import LOOKAHEAD, Commands, styles, write_commands
+from .asic import LOOKAHEAD, Commands, write_commands
+from .choices import BUILT_IN_LIBRARY, MULTIPLIERS, Choice, check, choices
+from .choices import candidates as candidates  # who synthesizes finds them here, too
 from .config import ArrayConfig
 from .delays import find_delays
 from .fabric import FABRICS, Fabric
 from .fpga_figures import fpga_figures
 from .liberty import Liberty, liberty_files, read_library
-from .mapping import hand_made
 from .netlist import read_netlist
 from .tools import failed, tool_versions, yosys
 from .verilog import PE, TOP, array_verilog
 
-TARGETS = (*FABRICS, "asic")
-BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
-
-# How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
-# array-tree, which need none: radix-4 Booth rows, or AND rows, of all lanes in one tree with the
-# accumulator (`hw.multiply`); booth: Booth rows in a carry-save tree; booth-ripple: Booth rows
-# added one after the other; rows: a row of adders for each bit of the weight; macc: Yosys' own,
-# AND rows in a carry-save tree; dsp: the FPGA's own multiplier blocks.
-MULTIPLIERS = {
-    "none": "",
-    BOOTH_TREE: "",
-    ARRAY_TREE: "",
-    "booth": "booth",
-    "booth-ripple": "booth -lowpower",
-    "rows": "techmap -map rows_multiplier.v t:$mul",
-    "macc": "",
-    "dsp": "",
-}
 SHIELD = "adderforge_shield_"
 Progress = Callable[[str, int, int], None]  # what is at work, how much is done, of how much
 ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
@@ -84,86 +67,6 @@ class SynthReport:
 
     def to_json(self) -> dict:
         return asdict(self)
-
-
-def candidates(pe: str, target: str) -> tuple[str, ...]:
-    """The multipliers that are tried for a PE kind on a target; "none" for adders."""
-    if pe != "mac":
-        return ("none",)
-    words = ("booth", "booth-ripple", "rows", "macc")
-    return (BOOTH_TREE, ARRAY_TREE, *words) if target == "asic" else (*words, "dsp")
-
-
-def _candidates(config: ArrayConfig, target: str) -> tuple[str, ...]:
-    """As `candidates`, but "none" for a PE made by hand, which holds its own multiplier."""
-    return ("none",) if hand_made(config) else candidates(config.pe, target)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """How an array's PEs are made: a multiplier of `candidates`, and for "asic" a style."""
-
-    multiplier: str
-    style: str | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.multiplier}-{self.style}" if self.style else self.multiplier
-
-
-def check(
-    config: ArrayConfig,
-    target: str,
-    multiplier: str | None,
-    liberty: Liberty = BUILT_IN_LIBRARY,
-    clock_mhz: float | None = None,
-) -> None:
-    """ValueError when there is no such target, the PE has no such multiplier there, the cell
-    library is missing, cannot be read or has no flip-flops, or there can be no mapping for that
-    clock rate."""
-    if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
-    if config.target not in ("generic", target):
-        raise ValueError(f"an array made for {config.target} cannot be synthesized for {target}")
-    allowed = _candidates(config, target)
-    if multiplier is not None and multiplier not in allowed:
-        raise ValueError(
-            f"multiplier of a {config.pe} PE on {target} must be one of {', '.join(allowed)}, "
-            f"not {multiplier!r}"
-        )
-    if clock_mhz is not None and target != "asic":
-        raise ValueError(f"clock_mhz must be left out for {target}; timing-driven is asic alone")
-    if clock_mhz is not None and not clock_mhz > 0:
-        raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
-    if target == "asic":
-        library = read_library(liberty)
-        if not any(cell.flip_flop for cell in library.cells.values()):
-            raise ValueError(
-                f"library {library.name} must have flip-flops, but none of its "
-                f"{len(library.cells)} cells is one; give one that does, or it and another"
-            )
-
-
-def choices(
-    config: ArrayConfig,
-    target: str,
-    liberty: Liberty = BUILT_IN_LIBRARY,
-    clock_mhz: float | None = None,
-    multiplier: str | None = None,
-) -> list[Choice]:
-    """All ways to make the configuration's PEs of logic, the usual one first; multiplier: with it
-    alone."""
-    names = [name for name in _candidates(config, target) if name != "dsp"]
-    if multiplier is not None:
-        names = [multiplier]
-    if target != "asic":
-        return [Choice(multiplier=name) for name in names]
-    library, trees = read_library(liberty), ("none", BOOTH_TREE, ARRAY_TREE)
-    return [
-        Choice(multiplier=name, style=style)
-        for name in names
-        for style in styles(library, name in trees, name == "none", clock_mhz)
-    ]
 
 
 def choose(
@@ -235,13 +138,13 @@ def synthesize(
 ) -> SynthReport:
     """Map `SystolicArray(config)`; everything Yosys read and wrote stays in `folder`.
 
-    target: one of TARGETS. multiplier: one of `candidates`; the first by default. liberty: the cell
+    target, multiplier: of `hw.choices`; the first multiplier by default. liberty: the cell
     library of "asic"; style: one of those in `choices`, the usual one by default; clock_mhz: that
     the styles for it aim at. The flat mapped netlist is left in `folder/netlist.json`. ToolError
     when Yosys fails, ValueError for unknown names, and with clock_mhz a library without delays.
     """
     check(config, target, multiplier, liberty, clock_mhz)
-    multiplier = multiplier or _candidates(config, target)[0]
+    multiplier = multiplier or choices(config, target, liberty)[0].multiplier
     folder.mkdir(parents=True, exist_ok=True)
     commands = None
     if target == "asic":
@@ -275,7 +178,7 @@ def map_design(
     top: str = TOP,
     commands: Commands | None = None,
 ) -> None:
-    """Map Verilog with a multiplier of `candidates`; leaves the flat `netlist.json` in `folder`,
+    """Map Verilog with a multiplier of `hw.choices`; leaves the flat `netlist.json` in `folder`,
     and its cells' counts in `stat.json`. commands: for "asic", of the library in `folder`."""
     (folder / "design.v").write_text(text, encoding="utf-8")
     if fabric := FABRICS.get(target):

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 from adderforge import compare
 from adderforge.cli import main
-from adderforge.compare import Effort, Flow, contenders, grown
+from adderforge.compare import grown
 from adderforge.compare_page import sources, write_pages
 from adderforge.compare_tables import tables, verdict
+from adderforge.contenders import Effort, Flow, contenders
 from golden import model_file
 from hw.config import ArrayConfig
 from hw.liberty_text import read_text

@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hw.choices import BUILT_IN_LIBRARY, MULTIPLIERS, TARGETS, candidates, check, choices
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
-from hw.synth import (
-    BUILT_IN_LIBRARY,
-    MULTIPLIERS,
-    ROWS_MULTIPLIER,
-    TARGETS,
-    best_multiplier,
-    candidates,
-    check,
-    choices,
-    synthesize,
-    synthesize_best,
-)
+from hw.synth import ROWS_MULTIPLIER, best_multiplier, synthesize, synthesize_best
 from hw.tools import ToolError, yosys
 
 ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)

@@ -80,9 +80,9 @@ def compare(
     from hw.route import check_route
     from sim import events
 
-    from ..compare import FPGAS, Effort, Flow, contenders
     from ..compare_page import write_pages
     from ..compare_run import run_comparison
+    from ..contenders import FPGAS, Effort, Flow, contenders
     from ..progress import Stages
     from ..runs import new_run_folder
 
