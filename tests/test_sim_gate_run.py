@@ -133,6 +133,25 @@ def test_operations_of_forms_with_gaps_are_the_products_less_those_of_the_warm_u
     assert result.energy.operations == sum(m * k * n for m, k, n in ODD) - early
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pe", "style"),
+    [
+        ("complement", "half-adders"),
+        ("complement", "fast"),
+        ("complement", "lookahead"),
+        ("mac", "half-adders"),
+        ("mac", "fast"),
+        ("xnor", "fast"),
+    ],
+)
+def test_every_sum_is_right_however_additions_became_cells(tmp_path, library, pe, style):
+    config = ArrayConfig(width=3, rows=2, cols=2, lanes=2, depth=9).twin(pe)
+    synthesize(config, "asic", tmp_path, style=style, clock_mhz=400.0)
+    result = run(config, tmp_path, library, [(9, 9, 3), (4, 5, 2)], windows=1, cycles=10**6)
+    assert (result.compared, result.mismatches) == (9 * 3 + 4 * 2, 0)
+
+
 STAYS = ArrayConfig(
     width=3, rows=2, cols=3, lanes=2, depth=16, dataflow="weight-stationary", positions=6
 )
