@@ -11,7 +11,7 @@ import numpy as np
 from golden import fast
 from golden.data import Dataset
 from golden.spec import QuantizedModel
-from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
+from hw.choices import TREES
 from hw.config import ArrayConfig
 from hw.delays import find_delays
 from hw.liberty import read_library
@@ -28,7 +28,6 @@ from .contenders import Contender, Effort, Flow
 from .energy_run import Design, run_energy
 from .progress import Update
 
-TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
 BATCH = 200  # images classified at a time
 
 

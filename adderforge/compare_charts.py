@@ -33,7 +33,7 @@ def cost_chart(report: dict) -> str:
     axes.set_xlim(0, 1.15)
     axes.set_xlabel("share of the MAC array's")
     if len(rivals) > 1:
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return _svg(figure, "costs")
 
 

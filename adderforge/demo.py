@@ -125,7 +125,7 @@ def _hardware(
         place = new_place(folder, "synth")
         syntheses = stages.synthesize_arrays(arrays, config.liberty, place, update)
     with line.stage("energy") as update:
-        runs = stages.measure_energy(work, config.liberty, place, update)
+        runs = stages.measure_energy(work, syntheses, config.liberty, place, update)
     with line.stage("report"):
         report = build_report(asdict(config), arrays, accuracies, simulations, syntheses, runs)
         report["seconds"] = dict(line.seconds)

@@ -18,10 +18,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from energy_study_page import chart, page
 
+from golden import data, model_file, reference
 from hw.config import ArrayConfig
 from hw.synth import synthesize
+from sim.workload import matrix_forms
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "energy-study.json"
 KINDS = ("adder", "cnn", "bnn")
@@ -75,6 +78,27 @@ def run_lanes(work: Path) -> list[dict]:
             (place / "lanes.json").write_text(json.dumps(lane_luts(config, place)))
         found.append(json.loads((place / "lanes.json").read_text()))
     return found
+
+
+def zero_shares(work: Path, data_dir: Path, widths: list[int]) -> dict[str, dict[str, float]]:
+    """Width and kind to the share of operations whose activation is 0, on the study's images."""
+    images = data.load("mnist", str(data_dir)).test_images[: EFFORT["images"] * EFFORT["batches"]]
+    return {
+        str(width): {
+            kind: _zero_share(work / f"integer-{width}-{kind}" / NAME.format(kind=kind), images)
+            for kind in KINDS[:2]
+        }
+        for width in widths
+    }
+
+
+def _zero_share(path: Path, images: np.ndarray) -> float:
+    model = model_file.load(path)
+    zeros = count = 0
+    for form in matrix_forms(model, reference.encode(model, images)):
+        zeros += int(np.sum(form.activations == 0)) * len(form.weights)
+        count += form.activations.size * len(form.weights)
+    return round(zeros / count, 4)
 
 
 def collect(work: Path) -> list[dict]:
@@ -167,7 +191,14 @@ def main() -> None:
     if not arguments.page_only:
         run_study(arguments)
     found = collect(arguments.work)
-    study = {"array": ARRAY, "configurations": found, "lanes": run_lanes(arguments.work)}
+    study = {
+        "array": ARRAY,
+        "configurations": found,
+        "zeros": zero_shares(
+            arguments.work, arguments.data_dir, sorted({one["width"] for one in found})
+        ),
+        "lanes": run_lanes(arguments.work),
+    }
     RESULT.write_text(json.dumps(study, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     RESULT.with_suffix(".md").write_text(page(study), encoding="utf-8")
     RESULT.with_suffix(".svg").write_text(chart(study), encoding="utf-8")

@@ -91,7 +91,7 @@ def page(study: dict) -> str:
     parts += ["", "## Where the difference comes from", "", _origins(plain), "", ORIGINS]
     if timed:
         parts += ["", "## At a clock rate", "", _at_clock(plain, timed), "", AT_CLOCK]
-    parts += ["", "## Where adders do not win", "", *_losses(plain), ""]
+    parts += ["", "## Where adders do not win", "", *_losses(plain, study["zeros"]), ""]
     parts += [PUBLISHED.format(table=_published(plain)), LANES.format(table=_lanes(study))]
     return "\n".join(parts)
 
@@ -201,21 +201,32 @@ def _at_clock(plain: list[dict], timed: list[dict]) -> str:
     return _table(headings, rows)
 
 
-def _losses(plain: list[dict]) -> list[str]:
+def _span(found: list[float], style: str = ".2f") -> str:
+    least, most = (f"{end(found):{style}}" for end in (min, max))
+    return least if least == most else f"{least} to {most}"
+
+
+def _losses(plain: list[dict], zeros: dict[str, dict[str, float]]) -> list[str]:
     def ratios(figure: Figure) -> str:
-        found = [figure(one["twins"][ADDER]) / figure(one["twins"][MAC]) for one in plain]
-        return f"{min(found):.2f} to {max(found):.2f}"
+        return _span([figure(one["twins"][ADDER]) / figure(one["twins"][MAC]) for one in plain])
 
     narrow = min(one["width"] for one in plain)
     least = [_ratio(one, _energy) for one in plain if one["width"] == narrow]
+    shares = {kind: _span([of[kind] for of in zeros.values()], ".0%") for kind in ("adder", "cnn")}
+    memories = [t["memory"]["pj_per_op"] / _energy(t) for t in (o["twins"][ADDER] for o in plain)]
     lines = [
-        f"- At {narrow} bits little is left to save: {' and '.join(least)} of the MAC's energy.",
+        f"- At {narrow} bits {' and '.join(least)} of the MAC's energy.",
+        f"- On images that are mostly empty: {shares['cnn']} of the CNN's operations have an "
+        "activation of 0, on which a multiplier's gates stand still; of the adder network's "
+        f"{shares['adder']}, and an adder's gates still move with every weight. On digits that "
+        "fill their images the same arrays differ more ([README](../../README.md)).",
         f"- Registers and their clock: {ratios(_part('clock'))} of the MAC's clock energy and "
         f"{ratios(lambda twin: twin['sequential_area_um2'])} of its flip-flops' area.",
         f"- Clock rate: the longest path mapped for the least area is "
         f"{ratios(lambda twin: twin['longest_path_ns'])} of the MAC's; cycles are the same.",
         f"- Memories outside the array: {ratios(lambda twin: twin['memory']['pj_per_op'])} of the "
-        "MAC's, and by the (45 nm, not scaled) model as much as the array itself or more.",
+        f"MAC's; by the model, 45 nm and not scaled, {_span(memories)} of what the adder array "
+        "itself takes.",
         "- FPGAs with DSP blocks: a MAC of DSP blocks takes fewer LUTs than an adder "
         "([README](../../README.md), table).",
     ]

@@ -11,6 +11,7 @@ from .liberty import Liberty, read_library
 from .mapping import hand_made
 
 TARGETS = (*FABRICS, "asic")
+TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
 BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
 
 # How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
@@ -102,7 +103,7 @@ def choices(
         names = [multiplier]
     if target != "asic":
         return [Choice(multiplier=name) for name in names]
-    library, trees = read_library(liberty), ("none", BOOTH_TREE, ARRAY_TREE)
+    library, trees = read_library(liberty), ("none", *TREES)
     return [
         Choice(multiplier=name, style=style)
         for name in names
