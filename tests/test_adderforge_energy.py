@@ -105,6 +105,15 @@ def test_wires_and_more_cycles_cost_what_they_should(monkeypatch):
 
 @pytest.mark.slow
 @needs_compiler
+def test_an_array_whose_weights_stay_is_measured_with_its_fold_memory():
+    figures = measured("--model", ADDER, "--dataflow", "weight-stationary", "--positions", 8)
+    assert figures["compared"] > 0 == figures["mismatches"]
+    assert 0 < figures["blocks"]["fold memory"] < figures["pj_per_op"]
+    assert figures["memory"]["bits_per_op"] > 0
+
+
+@pytest.mark.slow
+@needs_compiler
 def test_glitches_cost_a_multiplier_more_than_an_adder():
     adder = measured("--model", ADDER)
     mac = measured("--model", CNN, "--pe", "mac", "--multiplier", "booth-tree")
