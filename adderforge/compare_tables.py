@@ -134,11 +134,12 @@ def _routed(target: str, name: str, twins: dict[str, dict]) -> list[tuple[str, .
     rows = []
     for key, what in ((target, name), (f"{target}-dsp", f"{name} with DSP blocks")):
         routes = {pe: twin["routes"].get(key, {}) for pe, twin in twins.items()}
-        if any(routes.values()):
+        if any("median_mhz" in route for route in routes.values()):
             label = f"{what}, MHz between registers, median"
             rows.append(_row(label, routes, lambda route: route.get("median_mhz")))
             label = "… highest less lowest of the seeds"
-            rows.append(_row(label, routes, lambda route: route.get("spread_mhz")))
+            spreads = (_number(route.get("spread_mhz")) for route in routes.values())
+            rows.append((label, *spreads, NOTHING))
     return rows
 
 
