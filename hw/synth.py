@@ -81,23 +81,35 @@ def choose(
     """The best of `choices` for one PE: the smallest, by area for "asic", by LUTs for an FPGA. With
     clock_mhz the smallest of those that meet it, or if none does the one with the shortest path.
     Every one is synthesized, in a folder of its name; nothing is if there is only one."""
+    return _ranked(config, target, folder, liberty, clock_mhz, multiplier, progress)[0]
+
+
+def _ranked(
+    config: ArrayConfig,
+    target: str,
+    folder: Path,
+    liberty: Liberty,
+    clock_mhz: float | None,
+    multiplier: str | None,
+    progress: Progress | None,
+) -> list[Choice]:
+    """The choices that a larger array may do well with, best first: with a clock rate those whose
+    PE meets it, or the fastest alone."""
     single = ArrayConfig(**(config.model_dump() | {"rows": 1, "cols": 1}))
     found = choices(config, target, liberty, clock_mhz, multiplier)
     if len(found) == 1:
-        return found[0]
-
-    def cost(choice: Choice) -> tuple[bool, float]:
+        return found
+    costs = {}
+    for done, choice in enumerate(found):
         if progress:
-            progress(f"trying {choice.name}", found.index(choice), len(found))
-        place = folder / choice.name
-        report = synthesize(
-            single, target, place, choice.multiplier, liberty, choice.style, clock_mhz
-        )
-        if clock_mhz is not None and not report.clock_met:
-            return True, report.longest_path_ns
-        return False, report.area_um2 or report.luts
-
-    return min(found, key=cost)
+            progress(f"trying {choice.name}", done, len(found))
+        place, name = folder / choice.name, choice.multiplier
+        report = synthesize(single, target, place, name, liberty, choice.style, clock_mhz)
+        missed = report.clock_met is False
+        size = report.area_um2 or report.luts
+        costs[choice] = (missed, report.longest_path_ns if missed else size)
+    ranked = sorted(found, key=costs.__getitem__)
+    return [choice for choice in ranked if not costs[choice][0]] or ranked[:1]
 
 
 def best_multiplier(
@@ -116,15 +128,27 @@ def synthesize_best(
     multiplier: str | None = None,
     progress: Progress | None = None,
 ) -> SynthReport:
-    """`synthesize` as `choose` says; what it tried stays in `folder/candidates`."""
+    """`synthesize` as `choose` says; what it tried stays in `folder/candidates`. Where the array
+    misses a clock rate that the PE meets, the next best ones follow, until one meets it; if none
+    does, the array with the shortest path is taken."""
     check(config, target, multiplier, liberty, clock_mhz)
     if multiplier == "dsp":
         return synthesize(config, target, folder, multiplier, liberty)
-    tried = folder / "candidates"
-    chosen = choose(config, target, tried, liberty, clock_mhz, multiplier, progress)
-    if progress:
-        progress(f"mapping with {chosen.name}", 1, 1)
-    return synthesize(config, target, folder, chosen.multiplier, liberty, chosen.style, clock_mhz)
+
+    def make(choice: Choice) -> SynthReport:
+        if progress:
+            progress(f"mapping with {choice.name}", 1, 1)
+        name = choice.multiplier
+        return synthesize(config, target, folder, name, liberty, choice.style, clock_mhz)
+
+    tried, paths = folder / "candidates", {}
+    for choice in _ranked(config, target, tried, liberty, clock_mhz, multiplier, progress):
+        report = make(choice)
+        if report.clock_met is not False:
+            return report
+        paths[choice] = report.longest_path_ns
+    fastest = min(paths, key=paths.__getitem__)
+    return report if fastest == choice else make(fastest)
 
 
 def synthesize(

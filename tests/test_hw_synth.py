@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from hw import synth
 from hw.choices import BUILT_IN_LIBRARY, MULTIPLIERS, TARGETS, candidates, check, choices
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
-from hw.synth import ROWS_MULTIPLIER, best_multiplier, synthesize, synthesize_best
+from hw.synth import (
+    ROWS_MULTIPLIER,
+    SynthReport,
+    best_multiplier,
+    synthesize,
+    synthesize_best,
+)
 from hw.tools import ToolError, yosys
 
 ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
@@ -249,6 +256,42 @@ def test_a_style_that_is_none_is_refused(tmp_path):
     message = "style must be one of full-adders, half-adders, not 'fast'"
     with pytest.raises(ValueError, match=f"^{message}$"):
         synthesize(SMALL, "asic", tmp_path, style="fast")
+
+
+@pytest.mark.parametrize(
+    ("paths", "made"),
+    [
+        ({"full-adders": 11, "half-adders": 9, "fast": 5, "lookahead": 4}, ["half-adders"]),
+        ({"half-adders": 14, "fast": 12, "lookahead": 8}, ["half-adders", "fast", "lookahead"]),
+        ({"half-adders": 14, "fast": 12, "lookahead": 13}, ["half-adders", "fast", "lookahead"]),
+    ],
+    ids=["the smallest", "the first that is fast enough as an array, too", "none"],
+)
+def test_an_array_that_misses_the_clock_is_made_in_another_way(tmp_path, monkeypatch, paths, made):
+    """Areas rise in the order of the ways. Full adders miss 100 MHz in the PE itself."""
+    order = ["full-adders", "half-adders", "fast", "lookahead"]
+    arrays = []
+
+    def synthesized(config, target, folder, multiplier, liberty, style, clock_mhz):
+        path = paths.get(style, 11) if config.rows > 1 else {"full-adders": 11}.get(style, 9)
+        if config.rows > 1:
+            arrays.append(style)
+        return SynthReport(
+            target=target,
+            pe=config.pe,
+            multiplier=multiplier,
+            style=style,
+            area_um2=100.0 + order.index(style),
+            longest_path_ns=path,
+            clock_met=path <= 10,
+            cells={},
+            tools={},
+        )
+
+    monkeypatch.setattr(synth, "synthesize", synthesized)
+    report = synthesize_best(ADDER, "asic", tmp_path, clock_mhz=100.0)
+    again = [] if report.clock_met else [min(made, key=paths.__getitem__)]
+    assert arrays == made + again and report.style == arrays[-1]
 
 
 @pytest.mark.slow
