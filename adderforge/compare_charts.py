@@ -30,7 +30,7 @@ def cost_chart(report: dict) -> str:
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(costs))], list(costs))
     axes.invert_yaxis()
     axes.axvline(1, color=MAC_LINE, linewidth=1)
-    axes.set_xlim(0, 1.15)
+    axes.set_xlim(0, max(1.15, 1.1 * axes.get_xlim()[1]))
     axes.set_xlabel("share of the MAC array's")
     if len(rivals) > 1:
         axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))

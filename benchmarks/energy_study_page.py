@@ -211,11 +211,14 @@ def _losses(plain: list[dict], zeros: dict[str, dict[str, float]]) -> list[str]:
         return _span([figure(one["twins"][ADDER]) / figure(one["twins"][MAC]) for one in plain])
 
     narrow = min(one["width"] for one in plain)
-    least = [_ratio(one, _energy) for one in plain if one["width"] == narrow]
+    narrow_ones = [one for one in plain if one["width"] == narrow]
+    least = [_ratio(one, _energy) for one in narrow_ones]
+    gates = [_ratio(one, _part("logic")) for one in narrow_ones]
     shares = {kind: _span([of[kind] for of in zeros.values()], ".0%") for kind in ("adder", "cnn")}
     memories = [t["memory"]["pj_per_op"] / _energy(t) for t in (o["twins"][ADDER] for o in plain)]
     lines = [
-        f"- At {narrow} bits {' and '.join(least)} of the MAC's energy.",
+        f"- At {narrow} bits: {' and '.join(least)} of the MAC's energy, {' and '.join(gates)} of "
+        "that of its gates.",
         f"- On images that are mostly empty: {shares['cnn']} of the CNN's operations have an "
         "activation of 0, on which a multiplier's gates stand still; of the adder network's "
         f"{shares['adder']}, and an adder's gates still move with every weight. On digits that "
@@ -301,7 +304,7 @@ def chart(study: dict) -> str:
     axes.set_yticks([row + 0.27 for row in range(len(plain))], titles)
     axes.invert_yaxis()
     axes.axvline(1, color="#6c757d", linewidth=1)
-    axes.set_xlim(0, 1.1)
+    axes.set_xlim(0, max(1.1, 1.1 * axes.get_xlim()[1]))
     axes.set_xlabel("adder array's share of the MAC array's")
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     text = StringIO()
