@@ -1,7 +1,6 @@
-"""An adder network's array beside its twins: the same array with other PEs, each with a network of
-its own kind. Every figure is measured here, and what it came from stays in the run folder."""
+"""What a comparison measures of each contender. Every figure is measured here, and what it came
+from stays in the run folder."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -9,94 +8,27 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from golden import fast, reference
+from golden import fast
 from golden.data import Dataset
 from golden.spec import QuantizedModel
-from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
+from hw.choices import TREES
 from hw.config import ArrayConfig
 from hw.delays import find_delays
 from hw.liberty import read_library
+from hw.memory import memory_energy
 from hw.netlist import read_netlist
+from hw.route import ROUTED, route
 from hw.schedule import cycles
-from hw.synth import SynthReport, best_multiplier, synthesize
-from hw.tools import tool_versions
+from hw.synth import SynthReport, synthesize, synthesize_best
+from hw.tools import ToolError, tool_versions
 from hw.verilog import config_hash
-from sim.gate_run import CLOCK_MHZ, GateRun
-from sim.workload import KINDS, MatrixForm, check_layer, for_array, matrix_forms
+from sim.gate_run import GateRun
 
+from .contenders import Contender, Effort, Flow
 from .energy_run import Design, run_energy
 from .progress import Update
 
-ADDER_PES = ("complement", "min", "two_adder", "compare_swap")
-TARGETS = ("asic", "ice40", "ecp5")
-TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
 BATCH = 200  # images classified at a time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """A network and the array that runs its layers. layers: that the array runs; others, which a
-    BNN keeps ordinary at its ends, take part in the accuracy alone. batches: the layers' matrix
-    forms on each batch of images."""
-
-    model: QuantizedModel
-    config: ArrayConfig
-    layers: tuple[str, ...]
-    batches: tuple[tuple[MatrixForm, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """images: per batch, whose activations the netlists get; batches: repetitions on other images,
-    for the spread. cycles: to simulate with gate delays, all batches together, and more where a
-    batch would not hold a whole tile; see `adderforge.energy_run`."""
-
-    images: int = 2
-    batches: int = 3
-    cycles: int = 4000
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-
-
-def contenders(
-    config: ArrayConfig, models: Sequence[QuantizedModel], images: np.ndarray, effort: Effort
-) -> list[Contender]:
-    """The networks' arrays: of the adder network `config`, of the others its twins. models: the
-    adder network, its CNN and perhaps its BNN. ValueError when one does not fit its array, before
-    anything is measured."""
-    if config.pe not in ADDER_PES:
-        raise ValueError(
-            f"pe must be one of {', '.join(ADDER_PES)} for a comparison, not {config.pe!r}; its "
-            "twins are made of it"
-        )
-    arrays = (config, config.twin("mac"), config.twin("xnor"))
-    return [
-        _contender(array, model, images, effort)
-        for array, model in zip(arrays, models, strict=False)
-    ]
-
-
-def _contender(
-    config: ArrayConfig, model: QuantizedModel, images: np.ndarray, effort: Effort
-) -> Contender:
-    specs = [layer.spec for layer in model.layers if layer.spec.kind == KINDS[config.pe]]
-    if not specs or config.pe != "xnor":
-        specs = [layer.spec for layer in model.layers]
-    for spec in specs:
-        check_layer(spec, model.name, config)
-    names = tuple(spec.name for spec in specs)
-    needed = effort.images * effort.batches
-    if len(images) < needed:
-        raise ValueError(f"images must be at least {needed}, not {len(images)}")
-    batches = []
-    for start in range(0, needed, effort.images):
-        codes = reference.encode(model, images[start : start + effort.images])
-        forms = [form for form in matrix_forms(model, codes) if form.name in names]
-        batches.append(tuple(for_array(forms, config)))
-    return Contender(model=model, config=config, layers=names, batches=tuple(batches))
 
 
 def accuracy(model: QuantizedModel, dataset: Dataset, update: Update) -> dict:
@@ -110,17 +42,36 @@ def accuracy(model: QuantizedModel, dataset: Dataset, update: Update) -> dict:
     return {"share": right / count, "right": right, "images": count}
 
 
-def sizes(one: Contender, liberty: Path, folder: Path) -> dict[str, SynthReport]:
+def sizes(
+    one: Contender, flow: Flow, folder: Path, update: Update
+) -> tuple[dict[str, SynthReport], dict[str, dict]]:
     """Synthesis for each target, each in a folder of its name; a MAC has the smallest multiplier
-    made of logic, and on FPGAs one made of DSP blocks beside it, `<target>-dsp`."""
-    reports = {}
-    for target in TARGETS:
-        name = best_multiplier(one.config, target, folder / f"{target}-candidates", liberty)
-        reports[target] = synthesize(one.config, target, folder / target, name, liberty)
+    made of logic, and on FPGAs one made of DSP blocks beside it, `<target>-dsp`. And what routing
+    gave, by the same names: `RouteReport`'s keys, or "error" alone where the array does not fit."""
+    reports, routes = {}, {}
+    for target in ("asic", *flow.fpgas):
+        place, clock_mhz = folder / target, flow.clock_mhz if target == "asic" else None
+        reports[target] = synthesize_best(
+            one.config, target, place, flow.liberty, clock_mhz, progress=update
+        )
         if one.config.pe == "mac" and target != "asic":
-            place = folder / f"{target}-dsp"
-            reports[f"{target}-dsp"] = synthesize(one.config, target, place, "dsp", liberty)
-    return reports
+            name = f"{target}-dsp"
+            reports[name] = synthesize(one.config, target, folder / name, "dsp")
+    for name, report in reports.items():
+        if flow.seeds and report.target in ROUTED:
+            update(f"route on {name}", 0, 1)
+            routes[name] = _routed(one.config, report, folder / f"{name}-route", flow.seeds)
+    return reports, routes
+
+
+def _routed(config: ArrayConfig, report: SynthReport, folder: Path, seeds: int) -> dict:
+    try:
+        routed = route(
+            config, report.target, folder, range(1, seeds + 1), multiplier=report.multiplier
+        )
+    except ToolError as error:
+        return {"error": str(error)}
+    return asdict(routed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,20 +90,22 @@ class Measured:
 def energies(
     one: Contender,
     smallest: SynthReport,
-    liberty: Path,
+    flow: Flow,
     folder: Path,
     effort: Effort,
     update: Update,
 ) -> Measured:
     """The contender's netlist with gate delays on each batch: that which `sizes` left or, of a
-    MAC, that of the tree of least energy, which need not be the smallest."""
-    names = TREES if one.config.pe == "mac" else (smallest.multiplier,)
-    library, tried = read_library(liberty), []
+    MAC, that of the tree of least energy, which need not be the smallest. With a clock rate those
+    that meet it come first."""
+    names = dict.fromkeys((smallest.multiplier, *(TREES if one.config.pe == "mac" else ())))
+    library, tried = read_library(flow.liberty), []
     for name in names:
-        place = "asic" if name == smallest.multiplier else f"asic-{name}"
-        report = smallest
-        if place != "asic":
-            report = synthesize(one.config, "asic", folder / place, name, liberty)
+        place, report = "asic", smallest
+        if name != smallest.multiplier:
+            place = f"asic-{name}"
+            arguments = (one.config, "asic", folder / place, flow.liberty, flow.clock_mhz)
+            report = synthesize_best(*arguments, multiplier=name, progress=update)
         netlist = read_netlist(folder / place / "netlist.json", library)
         delays = find_delays(netlist)
         design = Design(config=one.config, synthesis=report, netlist=netlist, delays=delays)
@@ -160,12 +113,14 @@ def energies(
             design,
             one.batches,
             cycles=effort.cycles,
-            clock_mhz=CLOCK_MHZ,
+            clock_mhz=flow.energy_clock_mhz,
             activity="gate-delay",
             update=update,
         )
         tried.append(Measured(design=design, place=place, runs=tuple(runs)))
-    return min(tried, key=lambda measured: measured.pj_per_op)
+    return min(
+        tried, key=lambda found: (found.design.synthesis.clock_met is False, found.pj_per_op)
+    )
 
 
 def image_cycles(one: Contender, config: ArrayConfig | None = None) -> int:
@@ -175,24 +130,38 @@ def image_cycles(one: Contender, config: ArrayConfig | None = None) -> int:
 
 
 def grown(
-    one: Contender, own: SynthReport, area_um2: float, liberty: Path, folder: Path
+    one: Contender, own: SynthReport, area_um2: float, flow: Flow, folder: Path
 ) -> tuple[ArrayConfig, SynthReport]:
     """The contender's array with as many columns as fit into the area, and its synthesis, in a
     folder of its number of columns. ValueError when not even one fits."""
 
     @cache
     def with_columns(cols: int) -> SynthReport:
-        place = folder / f"{cols}-columns"
-        return synthesize(_columns(one.config, cols), "asic", place, own.multiplier, liberty)
+        return synthesize(
+            _columns(one.config, cols),
+            "asic",
+            folder / f"{cols}-columns",
+            own.multiplier,
+            flow.liberty,
+            own.style,
+            flow.clock_mhz,
+        )
 
-    cols = int(one.config.cols * area_um2 / own.area_um2)
-    while cols > 0 and with_columns(cols).area_um2 > area_um2:
-        cols -= 1
-    if cols == 0:
+    areas = {0: 0.0, one.config.cols: own.area_um2}
+    guess = int(one.config.cols * area_um2 / own.area_um2)
+    while True:
+        fit = max(cols for cols, area in areas.items() if area <= area_um2)
+        over = min((cols for cols, area in areas.items() if area > area_um2), default=None)
+        if over == fit + 1:
+            break
+        if over is not None:
+            share = (area_um2 - areas[fit]) / (areas[over] - areas[fit])
+            guess = min(fit + int(share * (over - fit)), over - 1)
+        guess = max(guess, fit + 1)
+        areas[guess] = with_columns(guess).area_um2
+    if fit == 0:
         raise ValueError(f"no column of {one.config.pe} PEs fits into {area_um2:.0f} µm²")
-    while with_columns(cols + 1).area_um2 <= area_um2:
-        cols += 1
-    return _columns(one.config, cols), with_columns(cols)
+    return _columns(one.config, fit), with_columns(fit)
 
 
 def _columns(config: ArrayConfig, cols: int) -> ArrayConfig:
@@ -200,17 +169,22 @@ def _columns(config: ArrayConfig, cols: int) -> ArrayConfig:
 
 
 def figures(
-    one: Contender, share: dict, reports: dict[str, SynthReport], measured: Measured
+    one: Contender,
+    share: dict,
+    reports: dict[str, SynthReport],
+    routes: dict[str, dict],
+    measured: Measured,
+    flow: Flow,
 ) -> dict:
     """All that is known of a contender, for JSON. Energies are means over the batches."""
-    runs = measured.runs
+    runs, shapes = measured.runs, [form.shape for batch in one.batches for form in batch]
     per_op = [run.energy.pj_per_op for run in runs]
     operations = sum(
         layer.spec.reduction * layer.spec.out_channels * int(np.prod(layer.spec.map_shape))
         for layer in one.model.layers
         if layer.spec.name in one.layers
     )
-    path_ns, count = measured.design.delays.longest_path_ns, image_cycles(one)
+    path_ns, count = reports["asic"].longest_path_ns, image_cycles(one)
     return {
         "network": one.model.name,
         "array": one.config.model_dump() | {"acc_width": one.config.acc_width},
@@ -221,10 +195,13 @@ def figures(
         ],
         "accuracy": share,
         "synthesis": {target: asdict(report) for target, report in reports.items()},
+        "routes": routes,
         "longest_path_ns": path_ns,
+        "memory": asdict(memory_energy(shapes, one.config)),
         "energy": {
             "pj_per_op": measured.pj_per_op,
             "multiplier": measured.design.synthesis.multiplier,
+            "clock_met": measured.design.synthesis.clock_met,
             "place": measured.place,
             "spread_pj": stdev(per_op) if len(per_op) > 1 else None,
             "zero_delay_pj": mean(run.zero_delay.pj_per_op for run in runs),
@@ -233,7 +210,7 @@ def figures(
             "blocks": _means([run.energy.blocks for run in runs]),
             "operations": sum(run.energy.operations for run in runs),
             "cycles": sum(run.energy.cycles for run in runs),
-            "clock_mhz": CLOCK_MHZ,
+            "clock_mhz": flow.energy_clock_mhz,
         },
         "netlist_check": {
             "compared": sum(run.compared for run in runs),
@@ -244,7 +221,7 @@ def figures(
             "cycles": count,
             "pj": measured.pj_per_op * operations,
             "us_at_longest_path": count * path_ns * 1e-3,
-            "us_at_energy_clock": count / CLOCK_MHZ,
+            "us_at_energy_clock": count / flow.energy_clock_mhz,
         },
     }
 

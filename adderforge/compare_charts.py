@@ -2,7 +2,7 @@
 
 from io import StringIO
 
-from .compare_tables import name_of
+from .compare_tables import FPGA_NAMES, name_of
 
 COLORS = ("#2a6f97", "#9b2226", "#ca6702", "#6c757d", "#588157", "#7b2cbf")
 MAC_LINE = "#9b2226"
@@ -13,11 +13,12 @@ def cost_chart(report: dict) -> str:
     twins = report["twins"]
     costs = {
         "ASIC area": lambda t: t["synthesis"]["asic"]["area_um2"],
-        "iCE40 LUTs": lambda t: t["synthesis"]["ice40"]["luts"],
-        "ECP5 LUTs": lambda t: t["synthesis"]["ecp5"]["luts"],
         "energy per operation": lambda t: t["energy"]["pj_per_op"],
         "energy, no glitches": lambda t: t["energy"]["zero_delay_pj"],
     }
+    for target, name in FPGA_NAMES.items():
+        if target in twins["mac"]["synthesis"]:
+            costs[f"{name} LUTs"] = lambda t, k=target: t["synthesis"][k]["luts"]
     rivals = [pe for pe in twins if pe != "mac"]
     figure, axes = _figure(0.42 * len(costs) * len(rivals) + 1.0)
     height = 0.8 / len(rivals)
@@ -29,10 +30,10 @@ def cost_chart(report: dict) -> str:
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(costs))], list(costs))
     axes.invert_yaxis()
     axes.axvline(1, color=MAC_LINE, linewidth=1)
-    axes.set_xlim(0, 1.15)
+    axes.set_xlim(0, max(1.15, 1.1 * axes.get_xlim()[1]))
     axes.set_xlabel("share of the MAC array's")
     if len(rivals) > 1:
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return _svg(figure, "costs")
 
 

@@ -40,7 +40,8 @@ def write_pages(report: dict, folder: Path) -> Pages:
 
 def sources(report: dict) -> list[Source]:
     twins, effort = report["twins"], report["options"]["effort"]
-    liberty = report["options"]["liberty"]
+    libraries = tuple(("cell library", name) for name in report["options"]["liberty"])
+    clock_mhz = report["options"]["clock_mhz"]
 
     def places(*names: str) -> tuple[tuple[str, str], ...]:
         return tuple((f"{name_of(pe)}: {name}", f"{pe}/{name}") for pe in twins for name in names)
@@ -60,26 +61,29 @@ def sources(report: dict) -> list[Source]:
         Source(
             what="Area, LUTs, flip-flops",
             how="Yosys, the same script for all: every PE mapped once, flattened, swept. ASIC: "
-            "area-driven, one tree of full adders over all lanes on both sides, cells of the "
-            "library. LUTs are LUT4s, carry cells among them where they take a LUT's place.",
+            f"{_mapping(clock_mhz)} LUTs are LUT4s, carry cells among them where they take a LUT's "
+            "place.",
             files=(
                 *places("asic/design.v", "asic/synth.ys", "asic/synth.log", "asic/netlist.json"),
-                ("cell library", liberty),
+                *libraries,
             ),
         ),
         Source(
             what="Longest path",
-            how="Through the mapped netlist by the library's delay tables at the loads of its "
-            "pins, without wires and setup time. Area-driven mapping makes long paths.",
+            how="Through the mapped netlist whose area is given, by the library's delay tables at "
+            "the loads of its pins, without wires and setup time; the clock rate is its inverse."
+            + ("" if clock_mhz else " Mapping for the least area makes long paths."),
             files=(),
         ),
+        *_routes(report),
         Source(
             what="Energy",
             how=f"The mapped netlists, simulated with gate delays on the layers' own activations: "
             f"{effort['batches']} batches of {effort['images']} images ({images} in all), "
             f"at least {cycles:,} cycles, the array's filling not counted. Transitions × internal "
             "energy of the library by slew, load and condition, and ½CV² of the pins they drive; "
-            "leakage at 100 MHz. Before placement: no wires, no clock tree. "
+            f"leakage at {next(iter(twins.values()))['energy']['clock_mhz']:g} MHz. Before "
+            "placement: no wires, no clock tree. "
             f"{checked:,} sums of the netlists were compared with the integer reference, {wrong} "
             "were wrong.",
             files=tuple(
@@ -93,6 +97,35 @@ def sources(report: dict) -> list[Source]:
             files=(),
         ),
     ]
+
+
+def _mapping(clock_mhz: float | None) -> str:
+    goal = (
+        "mapped for the least area"
+        if clock_mhz is None
+        else f"of all ways tried on one PE the smallest that meets {clock_mhz:g} MHz, or if none "
+        "does the fastest"
+    )
+    return (
+        f"{goal}, the same rule on all sides: full adders, and half adders where that is better, "
+        "are cells of the library or gates, in trees over all lanes or as Yosys makes them."
+    )
+
+
+def _routes(report: dict) -> list[Source]:
+    if not report["options"]["seeds"]:
+        return []
+    failed = [
+        f"{name_of(pe)} on {target}: {route['error']}"
+        for pe, twin in report["twins"].items()
+        for target, route in twin["routes"].items()
+        if "error" in route
+    ]
+    how = (
+        f"nextpnr, {report['options']['seeds']} placements; registers around the array, so that "
+        "paths from register to register alone count. iCE40 HX8K, ECP5 85K of speed grade 6."
+    )
+    return [Source(what="Routed clock rates", how=" ".join([how, *failed]), files=())]
 
 
 def _html(report: dict, shown: list[Table], known: list[Source]) -> str:

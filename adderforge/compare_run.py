@@ -5,50 +5,62 @@ from dataclasses import asdict
 from pathlib import Path
 
 from golden.data import Dataset
+from hw.liberty import liberty_files
 from hw.synth import SynthReport
 
 from . import compare
-from .compare import Contender, Effort
+from .contenders import Contender, Effort, Flow
 from .progress import Stages
 
 
 def run_comparison(
     rivals: list[Contender],
     dataset: Dataset,
-    liberty: Path,
+    flow: Flow,
     effort: Effort,
     folder: Path,
     stages: Stages,
 ) -> dict:
     """Measure every contender, and arrays as large as the MAC's; returns all of it, for JSON. Each
-    contender's syntheses stay in `folder/<pe>`, the cell library in `folder`."""
-    shutil.copy(liberty, folder / liberty.name)
+    contender's syntheses stay in `folder/<pe>`, the cell library's files in `folder`."""
+    libraries = liberty_files(flow.liberty)
+    for path in libraries:
+        shutil.copy(path, folder / path.name)
     twins, areas = {}, {}
     for one in rivals:
         pe = one.config.pe
         place = folder / pe
         with stages.stage(f"classify with {one.model.name}") as update:
             share = compare.accuracy(one.model, dataset, update)
-        with stages.stage(f"synthesize {pe}"):
-            reports = compare.sizes(one, liberty, place)
+        with stages.stage(f"synthesize {pe}") as update:
+            reports, routes = compare.sizes(one, flow, place, update)
         with stages.stage(f"energy of {pe}") as update:
-            measured = compare.energies(one, reports["asic"], liberty, place, effort, update)
-        twins[pe] = compare.figures(one, share, reports, measured)
+            measured = compare.energies(one, reports["asic"], flow, place, effort, update)
+        twins[pe] = compare.figures(one, share, reports, routes, measured, flow)
         areas[pe] = reports["asic"]
-    with stages.stage("arrays of the MAC's area"):
-        equal_area = {
-            one.config.pe: _at_area(one, areas, liberty, folder / one.config.pe) for one in rivals
-        }
-    options = {"data": dataset.name, "liberty": liberty.name, "effort": asdict(effort)}
+    equal_area = {}
+    with stages.stage("arrays of the MAC's area") as update:
+        for one in rivals:
+            pe = one.config.pe
+            update(pe, len(equal_area), len(rivals))
+            equal_area[pe] = _at_area(one, areas, flow, folder / pe)
+    options = {
+        "data": dataset.name,
+        "liberty": [path.name for path in libraries],
+        "clock_mhz": flow.clock_mhz,
+        "fpgas": list(flow.fpgas),
+        "seeds": flow.seeds,
+        "effort": asdict(effort),
+    }
     return compare.summary(twins, equal_area, options)
 
 
-def _at_area(one: Contender, areas: dict[str, SynthReport], liberty: Path, folder: Path) -> dict:
+def _at_area(one: Contender, areas: dict[str, SynthReport], flow: Flow, folder: Path) -> dict:
     """What the contender does with the area of the MAC array."""
     own = areas[one.config.pe]
     config, report = one.config, own
     if one.config.pe != "mac":
-        config, report = compare.grown(one, own, areas["mac"].area_um2, liberty, folder)
+        config, report = compare.grown(one, own, areas["mac"].area_um2, flow, folder)
     return {
         "cols": config.cols,
         "area_um2": report.area_um2,

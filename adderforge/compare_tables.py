@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 NAMES = {"mac": "MAC (CNN)", "xnor": "XNOR (BNN)"}
 NOTHING = "–"
+FPGA_NAMES = {"ice40": "iCE40", "ecp5": "ECP5"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ def _results(twins: dict[str, dict]) -> Table:
         ),
         _row("ASIC area, µm²", twins, _area),
         _row("longest path, ns", twins, lambda t: t["longest_path_ns"]),
+        _row("clock rate of that path, MHz", twins, lambda t: _asic(t)["fmax_mhz"]),
+        *_clock_met(twins),
         _row("energy per operation, pJ", twins, lambda t: t["energy"]["pj_per_op"]),
         (
             "… spread over batches, pJ",
@@ -91,25 +94,53 @@ def _layers(twin: dict) -> str:
 
 def _synthesis(twins: dict[str, dict]) -> Table:
     rows = []
-    for target, name in (("ice40", "iCE40"), ("ecp5", "ECP5")):
+    any_twin = next(iter(twins.values()))
+    fpgas = [fpga for fpga in FPGA_NAMES.items() if fpga[0] in any_twin["synthesis"]]
+    for target, name in fpgas:
         for figure in ("luts", "carries", "flip_flops"):
             label = f"{name} {figure.replace('_', '-').replace('luts', 'LUTs')}"
             rows.append(_row(label, twins, lambda t, k=target, f=figure: t["synthesis"][k][f]))
         with_dsp = [t["synthesis"].get(f"{target}-dsp") for t in twins.values()]
         cells = (f"{r['luts']:,} + {r['dsps']}" if r else NOTHING for r in with_dsp)
         rows.append((f"{name}, LUTs + DSP blocks", *cells, NOTHING))
+        rows += _routed(target, name, twins)
     rows.append(
         _row("ASIC flip-flops' area, µm²", twins, lambda t: _asic(t)["sequential_area_um2"])
     )
     rows.append(_row("ASIC area of one PE, µm²", twins, lambda t: _asic(t)["pe_area_um2"]))
     multiplier = twins["mac"]["synthesis"]
     chosen = ", ".join(f"{target}: {report['multiplier']}" for target, report in multiplier.items())
+    styles = ", ".join(f"{name_of(pe)}: {_asic(twin)['style']}" for pe, twin in twins.items())
     return Table(
         title="Size",
         headings=_headings(twins),
         rows=tuple(rows),
-        note=f"The MAC's multiplier is the smallest of all tried ({chosen}).",
+        note=f"The MAC's multiplier is the best of all tried ({chosen}). Additions became cells as "
+        f"gave the best PE of each kind ({styles}).",
     )
+
+
+def _clock_met(twins: dict[str, dict]) -> list[tuple[str, ...]]:
+    """A row for a clock that was asked for."""
+    clocks = [_asic(twin)["clock_mhz"] for twin in twins.values()]
+    if clocks[0] is None:
+        return []
+    met = ("yes" if _asic(twin)["clock_met"] else "no" for twin in twins.values())
+    return [(f"meets {clocks[0]:g} MHz", *met, NOTHING)]
+
+
+def _routed(target: str, name: str, twins: dict[str, dict]) -> list[tuple[str, ...]]:
+    """Rows for what was routed."""
+    rows = []
+    for key, what in ((target, name), (f"{target}-dsp", f"{name} with DSP blocks")):
+        routes = {pe: twin["routes"].get(key, {}) for pe, twin in twins.items()}
+        if any("median_mhz" in route for route in routes.values()):
+            label = f"{what}, MHz between registers, median"
+            rows.append(_row(label, routes, lambda route: route.get("median_mhz")))
+            label = "… highest less lowest of the seeds"
+            spreads = (_number(route.get("spread_mhz")) for route in routes.values())
+            rows.append((label, *spreads, NOTHING))
+    return rows
 
 
 def _origins(twins: dict[str, dict]) -> Table:
@@ -122,13 +153,18 @@ def _origins(twins: dict[str, dict]) -> Table:
     for block in blocks:
         label = f"energy, {block}, pJ"
         rows.append(_row(label, twins, lambda t, k=block: t["energy"]["blocks"].get(k)))
+    label = "memories outside, by a model, pJ"
+    rows.append(_row(label, twins, lambda t: t["memory"]["pj_per_op"]))
     return Table(
         title="Where the difference comes from",
         headings=_headings(twins),
         rows=tuple(rows),
         note="Per operation, once by what the cells are and once by where they stand. Registers, "
         "their clock, skew and bus are alike in all arrays, so what the PEs' logic saves is a "
-        "smaller share of the whole than of the arithmetic.",
+        "smaller share of the whole than of the arithmetic. Memories are in no other figure: every "
+        "bit that enters or leaves the array is one access of an "
+        f"{next(iter(twins.values()))['memory']['source']}; array and schedule are the same, only "
+        "sums have other widths.",
     )
 
 

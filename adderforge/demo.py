@@ -29,8 +29,8 @@ EPOCHS = {"mnist": 5}  # a demonstration takes minutes; the paper's 50 take long
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
     """What the demo runs. epochs: None for what suits the data set, on MNIST 5. width: bits of
-    operands. images: test images whose activations the arrays are simulated on. liberty: cell
-    library."""
+    operands. images: test images whose activations the arrays are simulated on. liberty: files
+    of the cell library."""
 
     data: str = "digits"
     data_dir: str | None = None
@@ -42,7 +42,7 @@ class DemoConfig:
     lanes: int = 4
     images: int = 8
     simulator: str = "verilator"
-    liberty: str = str(BUILT_IN_LIBRARY)
+    liberty: tuple[str, ...] = (str(BUILT_IN_LIBRARY),)
 
     def __post_init__(self) -> None:
         if self.data not in ("digits", "mnist"):
@@ -111,7 +111,6 @@ def _hardware(
 ) -> dict:
     """Generate, simulate, synthesize and measure both arrays; write and return the report."""
     models, accuracies = zip(*twins, strict=True)
-    liberty = Path(config.liberty)
     depth = max(layer.spec.reduction for model in models for layer in model.layers)
     arrays = [config.array_config(pe, depth) for pe in stages.PE_OF_KIND.values()]
     images = dataset.test_images[: config.images]
@@ -124,9 +123,9 @@ def _hardware(
         simulations = stages.simulate_arrays(work, config.simulator, place, update)
     with line.stage("synthesize") as update:
         place = new_place(folder, "synth")
-        syntheses = stages.synthesize_arrays(arrays, liberty, place, update)
+        syntheses = stages.synthesize_arrays(arrays, config.liberty, place, update)
     with line.stage("energy") as update:
-        runs = stages.measure_energy(work, syntheses, liberty, place, update)
+        runs = stages.measure_energy(work, syntheses, config.liberty, place, update)
     with line.stage("report"):
         report = build_report(asdict(config), arrays, accuracies, simulations, syntheses, runs)
         report["seconds"] = dict(line.seconds)

@@ -10,13 +10,13 @@ from hw.cache import mapped
 from hw.config import ArrayConfig
 from hw.delays import Delays, Surroundings, find_delays
 from hw.energy import EnergyReport, beside, check_powers, total
-from hw.liberty import read_library
+from hw.liberty import Liberty, read_library
 from hw.memory import MemoryReport, memory_energy
 from hw.netlist import Netlist, read_netlist
 from hw.recording import load
-from hw.schedule import plan
 from hw.synth import SynthReport
 from sim.gate_run import GateRun, measure, price
+from sim.stream import fill_cycles, start_distance
 from sim.workload import MatrixForm
 
 from .progress import Update
@@ -86,10 +86,14 @@ class Design:
 
 
 def map_array(
-    config: ArrayConfig, liberty: Path, multiplier: str | None, around: Surroundings
+    config: ArrayConfig,
+    liberty: Liberty,
+    multiplier: str | None,
+    around: Surroundings,
+    update: Update | None = None,
 ) -> Design:
     """The array mapped to the library; NoPowerTables where that has no energies."""
-    synthesis, path = mapped(config, liberty, multiplier)
+    synthesis, path = mapped(config, liberty, multiplier, update)
     netlist = read_netlist(path, read_library(liberty))
     try:
         check_powers(netlist)
@@ -109,9 +113,9 @@ def run_energy(
     update: Update,
 ) -> list[GateRun]:
     """Simulate every batch: at least `cycles` counted cycles in all, and in each window one whole
-    tile of the longest reduction, so that sums are compared."""
-    warm_up = design.config.rows + design.config.cols
-    tile = max(plan(form.shape, design.config).period for form in batches[0]) + warm_up
+    tile or block, so that sums are compared."""
+    warm_up = fill_cycles(design.config)
+    tile = max(start_distance(form.shape, design.config) for form in batches[0]) + warm_up
     windows = min(WINDOWS, max(1, cycles // (len(batches) * tile)))
     counted = max(-(-cycles // (len(batches) * windows)), tile)
     runs = []

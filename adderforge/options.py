@@ -74,6 +74,26 @@ def accelerator_config(
     return AcceleratorConfig(array=array, requantize=network.requantize, **sizes)
 
 
+def library_options(command: Callable) -> Callable:
+    """--liberty, which may be given several times, and --pdk."""
+    text = "PDK under $PDK_ROOT whose cell library is taken, such as sky130A"
+    command = click.option("--pdk", help=text)(command)
+    text = "cell library for asic (.lib or .lib.gz); several make one, such as cells and SRAM"
+    return click.option("--liberty", type=FILE, multiple=True, help=text)(command)
+
+
+def cell_library(liberty: tuple[Path, ...], pdk: str | None) -> tuple[Path, ...]:
+    """The files that `library_options` name; the built-in library where they name none. Those given
+    beside a PDK come on top of its cells."""
+    from hw.liberty import read_library
+    from hw.pdk import find_library
+    from hw.synth import BUILT_IN_LIBRARY
+
+    files = (*((find_library(pdk),) if pdk else ()), *liberty) or (BUILT_IN_LIBRARY,)
+    read_library(files)
+    return files
+
+
 def with_data(command: Callable) -> Callable:
     """--data and --data-dir."""
     text = "folder of the data set; default $ADDERFORGE_DATA"

@@ -9,10 +9,10 @@ from hw.config import ArrayConfig
 from hw.synth import SynthReport
 from hw.tools import tool_versions
 from hw.verilog import config_hash
-from sim.gate_run import CLOCK_MHZ, GateRun
+from sim.gate_run import CLOCK_MHZ
 from sim.job import FormResult
 
-from .stages import Accuracy
+from .stages import Accuracy, NetlistRun
 
 Row = tuple[str, str, str, str]
 HEADINGS = ("", "adder", "MAC twin", "adder / MAC")
@@ -24,18 +24,19 @@ def build_report(
     accuracies: Sequence[Accuracy],
     simulations: list[list[FormResult]],
     syntheses: list[SynthReport],
-    runs: list[GateRun],
+    runs: list[NetlistRun],
 ) -> dict:
     """Everything measured, adder first, then its MAC twin. Accuracies are counts and shares."""
     twins = {}
-    for array, accuracy, results, run in zip(arrays, accuracies, simulations, runs, strict=True):
+    for array, accuracy, results, one in zip(arrays, accuracies, simulations, runs, strict=True):
+        run = one.run
         twins[array.pe] = {
             "array": array.model_dump() | {"acc_width": array.acc_width},
             "configuration_hash": config_hash(array),
             "accuracy": _accuracy(accuracy),
             "simulation": _simulation(results),
             "synthesis": [asdict(report) for report in syntheses if report.pe == array.pe],
-            "energy": asdict(run.energy) | {"clock_mhz": CLOCK_MHZ},
+            "energy": asdict(run.energy) | {"clock_mhz": CLOCK_MHZ, "multiplier": one.multiplier},
             "netlist_check": {"compared": run.compared, "mismatches": run.mismatches},
         }
     return {"configuration": options, "tools": tool_versions(), "twins": twins}
@@ -99,10 +100,10 @@ def rows(report: dict) -> list[Row]:
         _row("… of these wrong", *(t["netlist_check"]["mismatches"] for t in (adder, mac))),
     ]
     energies = [twin["energy"] for twin in (adder, mac)]
-    activity = energies[0]["activity"]
-    table.append(
-        _row(f"energy per operation, pJ ({activity})", *(e["pj_per_op"] for e in energies))
+    label = (
+        f"energy per operation, pJ ({energies[0]['activity']}, MAC: {energies[1]['multiplier']})"
     )
+    table.append(_row(label, *(energy["pj_per_op"] for energy in energies)))
     for part in energies[0]["parts"]:
         table.append(_row(f"… {part.replace('_', '-')}", *(e["parts"][part] for e in energies)))
     return table
@@ -129,8 +130,9 @@ def markdown(report: dict) -> str:
         + " and ".join(f"{twin['array']['acc_width']} bits ({pe})" for pe, twin in twins.items())
         + ".",
         "- LUTs are LUT4s after Yosys' mapping, on ECP5 with two for each carry cell. The MAC's "
-        "multiplier is the smallest of those that `hw.synth.candidates` names; for ASIC both sides "
-        "have one tree of full adders over all lanes.",
+        "multiplier is the smallest of those that `hw.choices` names; for ASIC both sides "
+        "have one tree of full adders over all lanes. The MAC of the energy is that of its two "
+        "trees which takes less, and not always the smallest.",
         f"- ASIC: cells of {area['library']}. Energy: {energy['activity']} activity (no glitches) "
         f"of the mapped netlist on the layers' real activations, {energy['cycles']} cycles, "
         f"before placement (no wires); leakage at {energy['clock_mhz']:.0f} MHz.",

@@ -4,6 +4,7 @@ folder of its own. A twin is known by its network's kind, its array by the PE ki
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from golden.recipe import Recipe
 from golden.spec import QuantizedModel
 from golden.start import check_start, read_start
 from golden.train import Start, Step, TrainConfig, TrainResult, train
+from hw.choices import TREES
 from hw.config import ArrayConfig
-from hw.liberty import read_library
+from hw.liberty import Liberty, read_library
 from hw.netlist import read_netlist
-from hw.synth import SynthReport, best_multiplier, synthesize
+from hw.synth import SynthReport, synthesize, synthesize_best
 from hw.verilog import array_verilog
 from sim.gate_run import GateRun, measure
 from sim.job import FormResult
@@ -213,44 +215,56 @@ def simulate_arrays(
 
 
 def synthesize_arrays(
-    configs: list[ArrayConfig], liberty: Path, folder: Path, update: Update
+    configs: list[ArrayConfig], liberty: Liberty, folder: Path, update: Update
 ) -> list[SynthReport]:
-    """Synthesize every array for each of TARGETS, each in `<target>/<pe>-<multiplier>/`.
+    """Synthesize every array for each of TARGETS, each in `<target>/<pe>/`.
 
     A mac array gets the best multiplier made of logic, and on FPGAs one with DSPs beside it.
     """
 
     def one(config: ArrayConfig, target: str, dsp: bool) -> SynthReport:
-        name = "dsp"
-        if not dsp:
-            tried = folder / target / f"{config.pe}-candidates"
-            name = best_multiplier(config, target, tried, liberty)
-        return synthesize(config, target, folder / target / f"{config.pe}-{name}", name, liberty)
+        if dsp:
+            return synthesize(config, target, folder / target / f"{config.pe}-dsp", "dsp")
+        return synthesize_best(config, target, folder / target / config.pe, liberty)
 
     jobs = [(config, target, False) for config in configs for target in TARGETS]
     jobs += [(c, t, True) for c in configs if c.pe == "mac" for t in TARGETS if t != "asic"]
     return _parallel([lambda job=job: one(*job) for job in jobs], "syntheses", update)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetlistRun:
+    """A run of an array's netlist, and the multiplier in it."""
+
+    multiplier: str
+    run: GateRun
+
+
 def measure_energy(
     work: list[tuple[ArrayConfig, list[MatrixForm]]],
     reports: list[SynthReport],
-    liberty: Path,
+    liberty: Liberty,
     folder: Path,
     update: Update,
-) -> list[GateRun]:
-    """Run every array's mapped netlist, left in `folder` by `synthesize_arrays`, on its forms."""
+) -> list[NetlistRun]:
+    """Run every array's mapped netlist, left in `folder` by `synthesize_arrays`, on its forms; of
+    a mac array those of both trees, and return the one of less energy."""
     library = read_library(liberty)
-    multipliers = {report.pe: report.multiplier for report in reports if report.target == "asic"}
-    runs = []
+    smallest = {report.pe: report.multiplier for report in reports if report.target == "asic"}
+    found = []
     for config, forms in work:
-        place = folder / "asic" / f"{config.pe}-{multipliers[config.pe]}"
-        netlist = read_netlist(place / "netlist.json", library)
-        what = f"{config.pe} netlist, cycles"
-        runs.append(
-            measure(config, netlist, forms, progress=lambda k, n, what=what: update(what, k, n))
-        )
-    return runs
+        runs = []
+        own = smallest[config.pe]
+        for name in dict.fromkeys((own, *(TREES if config.pe == "mac" else ()))):
+            place = folder / "asic" / (config.pe if name == own else f"{config.pe}-{name}")
+            if name != own:
+                synthesize(config, "asic", place, name, liberty)
+            netlist = read_netlist(place / "netlist.json", library)
+            show = partial(update, f"{config.pe} netlist ({name}), cycles")
+            run = measure(config, netlist, forms, progress=show)
+            runs.append(NetlistRun(multiplier=name, run=run))
+        found.append(min(runs, key=lambda one: one.run.energy.pj_per_op))
+    return found
 
 
 def _parallel(jobs: list[Callable], what: str, update: Update) -> list:

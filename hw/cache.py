@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .config import ArrayConfig
+from .liberty import Liberty, liberty_files
 from .liberty_text import read_text
-from .synth import BUILT_IN_LIBRARY, SynthReport, best_multiplier, synthesize
+from .synth import BUILT_IN_LIBRARY, Progress, SynthReport, synthesize_best
 from .tools import tool_versions
 
 NETLIST, REPORT = "netlist.json", "report.json"
@@ -29,39 +30,42 @@ def cache_folder() -> Path:
 
 
 def mapped(
-    config: ArrayConfig, liberty: Path = BUILT_IN_LIBRARY, multiplier: str | None = None
+    config: ArrayConfig,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    multiplier: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[SynthReport, Path]:
-    """The array mapped to a cell library, as `synthesize` does it, and its flat netlist; from the
-    cache where it is there. multiplier: `best_multiplier`'s choice by default. Errors as there."""
+    """The array mapped to a cell library, as `synthesize_best` does it, and its flat netlist; from
+    the cache where it is there. multiplier: by default the best. Errors as there."""
     folder = cache_folder() / "netlists" / _digest(config, liberty, multiplier)
     if not (folder / REPORT).exists():
         folder.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-            _make(config, liberty, multiplier, Path(place), folder)
+            made = Path(place) / "work"
+            arguments = {"multiplier": multiplier, "progress": progress}
+            report = synthesize_best(config, "asic", made, liberty, **arguments)
+            _keep(report, made, Path(place) / "entry", folder)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return SynthReport(**report), folder / NETLIST
 
 
-def _make(
-    config: ArrayConfig, liberty: Path, multiplier: str | None, place: Path, folder: Path
-) -> None:
-    chosen = multiplier or best_multiplier(config, "asic", place / "candidates", liberty)
-    report = synthesize(config, "asic", place / "work", chosen, liberty)
-    (place / "entry").mkdir()
+def _keep(report: SynthReport, made: Path, entry: Path, folder: Path) -> None:
+    entry.mkdir()
     for name in _KEPT:
-        (place / "work" / name).replace(place / "entry" / name)
-    (place / "entry" / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
+        (made / name).replace(entry / name)
+    (entry / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
     try:
-        (place / "entry").rename(folder)
+        entry.rename(folder)
     except OSError:
         if not (folder / REPORT).exists():  # else another process was first
             raise
 
 
-def _digest(config: ArrayConfig, liberty: Path, multiplier: str | None) -> str:
-    """Of the configuration, the library, the tools, and the code that makes the hardware."""
+def _digest(config: ArrayConfig, liberty: Liberty, multiplier: str | None) -> str:
+    """Of the configuration, the libraries, the tools, and the code that makes the hardware."""
     sources = sorted(Path(__file__).parent.rglob("*.[pv]*"))
     parts = [config.model_dump_json(), str(multiplier), json.dumps(tool_versions())]
-    parts += [read_text(liberty), liberty.name]
+    for path in liberty_files(liberty):
+        parts += [read_text(path), path.name]
     parts += [path.read_text(encoding="utf-8") for path in sources if path.suffix in (".py", ".v")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

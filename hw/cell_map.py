@@ -1,54 +1,66 @@
-"""A cell library's full adder, as a technology map for Yosys."""
+"""A cell library's full and half adders, as technology maps for Yosys."""
 
 import numpy as np
 
 from .cells import Cell, Library
 
-_INPUTS = np.array([[number >> place & 1 for number in range(8)] for place in range(3)], bool)
-_SUM = _INPUTS.sum(axis=0) % 2 == 1
-_CARRY = _INPUTS.sum(axis=0) >= 2
+FULL, HALF = 3, 2  # the bits that such an adder adds up
 
 
-def full_adder_cell(library: Library) -> str | None:
-    """The name of the smallest cell that is a full adder, no more and no less; None if there is
-    none."""
-    found = [(cell.area_um2, cell.name) for cell in library.cells.values() if _pins(cell)]
+def adder_cell(library: Library, bits: int) -> str | None:
+    """The name of the smallest cell that adds up so many bits, no more and no less; None if there
+    is none."""
+    cells = library.cells.values()
+    found = [(cell.area_um2, cell.name) for cell in cells if _pins(cell, bits)]
     return min(found)[1] if found else None
 
 
-def full_adder_map(library: Library, module: str) -> str:
-    """Verilog of `module` (a, b, c, sum, carry) for Yosys' techmap: the library's full adder, or
-    plain logic, which the mapper dissolves, where the library has none."""
-    name = full_adder_cell(library)
+def full_adder_map(library: Library, module: str, cell: str | None) -> str:
+    """Verilog of `module` (a, b, c, sum, carry) for Yosys' techmap: that cell, or for None plain
+    logic, which the mapper dissolves."""
     head = f"module {module}(input a, b, c, output sum, carry);\n"
-    if name is None:
+    if cell is None:
         return f"{head}wire p = a ^ b;\nassign sum = p ^ c, carry = (a & b) | (c & p);\nendmodule\n"
-    cell = library.cells[name]
-    total, carry = _pins(cell)
-    inputs = zip((pin.name for pin in cell.inputs), "abc", strict=True)
-    pins = [*inputs, (total, "sum"), (carry, "carry")]
-    return head + f"{name} cell({', '.join(f'.{pin}({net})' for pin, net in pins)});\nendmodule\n"
+    return f"{head}{_instance(library.cells[cell], FULL, 'a', 'b', 'c', 'sum', 'carry')}endmodule\n"
 
 
-def full_adder_stub(library: Library) -> str:
-    """Verilog of the library's full adder as an empty module; nothing where it has none."""
-    name = full_adder_cell(library)
-    if name is None:
-        return ""
-    cell = library.cells[name]
-    ports = [f"input {pin.name}" for pin in cell.inputs]
-    ports += [f"output {pin.name}" for pin in cell.outputs]
-    return f"(* blackbox *) module {name}({', '.join(ports)});\nendmodule\n"
+def half_adder_map(library: Library, cell: str) -> str:
+    """Verilog that puts the cell in the place of the half adders which Yosys' `extract_fa -ha`
+    makes, $fa cells of one bit that add a constant 0."""
+    constant = "_TECHMAP_CONSTMSK_C_ = 0, _TECHMAP_CONSTVAL_C_ = 0"
+    return (
+        "module \\$fa (input A, B, C, output X, Y);\n"
+        f"parameter WIDTH = 1, {constant};\n"
+        "wire _TECHMAP_FAIL_ = WIDTH != 1 || !_TECHMAP_CONSTMSK_C_ || _TECHMAP_CONSTVAL_C_;\n"
+        f"{_instance(library.cells[cell], HALF, 'A', 'B', 'Y', 'X')}endmodule\n"
+    )
 
 
-def _pins(cell: Cell) -> tuple[str, str] | None:
-    """The pins of the sum and of the carry, None if the cell is not a full adder."""
+def empty_module(library: Library, cell: str) -> str:
+    """Verilog of a cell as an empty module."""
+    pins = library.cells[cell]
+    ports = [f"input {pin.name}" for pin in pins.inputs]
+    ports += [f"output {pin.name}" for pin in pins.outputs]
+    return f"(* blackbox *) module {cell}({', '.join(ports)});\nendmodule\n"
+
+
+def _instance(cell: Cell, bits: int, *nets: str) -> str:
+    """nets: of the inputs, the sum and the carry."""
+    names = [*(pin.name for pin in cell.inputs), *_pins(cell, bits)]
+    pins = ", ".join(f".{pin}({net})" for pin, net in zip(names, nets, strict=True))
+    return f"{cell.name} cell({pins});\n"
+
+
+def _pins(cell: Cell, bits: int) -> tuple[str, str] | None:
+    """The pins of the sum and of the carry, None if the cell is no such adder."""
     functions = [pin.function for pin in cell.outputs]
-    if len(cell.inputs) != 3 or len(functions) != 2 or cell.flip_flop or cell.latch:
+    if len(cell.inputs) != bits or len(functions) != 2 or cell.flip_flop or cell.latch:
         return None
     if cell.area_um2 is None or None in functions:
         return None
-    values = dict(zip((pin.name for pin in cell.inputs), _INPUTS, strict=True))
+    inputs = np.arange(2**bits) >> np.arange(bits)[:, None] & 1
+    values = dict(zip((pin.name for pin in cell.inputs), inputs.astype(bool), strict=True))
+    total = inputs.sum(axis=0)
     tables = {pin.function.evaluate(values).tobytes(): pin.name for pin in cell.outputs}
-    pins = tables.get(_SUM.tobytes()), tables.get(_CARRY.tobytes())
+    pins = tables.get((total % 2 == 1).tobytes()), tables.get((total >= 2).tobytes())
     return None if None in pins else pins

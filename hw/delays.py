@@ -172,7 +172,7 @@ class _Search:
                 raise ValueError(
                     f"library {self._netlist.library.name} must have delays of cell "
                     f"{some.cell.name} from {related} to {pin}, rising and falling; give a library "
-                    "with timing tables, or use zero-delay activity"
+                    "with timing tables"
                 )
 
     def _longest(self) -> float:

@@ -1,4 +1,4 @@
-"""Reads a Liberty file into the cell library of `hw.cells`, in fixed units.
+"""Reads Liberty files into the cell library of `hw.cells`, in fixed units.
 
 `read_library` converts every figure from the file's own units. Liberty gives no unit for
 internal_power: its values are energies per transition in (capacitive_load_unit × voltage_unit²),
@@ -6,6 +6,9 @@ for 1 pF and 1 V that is pJ. Source: Liberty User Guide, volume 1, and Reference
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +22,70 @@ _LOAD = "total_output_net_capacitance"
 _FF_INPUTS = ("clocked_on", "next_state", "clear", "preset")
 
 
-def read_library(path: str | Path) -> Library:
-    """Returns the library in a Liberty file, plain or gzip. Raises ValueError if it is none."""
+# One Liberty file, plain or gzip, or several whose cells make one library.
+Liberty = str | Path | Sequence[str | Path]
+
+
+def liberty_files(liberty: Liberty) -> tuple[Path, ...]:
+    """The files; ValueError when there is none."""
+    paths = (liberty,) if isinstance(liberty, str | Path) else liberty
+    if not paths:
+        raise ValueError("liberty must be at least one file, not none; give a cell library")
+    return tuple(Path(path) for path in paths)
+
+
+def read_library(liberty: Liberty) -> Library:
+    """Returns the library in a Liberty file, or what several hold together, such as cells and SRAM.
+
+    Raises ValueError if one is no Liberty file, has other units of time, capacitance or voltage or
+    another supply than the first, whose figures synthesis sets beside its own, or gives a cell that
+    another one gives. Of wire models with one name the first file's is taken.
+    """
+    paths = liberty_files(liberty)
+    first, *others = (_read(path) for path in paths)
+    library = first.library
+    for path, other in zip(paths[1:], others, strict=True):
+        for name, unit in other.units.items():
+            if unit != first.units[name]:
+                raise ValueError(
+                    f"{path}: {name} must be {first.units[name]} as in {paths[0]}, not {unit}; "
+                    "give libraries of the same units and supply"
+                )
+        if common := sorted(library.cells.keys() & other.library.cells.keys()):
+            raise ValueError(
+                f"{path}: cell {common[0]} must be in one library, but is in another given one "
+                "too; give each cell once"
+            )
+        library = Library(
+            name=f"{library.name} + {other.library.name}",
+            voltage_v=library.voltage_v,
+            cells=library.cells | other.library.cells,
+            wire_loads=other.library.wire_loads | library.wire_loads,
+        )
+    return library
+
+
+@dataclass(frozen=True)
+class _File:
+    """What one file holds. units: of its figures and its supply, as text, by Liberty's names."""
+
+    library: Library
+    units: dict[str, str]
+
+
+def _read(path: Path) -> _File:
+    text = read_text(path)
     try:
-        return _Reader(parse_groups(read_text(path), str(path))).library()
+        return _parsed(text, str(path))
     except _FigureError as error:
         raise ValueError(f"{path}, {error}; give an undamaged Liberty file") from None
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, source: str) -> _File:
+    """Kept, since a run reads its library again and again."""
+    reader = _Reader(parse_groups(text, source))
+    return _File(reader.library(), reader.units())
 
 
 class _FigureError(Exception):
@@ -62,6 +123,14 @@ class _Reader:
                 group.names[0]: self._wire_load(group) for group in self._root.all("wire_load")
             },
         )
+
+    def units(self) -> dict[str, str]:
+        return {
+            "time_unit": f"{self._ns:g} ns",
+            "capacitive_load_unit": f"{self._pf:g} pF",
+            "voltage_unit": f"{self._volt:g} V",
+            "nom_voltage": f"{self._voltage() * self._volt:g} V",
+        }
 
     def _wire_load(self, group: Group) -> WireLoad:
         try:

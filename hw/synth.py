@@ -2,45 +2,32 @@
 
 Every PE is mapped as a module of its own, then the design is flattened and what nothing uses is
 removed, for adders and multipliers alike. For a cell library the PEs are trees of full adders
-(`hw.pe.structures`), which take the library's full-adder cells where it has them; for an FPGA they
-are left to its carry chains. A `mac` PE is given the multiplier that is best of those that can be
-made: `candidates` names them, `best_multiplier` picks.
+(`hw.pe.structures`), mapped in one of the styles of `hw.asic`; for an FPGA they are left to its
+carry chains. A `mac` PE is given the multiplier that is best of those that can be made:
+`hw.choices` names them, `choose` picks, and by the same rule every PE's style.
 """
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
-from .cell_map import full_adder_cell, full_adder_map, full_adder_stub
+from .asic import LOOKAHEAD, Commands, write_commands
+from .choices import BUILT_IN_LIBRARY, MULTIPLIERS, Choice, check, choices
+from .choices import candidates as candidates  # who synthesizes finds them here, too
 from .config import ArrayConfig
+from .delays import find_delays
 from .fabric import FABRICS, Fabric
-from .liberty import read_library
-from .liberty_text import read_text
-from .mapping import hand_made
+from .fpga_figures import fpga_figures
+from .liberty import Liberty, liberty_files, read_library
+from .netlist import read_netlist
 from .tools import failed, tool_versions, yosys
-from .verilog import FULL_ADDER, PE, TOP, array_verilog
+from .verilog import PE, TOP, array_verilog
 
-TARGETS = (*FABRICS, "asic")
-BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
-
-# How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
-# array-tree, which need none: radix-4 Booth rows, or AND rows, of all lanes in one tree with the
-# accumulator (`hw.multiply`); booth: Booth rows in a carry-save tree; booth-ripple: Booth rows
-# added one after the other; rows: a row of adders for each bit of the weight; macc: Yosys' own,
-# AND rows in a carry-save tree; dsp: the FPGA's own multiplier blocks.
-MULTIPLIERS = {
-    "none": "",
-    BOOTH_TREE: "",
-    ARRAY_TREE: "",
-    "booth": "booth",
-    "booth-ripple": "booth -lowpower",
-    "rows": "techmap -map rows_multiplier.v t:$mul",
-    "macc": "",
-    "dsp": "",
-}
 SHIELD = "adderforge_shield_"
+Progress = Callable[[str, int, int], None]  # what is at work, how much is done, of how much
 ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
 
 
@@ -52,7 +39,10 @@ class SynthReport:
     that only lead a signal into a carry chain. carries: carry cells. area_um2: cell area from the
     Liberty library, flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its
     accumulator and the registers that hand a, w and last on, but without its part of the bus.
-    cells: count by type.
+    longest_path_ns: by the library's delays, see `hw.delays`, None where it has none; fmax_mhz: of
+    a cell library its inverse, of an FPGA None here. style: how additions became cells, see
+    `hw.asic`; clock_mhz: that it was mapped for, clock_met whether its path is short enough. cells:
+    count by type.
     """
 
     target: str
@@ -66,7 +56,11 @@ class SynthReport:
     area_um2: float | None = None
     sequential_area_um2: float | None = None
     pe_area_um2: float | None = None
+    longest_path_ns: float | None = None
     fmax_mhz: float | None = None
+    clock_mhz: float | None = None
+    clock_met: bool | None = None
+    style: str | None = None
     library: str | None = None
     cells: dict[str, int]
     tools: dict[str, str | None]
@@ -75,52 +69,86 @@ class SynthReport:
         return asdict(self)
 
 
-def candidates(pe: str, target: str) -> tuple[str, ...]:
-    """The multipliers that are tried for a PE kind on a target; "none" for adders."""
-    if pe != "mac":
-        return ("none",)
-    words = ("booth", "booth-ripple", "rows", "macc")
-    return (BOOTH_TREE, ARRAY_TREE, *words) if target == "asic" else (*words, "dsp")
+def choose(
+    config: ArrayConfig,
+    target: str,
+    folder: Path,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    clock_mhz: float | None = None,
+    multiplier: str | None = None,
+    progress: Progress | None = None,
+) -> Choice:
+    """The best of `choices` for one PE: the smallest, by area for "asic", by LUTs for an FPGA. With
+    clock_mhz the smallest of those that meet it, or if none does the one with the shortest path.
+    Every one is synthesized, in a folder of its name; nothing is if there is only one."""
+    return _ranked(config, target, folder, liberty, clock_mhz, multiplier, progress)[0]
 
 
-def _candidates(config: ArrayConfig, target: str) -> tuple[str, ...]:
-    """As `candidates`, but "none" for a PE made by hand, which holds its own multiplier."""
-    return ("none",) if hand_made(config) else candidates(config.pe, target)
-
-
-def check(
-    config: ArrayConfig, target: str, multiplier: str | None, liberty: Path = BUILT_IN_LIBRARY
-) -> None:
-    """ValueError when there is no such target, the PE has no such multiplier there, or the cell
-    library is missing or cannot be read."""
-    if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
-    if config.target not in ("generic", target):
-        raise ValueError(f"an array made for {config.target} cannot be synthesized for {target}")
-    allowed = _candidates(config, target)
-    if multiplier is not None and multiplier not in allowed:
-        raise ValueError(
-            f"multiplier of a {config.pe} PE on {target} must be one of {', '.join(allowed)}, "
-            f"not {multiplier!r}"
-        )
-    if target == "asic":
-        read_library(liberty)
+def _ranked(
+    config: ArrayConfig,
+    target: str,
+    folder: Path,
+    liberty: Liberty,
+    clock_mhz: float | None,
+    multiplier: str | None,
+    progress: Progress | None,
+) -> list[Choice]:
+    """The choices that a larger array may do well with, best first: with a clock rate those whose
+    PE meets it, or the fastest alone."""
+    single = ArrayConfig(**(config.model_dump() | {"rows": 1, "cols": 1}))
+    found = choices(config, target, liberty, clock_mhz, multiplier)
+    if len(found) == 1:
+        return found
+    costs = {}
+    for done, choice in enumerate(found):
+        if progress:
+            progress(f"trying {choice.name}", done, len(found))
+        place, name = folder / choice.name, choice.multiplier
+        report = synthesize(single, target, place, name, liberty, choice.style, clock_mhz)
+        missed = report.clock_met is False
+        size = report.area_um2 or report.luts
+        costs[choice] = (missed, report.longest_path_ns if missed else size)
+    ranked = sorted(found, key=costs.__getitem__)
+    return [choice for choice in ranked if not costs[choice][0]] or ranked[:1]
 
 
 def best_multiplier(
-    config: ArrayConfig, target: str, folder: Path, liberty: Path = BUILT_IN_LIBRARY
+    config: ArrayConfig, target: str, folder: Path, liberty: Liberty = BUILT_IN_LIBRARY
 ) -> str:
-    """The candidate, made of logic and not of DSPs, whose single PE is smallest: by area for
-    "asic", by LUTs for an FPGA. Every candidate is synthesized, each in a folder of its name."""
-    single = ArrayConfig(**(config.model_dump() | {"rows": 1, "cols": 1}))
-    names = [name for name in _candidates(config, target) if name != "dsp"]
-    if len(names) == 1:
-        return names[0]
-    sizes = {}
-    for name in names:
-        report = synthesize(single, target, folder / name, name, liberty)
-        sizes[name] = report.area_um2 or report.luts
-    return min(names, key=sizes.__getitem__)
+    """The multiplier of `choose`."""
+    return choose(config, target, folder, liberty).multiplier
+
+
+def synthesize_best(
+    config: ArrayConfig,
+    target: str,
+    folder: Path,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    clock_mhz: float | None = None,
+    multiplier: str | None = None,
+    progress: Progress | None = None,
+) -> SynthReport:
+    """`synthesize` as `choose` says; what it tried stays in `folder/candidates`. Where the array
+    misses a clock rate that the PE meets, the next best ones follow, until one meets it; if none
+    does, the array with the shortest path is taken."""
+    check(config, target, multiplier, liberty, clock_mhz)
+    if multiplier == "dsp":
+        return synthesize(config, target, folder, multiplier, liberty)
+
+    def make(choice: Choice) -> SynthReport:
+        if progress:
+            progress(f"mapping with {choice.name}", 1, 1)
+        name = choice.multiplier
+        return synthesize(config, target, folder, name, liberty, choice.style, clock_mhz)
+
+    tried, paths = folder / "candidates", {}
+    for choice in _ranked(config, target, tried, liberty, clock_mhz, multiplier, progress):
+        report = make(choice)
+        if report.clock_met is not False:
+            return report
+        paths[choice] = report.longest_path_ns
+    fastest = min(paths, key=paths.__getitem__)
+    return report if fastest == choice else make(fastest)
 
 
 def synthesize(
@@ -128,20 +156,29 @@ def synthesize(
     target: str,
     folder: Path,
     multiplier: str | None = None,
-    liberty: Path = BUILT_IN_LIBRARY,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    style: str | None = None,
+    clock_mhz: float | None = None,
 ) -> SynthReport:
     """Map `SystolicArray(config)`; everything Yosys read and wrote stays in `folder`.
 
-    target: one of TARGETS. multiplier: one of `candidates`; the first by default. liberty: the cell
-    library of "asic", plain or gzip. The flat mapped netlist is left in `folder/netlist.json`.
-    ToolError when Yosys fails, ValueError for unknown names.
+    target, multiplier: of `hw.choices`; the first multiplier by default. liberty: the cell
+    library of "asic"; style: one of those in `choices`, the usual one by default; clock_mhz: that
+    the styles for it aim at. The flat mapped netlist is left in `folder/netlist.json`. ToolError
+    when Yosys fails, ValueError for unknown names, and with clock_mhz a library without delays.
     """
-    check(config, target, multiplier, liberty)
-    multiplier = multiplier or _candidates(config, target)[0]
+    check(config, target, multiplier, liberty, clock_mhz)
+    multiplier = multiplier or choices(config, target, liberty)[0].multiplier
     folder.mkdir(parents=True, exist_ok=True)
-    full_adder = _write_library(folder, liberty) if target == "asic" else None
-    design = array_verilog(config, _structure(target, multiplier))
-    map_design(design, target, folder, multiplier, full_adder=full_adder)
+    commands = None
+    if target == "asic":
+        allowed = [some.style for some in choices(config, target, liberty, clock_mhz, multiplier)]
+        style = style or allowed[0]
+        if style not in allowed:
+            raise ValueError(f"style must be one of {', '.join(allowed)}, not {style!r}")
+        commands = write_commands(folder, liberty, style, clock_mhz, TOP)
+    design = array_verilog(config, _structure(target, multiplier, style))
+    map_design(design, target, folder, multiplier, commands=commands)
     stat = _read_stat(folder / "stat.json")["design"]
     return SynthReport(
         target=target,
@@ -150,9 +187,9 @@ def synthesize(
         cells={name: int(count) for name, count in stat["num_cells_by_type"].items()},
         tools=tool_versions(),
         **(
-            _asic_figures(folder, stat, liberty.name)
+            _asic_figures(folder, stat, liberty, clock_mhz) | {"style": style}
             if target == "asic"
-            else _fpga_figures(FABRICS[target], folder, stat)
+            else fpga_figures(FABRICS[target], folder / "netlist.json", stat)
         ),
     )
 
@@ -163,37 +200,23 @@ def map_design(
     folder: Path,
     multiplier: str,
     top: str = TOP,
-    full_adder: str | None = None,
+    commands: Commands | None = None,
 ) -> None:
-    """Map Verilog with a multiplier of `candidates`; leaves the flat `netlist.json` in `folder`,
-    and its cells' counts in `stat.json`. "asic" reads `cells.lib` and the map to its full adder,
-    the cell of that name, there."""
+    """Map Verilog with a multiplier of `hw.choices`; leaves the flat `netlist.json` in `folder`,
+    and its cells' counts in `stat.json`. commands: for "asic", of the library in `folder`."""
     (folder / "design.v").write_text(text, encoding="utf-8")
     if fabric := FABRICS.get(target):
         (folder / "shields.v").write_text(_shields(fabric), encoding="utf-8")
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
-    yosys(_script(target, multiplier, top, full_adder), folder, "synth")
+    yosys(_script(target, multiplier, top, commands), folder, "synth")
 
 
-def _structure(target: str, multiplier: str) -> str:
+def _structure(target: str, multiplier: str, style: str | None) -> str:
     """The structure of the PEs. On FPGAs, adder trees made of carry chains are smaller."""
-    if target == "asic" and multiplier == "none":
+    if target == "asic" and multiplier == "none" and style != LOOKAHEAD:
         return TREE
     return multiplier if multiplier in (BOOTH_TREE, ARRAY_TREE) else PLAIN
-
-
-def _write_library(folder: Path, liberty: Path) -> str | None:
-    """Put the cells and a map to their full adder into `folder`; returns its name."""
-    library = read_library(liberty)
-    files = {
-        "cells.lib": read_text(liberty),
-        "full_adder.v": full_adder_stub(library),
-        "full_adder_map.v": full_adder_map(library, FULL_ADDER),
-    }
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return full_adder_cell(library)
 
 
 def _read_stat(path: Path) -> dict:
@@ -203,41 +226,42 @@ def _read_stat(path: Path) -> dict:
         raise failed("yosys gave no figures", path.parent / "synth.log") from None
 
 
-def _script(target: str, multiplier: str, top: str, full_adder: str | None) -> str:
-    fabric = FABRICS.get(target)
-    shielded = fabric.shielded if fabric else ()
-    if fabric:
-        how = fabric.dsp if multiplier == "dsp" else fabric.logic
-        mapping = [f"{fabric.command} {how} -top {top}"]
-    else:
-        mapping = [
-            f"synth -top {top}",
-            "dfflibmap -liberty cells.lib",
-            "abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo",
-        ]
+def _script(target: str, multiplier: str, top: str, commands: Commands | None) -> str:
+    commands = commands or _fpga_commands(FABRICS[target], multiplier, top)
+    models = f"read_verilog -lib +/{FABRICS[target].models}/cells_sim.v" if target != "asic" else ""
     lines = [
-        f"read_verilog -lib +/{fabric.models}/cells_sim.v" if fabric else "",
+        models,
         "read_verilog design.v",
-        "read_verilog -lib shields.v" if fabric else "",
-        *[f"chtype -set {SHIELD}{name} t:{name}" for name in shielded],
-        "read_verilog -lib full_adder.v" if full_adder else "",
-        "techmap -map full_adder_map.v" if target == "asic" else "",
+        *commands.before,
         f"hierarchy -check -top {top}",
         "proc",
         "opt",
         "wreduce",
         MULTIPLIERS[multiplier],
-        *mapping,
-        "tee -q -o modules.json stat -json -liberty cells.lib" if target == "asic" else "",
+        *commands.mapping,
         "flatten",
-        *[f"chtype -set {name} t:{SHIELD}{name}" for name in shielded],
+        *commands.flattened,
         "opt_clean -purge",
         "delete t:$scopeinfo",
-        f"delete ={full_adder}" if full_adder else "",  # the empty module, not its instances
-        f"tee -q -o stat.json stat -json {'-liberty cells.lib' if target == 'asic' else ''}",
+        *commands.cleaned,
+        f"tee -q -o stat.json {commands.stat}",
         "write_json netlist.json",
     ]
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def _fpga_commands(fabric: Fabric, multiplier: str, top: str) -> Commands:
+    how = fabric.dsp if multiplier == "dsp" else fabric.logic
+    return Commands(
+        before=(
+            "read_verilog -lib shields.v",
+            *(f"chtype -set {SHIELD}{name} t:{name}" for name in fabric.shielded),
+        ),
+        mapping=(f"{fabric.command} {how} -top {top}",),
+        flattened=tuple(f"chtype -set {name} t:{SHIELD}{name}" for name in fabric.shielded),
+        cleaned=(),
+        stat="stat -json",
+    )
 
 
 def _shields(fabric: Fabric) -> str:
@@ -248,41 +272,27 @@ def _shields(fabric: Fabric) -> str:
     return "".join(lines)
 
 
-def _fpga_figures(fabric: Fabric, folder: Path, stat: dict) -> dict:
-    counts = stat["num_cells_by_type"]
-
-    def total(prefixes: tuple[str, ...]) -> int:
-        return sum(count for name, count in counts.items() if name.startswith(prefixes))
-
-    return {
-        "luts": sum(weight * counts.get(name, 0) for name, weight in fabric.luts.items())
-        + (_routed_through(fabric, folder / "netlist.json") if counts.get("CARRY4") else 0),
-        "carries": total(fabric.carries),
-        "flip_flops": total(fabric.flip_flops),
-        "dsps": total(fabric.dsps),
-        "block_rams": total(fabric.block_rams),
-    }
-
-
-def _routed_through(fabric: Fabric, netlist: Path) -> int:
-    """LUTs that a 7-series design takes only to lead a signal to an S of a CARRY4, which nothing
-    but a LUT can drive; Yosys' cells do not show them."""
-    cells = json.loads(netlist.read_text(encoding="utf-8"))["modules"][TOP]["cells"].values()
-    of_luts, led = set(), []
-    for cell in cells:
-        pins = cell["connections"]
-        if cell["type"] in fabric.luts:
-            of_luts.update(pins.get("O", []) + pins.get("O6", []))
-        elif cell["type"] == "CARRY4":
-            led += pins["S"]
-    return sum(isinstance(net, int) and net not in of_luts for net in led)
-
-
-def _asic_figures(folder: Path, stat: dict, library: str) -> dict:
+def _asic_figures(folder: Path, stat: dict, liberty: Liberty, clock_mhz: float | None) -> dict:
     modules = _read_stat(folder / "modules.json")["modules"]
+    path_ns = _longest_path(folder / "netlist.json", liberty, required=clock_mhz is not None)
     return {
         "area_um2": round(stat["area"], 3),
         "sequential_area_um2": round(stat["sequential_area"], 3),
         "pe_area_um2": round(modules[f"\\{PE}"]["area"], 3),
-        "library": library,
+        "longest_path_ns": path_ns,
+        "fmax_mhz": 1000 / path_ns if path_ns else None,
+        "clock_mhz": clock_mhz,
+        "clock_met": None if clock_mhz is None else path_ns * clock_mhz <= 1000,
+        "library": " + ".join(path.name for path in liberty_files(liberty)),
     }
+
+
+def _longest_path(netlist: Path, liberty: Liberty, required: bool) -> float | None:
+    """None where the library has no delays; if they are required, ValueError."""
+    mapped = read_netlist(netlist, read_library(liberty))
+    try:
+        return find_delays(mapped).longest_path_ns
+    except ValueError:
+        if required:
+            raise
+        return None

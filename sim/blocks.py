@@ -7,8 +7,10 @@ import numpy as np
 from hw.netlist import Instances, Netlist
 
 PES, ROW_SUMS, SKEW, BUS = "PEs", "row sums", "skew registers", "result bus"
-_INSTANCE = re.compile(r"\b(pe_\d+_\d+|row_sum_\d+)\.")
-# `hw.systolic`'s registers in front of the PEs; the last of each keeps the name of the PE's port.
+MEMORY = "fold memory"
+_INSTANCE = re.compile(r"\b(pe_\d+_\d+|row_sum_\d+|folds)(?:\$\d+)?\.")
+_OF_INSTANCE = {"p": PES, "r": ROW_SUMS, "f": MEMORY}
+# The arrays' registers in front of the PEs; the last of each keeps the name of the PE's port.
 _SKEW = re.compile(r"skew_|(a|w|last)\$\d+$")
 
 
@@ -31,5 +33,5 @@ def _of_cell(some: Instances, is_skew: np.ndarray) -> list[str]:
 
 def _block(name: str, drives_skew: bool) -> str:
     if match := _INSTANCE.search(name):
-        return PES if match[1].startswith("pe") else ROW_SUMS
+        return _OF_INSTANCE[match[1][0]]
     return SKEW if drives_skew else BUS

@@ -1,8 +1,8 @@
 """Runs a mapped array on a network's real operands: sums checked, switching activity counted.
 
 The matrix forms follow one another as one long stream of cycles, of which windows, evenly spaced
-and each starting with a tile, are simulated side by side. A run with gate delays is also made
-without: that gives the shares of the cells' conditions, and what glitches cost.
+and each starting with a tile or a block, are simulated side by side. A run with gate delays is also
+made without: that gives the shares of the cells' conditions, and what glitches cost.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,16 +15,17 @@ from hw.delays import Delays, find_delays
 from hw.energy import EnergyReport, beside, energy
 from hw.netlist import Netlist
 from hw.recording import Recording
-from hw.schedule import Schedule, drain_latency
 
 from . import events
 from .blocks import blocks
 from .gates import Simulation, simulate
+from .stream import Stream, fill_cycles, stream_of
 from .workload import MatrixForm
 
 CLOCK_MHZ = 100.0
 SUMS = "sums"
 ACTIVITIES = ("gate-delay", "zero-delay")
+MEMORY_BITS = 2**13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +40,6 @@ class GateRun:
     zero_delay: EnergyReport | None = None
     longest_path_ns: float | None = None
     recording: Recording | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """All forms' operands, (cycles, …) as `Schedule.operands` gives them, and what is known of
-    them. a_used, w_used: masks of operands that are not filling. ends: cycle of each tile's
-    `last`. starts: of its first operands. sums: the tiles' sums, (rows, cols), and which count."""
-
-    a: np.ndarray
-    w: np.ndarray
-    last: np.ndarray
-    a_used: np.ndarray
-    w_used: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    sums: np.ndarray
-    used: np.ndarray
 
 
 def measure(
@@ -75,20 +59,20 @@ def measure(
     An operation is one |a − w| or one a · w, accumulated; filling is not counted. The first
     cycles of a window, until the array is full, are warm-up. Leakage is for `clock_mhz`. activity:
     one of ACTIVITIES. delays: of the netlist, found with default surroundings if not given.
-    ValueError when the array is not output-stationary, the netlist is of another array or the
+    ValueError when the netlist is of another array, its memory is too large (`check_memory`) or the
     forms are too short for a window.
     """
     check_activity(activity)
-    check_dataflow(config)
+    check_memory(config)
     bits = config.cols * config.acc_width
     if netlist.outputs[SUMS].size != bits:
         raise ValueError(
             f"netlist {netlist.name} gives {netlist.outputs[SUMS].size} bits of sums, but this "
             f"{config.pe} configuration has {bits}; synthesize the configuration again"
         )
-    stream = _concatenate([_stream(config, form) for form in forms])
-    warm_up = config.rows + config.cols + config.pipeline
-    cycles = min(cycles, len(stream.last))
+    stream = stream_of(config, forms)
+    warm_up = fill_cycles(config)
+    cycles = min(cycles, stream.cycles)
     if cycles <= 2 * warm_up:
         raise ValueError(
             f"a window of {cycles} cycles must be longer than twice the {warm_up} that fill the "
@@ -96,12 +80,12 @@ def measure(
         )
     places = _window_starts(stream, windows, cycles)
     index = np.arange(cycles)[:, None] + places
-    inputs = {
-        "a": _bits(stream.a[index], config.width),
-        "w": _bits(stream.w[index], config.width),
-        "last": stream.last[index].astype(np.uint8),
-        "rst": np.zeros(index.shape, dtype=np.uint8),
-    }
+    inputs = {"rst": np.zeros(index.shape, dtype=np.uint8)}
+    for port, values in stream.ports.items():
+        flag = values.ndim == 1
+        inputs[port] = (
+            values[index].astype(np.uint8) if flag else _bits(values[index], config.width)
+        )
     delays = delays or find_delays(netlist)
     settled = activity == "zero-delay"
     run = simulate(netlist, inputs, warm_up=warm_up, progress=progress if settled else None)
@@ -142,64 +126,21 @@ def check_activity(activity: str) -> None:
         raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, not {activity!r}")
 
 
-def check_dataflow(config: ArrayConfig) -> None:
-    """ValueError when the array is not output-stationary."""
-    if config.dataflow != "output-stationary":
+def check_memory(config: ArrayConfig) -> None:
+    """ValueError when a weight-stationary array's memory is too large to be simulated: a mapped
+    netlist has it in flip-flops, which is no way to build a large one."""
+    bits = config.positions * config.cols * config.acc_width
+    if config.dataflow == "weight-stationary" and bits > MEMORY_BITS:
+        most = MEMORY_BITS // (config.cols * config.acc_width)
         raise ValueError(
-            f"dataflow must be 'output-stationary' for a gate-level run, not {config.dataflow!r}, "
-            "whose memory is no part of a mapped netlist; simulate its Verilog"
+            f"positions must be at most {most} for a gate-level run of this weight-stationary "
+            f"array, whose memory is mapped to flip-flops, not {config.positions}"
         )
 
 
-def _stream(config: ArrayConfig, form: MatrixForm) -> Stream:
-    schedule = Schedule(shape=form.shape, config=config)
-    (m, _, n), (tiles_m, tiles_n) = form.shape, schedule.tiles
-    a, w, last = schedule.operands(form.activations, form.weights).values()
-    a_used, w_used, _ = schedule.operands(
-        np.ones(form.activations.shape, bool), np.ones(form.weights.shape, bool)
-    ).values()
-    starts = np.arange(tiles_m * tiles_n) * schedule.period
-    rows, cols = config.rows, config.cols
-
-    def tiled(matrix: np.ndarray) -> np.ndarray:
-        padded = np.pad(matrix, ((0, tiles_m * rows - m), (0, tiles_n * cols - n)))
-        split = padded.reshape(tiles_m, rows, tiles_n, cols)
-        return split.transpose(2, 0, 1, 3).reshape(-1, rows, cols)
-
-    a, w, last, a_used, w_used = (
-        _idle(x, schedule.empty_cycles) for x in (a, w, last, a_used, w_used)
-    )
-    return Stream(
-        a=a,
-        w=w,
-        last=last,
-        a_used=a_used,
-        w_used=w_used,
-        starts=starts,
-        ends=starts + schedule.steps - 1,
-        sums=tiled(form.sums),
-        used=tiled(np.ones(form.sums.shape, bool)),
-    )
-
-
-def _idle(values: np.ndarray, cycles: int) -> np.ndarray:
-    return np.pad(values, [(0, cycles)] + [(0, 0)] * (values.ndim - 1))
-
-
-def _concatenate(streams: list[Stream]) -> Stream:
-    offsets = np.cumsum([0] + [len(stream.last) for stream in streams])
-    fields = {}
-    for name in Stream.__dataclass_fields__:
-        parts = [getattr(stream, name) for stream in streams]
-        if name in ("starts", "ends"):
-            parts = [part + offset for part, offset in zip(parts, offsets, strict=False)]
-        fields[name] = np.concatenate(parts)
-    return Stream(**fields)
-
-
 def _window_starts(stream: Stream, windows: int, cycles: int) -> np.ndarray:
-    """Tile starts nearest below evenly spaced cycles; every window fits the stream."""
-    wanted = np.linspace(0, len(stream.last) - cycles, windows).astype(int)
+    """Starts nearest below evenly spaced cycles; every window fits the stream."""
+    wanted = np.linspace(0, stream.cycles - cycles, windows).astype(int)
     return stream.starts[np.searchsorted(stream.starts, wanted, side="right") - 1]
 
 
@@ -222,22 +163,21 @@ def _operations(config: ArrayConfig, stream: Stream, index: np.ndarray, warm_up:
 def _check(
     config: ArrayConfig, stream: Stream, places: np.ndarray, cycles: int, run: Simulation
 ) -> tuple[int, int]:
-    """(sums compared, mismatches). Row r of a tile is due `drain_latency` + r cycles after its
-    `last`."""
+    """(sums compared, mismatches). A row is due whose last operands are in the window, and right if
+    all of its operands are."""
     sums = _integers(run.outputs[SUMS], config)
     valid = run.outputs["valid"].astype(bool)
     due = np.zeros_like(valid)
     compared = mismatches = 0
     for window, place in enumerate(places):
-        ends = stream.ends - place
-        for tile in np.flatnonzero((ends >= 0) & (ends < cycles)):
-            times = ends[tile] + drain_latency(config) + np.arange(config.rows)
-            rows = np.flatnonzero(times < cycles)
-            due[times[rows], window] = True
-            used = stream.used[tile][rows]
-            wrong = (sums[times[rows], window] != stream.sums[tile][rows]) & used
-            compared += int(used.sum())
-            mismatches += int(wrong.sum())
+        times = stream.due - place
+        rows = np.flatnonzero((stream.ends >= place) & (times < cycles))
+        due[times[rows], window] = True
+        whole = rows[stream.begins[rows] >= place]
+        used = stream.used[whole]
+        wrong = (sums[times[whole], window] != stream.sums[whole]) & used
+        compared += int(used.sum())
+        mismatches += int(wrong.sum())
     return compared, mismatches + int((due != valid).sum())
 
 

@@ -88,6 +88,18 @@ def test_help_loads_nothing_heavy():
             "cell library of another with --liberty",
         ),
         (
+            ("synth", "--target", "ice40", "--clock-mhz", 100),
+            "clock_mhz must be left out for ice40; timing-driven is asic alone",
+        ),
+        (
+            ("synth", "--target", "asic", "--clock-mhz", 0),
+            "clock_mhz must be positive, not 0.0",
+        ),
+        (
+            ("synth", "--target", "xilinx", "--multiplier", "dsp"),
+            "multiplier of a complement PE on xilinx7 must be one of none, not 'dsp'",
+        ),
+        (
             ("accelerator", "--model", ADDER, "--dataflow", "output-stationary"),
             "dataflow of an accelerator's array must be 'weight-stationary', not "
             "'output-stationary'",
@@ -103,6 +115,36 @@ def test_help_loads_nothing_heavy():
 )
 def test_a_parameter_out_of_range_is_refused_in_one_line(words, message):
     assert refused(*words) == message
+
+
+LIBRARY = FIXTURES / "adderforge130.lib"
+NO_LIBRARY = (
+    "none.lib: a Liberty file must be readable text, plain or gzip, but: No such file or "
+    "directory; give the path of an undamaged .lib or .lib.gz file"
+)
+TWICE = (
+    f"{LIBRARY}: cell AND2_X1 must be in one library, but is in another given one too; give each "
+    "cell once"
+)
+NETWORKS = ("--model", ADDER, "--twin-model", FIXTURES / "lenet5-bn-digits-cnn.npz")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("synth", "--target", "asic"),
+        ("energy", "--model", ADDER),
+        ("compare", *NETWORKS),
+        ("demo",),
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize(
+    ("files", "message"), [(("none.lib",), NO_LIBRARY), ((LIBRARY, LIBRARY), TWICE)]
+)
+def test_cell_libraries_that_cannot_be_taken_are_refused_by_all(words, files, message):
+    options = [word for file in files for word in ("--liberty", file)]
+    assert refused(*words, *options) == message
 
 
 @pytest.mark.parametrize(

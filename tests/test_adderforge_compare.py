@@ -10,12 +10,14 @@ from click.testing import CliRunner
 
 from adderforge import compare
 from adderforge.cli import main
-from adderforge.compare import Effort, contenders, grown
-from adderforge.compare_page import write_pages
+from adderforge.compare import grown
+from adderforge.compare_page import sources, write_pages
 from adderforge.compare_tables import tables, verdict
+from adderforge.contenders import Effort, Flow, contenders
 from golden import model_file
 from hw.config import ArrayConfig
-from hw.synth import SynthReport
+from hw.liberty_text import read_text
+from hw.synth import BUILT_IN_LIBRARY, SynthReport
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = (FIXTURES / f"lenet5-bn-digits-{kind}.npz" for kind in ("adder", "cnn"))
@@ -44,6 +46,11 @@ def test_each_network_gets_an_array_of_its_own_pes():
             ONE,
             "pe must be one of complement, min, two_adder, compare_swap for a com",
         ),
+        (
+            {"dataflow": "weight-stationary"},
+            ONE,
+            "positions must be at most 240 for a gate-level run of this weight-stationary array, w",
+        ),
         ({"depth": 399}, ONE, "layer 'fc1' of lenet5-bn-digits-adder needs depth 400, but the arr"),
         ({}, Effort(images=5, batches=1), "images must be at least 5, not 4"),
     ],
@@ -51,6 +58,28 @@ def test_each_network_gets_an_array_of_its_own_pes():
 def test_what_cannot_be_compared_is_refused(change, effort, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         contenders(ArrayConfig(**ARRAY.model_dump() | change), models(), IMAGES, effort)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"clock_mhz": 0.0}, "clock_mhz must be positive, not 0.0"),
+        ({"fpgas": ("virtex",)}, "fpgas must be some of ice40, ecp5, not 'virtex'"),
+        ({"seeds": -1}, "seeds must be at least 0, not -1"),
+        ({"liberty": Path("no.lib")}, "no.lib: a Liberty file must be readable text, plain or gz"),
+    ],
+)
+def test_arrays_cannot_be_mapped_to_what_there_is_not(values, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Flow(**values)
+
+
+def test_a_library_without_power_tables_is_refused_before_anything_is_mapped(tmp_path):
+    group = re.compile(r"internal_power \(\) \{(?:[^{}]|\{[^{}]*\})*\}")
+    mute = tmp_path / "mute.lib"
+    mute.write_text(group.sub("", read_text(BUILT_IN_LIBRARY)))
+    with pytest.raises(ValueError, match=r"^library adderforge130 must have internal_power tables"):
+        Flow(liberty=mute)
 
 
 def test_an_effort_of_nothing_is_refused():
@@ -69,12 +98,12 @@ def columns_in(monkeypatch, tmp_path, area, area_of):
     [one, _] = contenders(ARRAY, models(), IMAGES, ONE)
     made = []
 
-    def synthesize(config, target, folder, multiplier, liberty):
+    def synthesize(config, target, folder, multiplier, liberty, style, clock_mhz):
         made.append(config.cols)
         return report_of(area_of(config.cols))
 
     monkeypatch.setattr(compare, "synthesize", synthesize)
-    config, _ = grown(one, report_of(area_of(2)), area, Path("cells.lib"), tmp_path)
+    config, _ = grown(one, report_of(area_of(2)), area, Flow(), tmp_path)
     assert len(made) == len(set(made))
     return config.cols
 
@@ -105,6 +134,10 @@ def made_up_report():
             "area_um2": 100.0 * scale,
             "sequential_area_um2": 40.0,
             "pe_area_um2": 20.0,
+            "style": "full-adders",
+            "fmax_mhz": 200.0,
+            "clock_mhz": None,
+            "clock_met": None,
         }
         dsp = {"ice40-dsp": size, "ecp5-dsp": size} if pe == "mac" else {}
         return {
@@ -114,12 +147,15 @@ def made_up_report():
             "other_layers": ["fc"] if pe == "xnor" else [],
             "accuracy": {"share": 0.9 + 0.01 * scale, "right": 9, "images": 10},
             "synthesis": {"ice40": size, "ecp5": size, "asic": asic} | dsp,
+            "routes": {},
             "longest_path_ns": 5.0,
+            "memory": {"pj_per_op": 0.125 * scale, "source": "an SRAM"},
             "energy": {
                 "pj_per_op": 1.5 * scale,
                 "multiplier": "array-tree",
                 "place": "asic-array-tree" if pe == "mac" else "asic",
                 "cycles": 500,
+                "clock_mhz": 100.0,
                 "spread_pj": None,
                 "zero_delay_pj": 1.25 * scale,
                 "glitch_share": 0.25,
@@ -138,7 +174,14 @@ def made_up_report():
     scales = {"complement": 1, "mac": 4, "xnor": 2}
     effort = {"images": 1, "batches": 2, "cycles": 400}
     return {
-        "options": {"data": "digits", "liberty": "cells.lib", "effort": effort},
+        "options": {
+            "data": "digits",
+            "liberty": ["cells.lib", "sram.lib"],
+            "clock_mhz": None,
+            "fpgas": ["ice40", "ecp5"],
+            "seeds": 0,
+            "effort": effort,
+        },
         "tools": {"python": "3.11", "torch": None},
         "twins": {pe: twin(pe, scale) for pe, scale in scales.items()},
         "equal_area": {pe: {"cols": 2, "area_um2": 9.0, "cycles": 3} for pe in scales},
@@ -169,6 +212,29 @@ def test_tables_put_all_contenders_side_by_side():
     assert "XNOR (BNN): conv1, without fc, which stay ordinary" in results.note
 
 
+def test_a_clock_rate_that_was_asked_for_has_a_row_and_so_have_routed_ones():
+    report = made_up_report()
+    for pe, twin in report["twins"].items():
+        twin["synthesis"]["asic"] |= {"clock_mhz": 250.0, "clock_met": pe != "mac"}
+        twin["routes"] = {"ecp5": {"median_mhz": 90.0, "spread_mhz": 4.0}}
+    report["twins"]["mac"]["routes"] = {"ecp5": {"error": "it does not fit"}}
+    report["options"] |= {"clock_mhz": 250.0, "seeds": 3}
+    rows = {row[0]: row[1:] for table in tables(report) for row in table.rows}
+    assert rows["meets 250 MHz"] == ("yes", "no", "yes", "–")
+    assert rows["clock rate of that path, MHz"] == ("200", "200", "200", "1.00")
+    assert rows["ECP5, MHz between registers, median"] == ("90", "–", "90", "–")
+    [routed] = [source for source in sources(report) if source.what == "Routed clock rates"]
+    assert routed.how.endswith("MAC (CNN) on ecp5: it does not fit")
+
+
+def test_a_comparison_without_fpgas_has_none_in_table_and_picture(tmp_path):
+    report = made_up_report()
+    for twin in report["twins"].values():
+        twin["synthesis"] = {"asic": twin["synthesis"]["asic"]}
+    page = write_pages(report, tmp_path)
+    assert "ECP5 LUTs" not in page.html.read_text() and "ASIC area" in page.html.read_text()
+
+
 def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
     report = made_up_report()
     page = write_pages(report, tmp_path)
@@ -178,6 +244,7 @@ def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
     links = set(re.findall(r'href="([^"#][^"]*)"', html))
     assert {
         "cells.lib",
+        "sram.lib",
         "complement/asic/netlist.json",
         "mac/asic-array-tree/netlist.json",
         "xnor/asic/synth.log",

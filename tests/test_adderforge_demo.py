@@ -31,6 +31,7 @@ def test_the_demo_runs_every_stage_and_leaves_a_whole_report(tmp_path):
         assert all(layer["cycles"] == layer["predicted_cycles"] for layer in layers)
         assert twin["netlist_check"]["mismatches"] == 0 < twin["netlist_check"]["compared"]
         assert twin["energy"]["activity"] == "zero-delay" and twin["energy"]["pj_per_op"] > 0
+        assert twin["energy"]["multiplier"] in ("none", "booth-tree", "array-tree")
         assert (folder / "verilog" / f"{pe}_array.v").stat().st_size > 0
     sizes = {
         (figures["target"], pe): figures["area_um2"] or figures["luts"]

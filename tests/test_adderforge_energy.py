@@ -47,7 +47,8 @@ def refused(*words):
         (("--batches", 0), "batches must be at least 1, not 0"),
         (("--batches", 99), "99 batches of 1 images need 99, but there are 16; give fewer"),
         (("--pe", "mac"), "must be of kind 'mac' for pe 'mac', not 'adder'"),
-        (("--dataflow", "weight-stationary"), "dataflow must be 'output-stationary' for a gate"),
+        (("--dataflow", "weight-stationary"), "positions must be at most 160 for a gate-level run"),
+        (("--clock-mhz", -1), "clock_mhz must be positive, not -1.0"),
         (("--wire-load", "huge"), "wire_load must be one of library adderforge130's, which has "),
         (("--wire-ff-per-fanout", -1), "wire_pf_per_fanout must be at least 0, not -0.001"),
         (("--liberty", "my.toml"), "my.toml: a Liberty file must be readable text"),
@@ -100,6 +101,15 @@ def test_wires_and_more_cycles_cost_what_they_should(monkeypatch):
     still = measured("--model", ADDER, "--activity", "zero-delay")
     assert still["pj_per_op"] == pytest.approx(bare["zero_delay_pj_per_op"])
     assert still["glitch_share"] is None and 0 < bare["glitch_share"] < 0.5
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_an_array_whose_weights_stay_is_measured_with_its_fold_memory():
+    figures = measured("--model", ADDER, "--dataflow", "weight-stationary", "--positions", 8)
+    assert figures["compared"] > 0 == figures["mismatches"]
+    assert 0 < figures["blocks"]["fold memory"] < figures["pj_per_op"]
+    assert figures["memory"]["bits_per_op"] > 0
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from rich.console import Console
 from adderforge.progress import Stages
 from adderforge.report import build_report, markdown, passed, rows
 from adderforge.runs import new_run_folder, write_json
-from adderforge.stages import Accuracy
+from adderforge.stages import Accuracy, NetlistRun
 from hw.config import ArrayConfig
 from hw.energy import EnergyReport
 from hw.synth import SynthReport
@@ -96,7 +96,8 @@ def made_up_report(form=FORM, netlist_mismatches=0):
         cycles=12,
         activity="zero-delay",
     )
-    run = GateRun(energy=energy, compared=8, mismatches=netlist_mismatches)
+    gate_run = GateRun(energy=energy, compared=8, mismatches=netlist_mismatches)
+    run = NetlistRun(multiplier="array-tree", run=gate_run)
     accuracy = Accuracy(float_correct=9, integer_correct=8, images=10)
     return build_report(
         OPTIONS, arrays, [accuracy, accuracy], [[FORM], [form]], syntheses, [run, run]
@@ -111,7 +112,7 @@ def test_the_table_shows_each_figure_of_both_with_their_ratio():
     assert table["iCE40 LUTs (MAC: booth)"] == ("50", "200", "0.25")
     assert table["ECP5, MAC on DSP blocks: LUTs + DSPs"] == ("50 + 0", "40 + 1", "–")
     assert table["ASIC area, µm² (MAC: booth)"] == ("500", "2,000", "0.25")
-    assert table["energy per operation, pJ (zero-delay)"] == ("1", "1", "1.00")
+    assert table["energy per operation, pJ (zero-delay, MAC: array-tree)"] == ("1", "1", "1.00")
     assert table["… leakage"] == ("–", "–", "–")
 
 

@@ -1,7 +1,9 @@
 import re
 from dataclasses import replace
 
-from hw.cell_map import full_adder_cell, full_adder_map, full_adder_stub
+import pytest
+
+from hw.cell_map import FULL, HALF, adder_cell, empty_module, full_adder_map, half_adder_map
 from hw.liberty import read_library
 from hw.synth import BUILT_IN_LIBRARY
 
@@ -13,30 +15,32 @@ def without(name):
     return replace(LIBRARY, cells=cells)
 
 
-def test_a_full_adder_is_found_by_what_it_computes():
-    name = full_adder_cell(LIBRARY)
-    cell = LIBRARY.cells[name]
-    assert sorted(pin.function.text for pin in cell.outputs)[0].startswith("(A&!B&!CIN)")
-    assert full_adder_cell(without(name)) is None
+@pytest.mark.parametrize(("bits", "expected"), [(FULL, "FA_X1"), (HALF, "HA_X1")])
+def test_an_adder_is_found_by_what_it_computes(bits, expected):
+    assert adder_cell(LIBRARY, bits) == expected
+    assert adder_cell(without(expected), bits) is None
 
 
 def test_the_smallest_of_several_is_taken():
-    name = full_adder_cell(LIBRARY)
-    small = replace(LIBRARY.cells[name], name="SMALL", area_um2=LIBRARY.cells[name].area_um2 / 2)
+    small = replace(LIBRARY.cells["FA_X1"], name="SMALL", area_um2=1.0)
     library = replace(LIBRARY, cells=LIBRARY.cells | {"SMALL": small})
-    assert full_adder_cell(library) == "SMALL"
+    assert adder_cell(library, FULL) == "SMALL"
 
 
-def test_the_map_joins_each_pin_to_what_it_stands_for():
-    name = full_adder_cell(LIBRARY)
-    text = full_adder_map(LIBRARY, "fa")
+def test_the_map_of_a_full_adder_joins_each_pin_to_what_it_stands_for():
+    text = full_adder_map(LIBRARY, "fa", "FA_X1")
     pins = dict(re.findall(r"\.(\w+)\((\w+)\)", text))
     assert pins == {"A": "a", "B": "b", "CIN": "c", "COUT": "carry", "SUM": "sum"}
-    assert text.startswith("module fa(") and f"\n{name} " in text
-    assert f"module {name}(" in full_adder_stub(LIBRARY)
+    assert text.startswith("module fa(") and "\nFA_X1 " in text
+    assert "module FA_X1(" in empty_module(LIBRARY, "FA_X1")
 
 
-def test_a_library_without_one_gets_logic_and_no_stub():
-    library = without(full_adder_cell(LIBRARY))
-    assert "assign sum = p ^ c" in full_adder_map(library, "fa")
-    assert full_adder_stub(library) == ""
+def test_the_map_of_a_half_adder_takes_only_those_that_add_a_constant_0():
+    text = half_adder_map(LIBRARY, "HA_X1")
+    pins = dict(re.findall(r"\.(\w+)\((\w+)\)", text))
+    assert pins == {"A": "A", "B": "B", "COUT": "X", "SUM": "Y"}
+    assert "_TECHMAP_FAIL_ = WIDTH != 1 || !_TECHMAP_CONSTMSK_C_ || _TECHMAP_CONSTVAL_C_" in text
+
+
+def test_without_a_cell_a_full_adder_is_logic():
+    assert "assign sum = p ^ c" in full_adder_map(LIBRARY, "fa", None)

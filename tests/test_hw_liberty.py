@@ -1,5 +1,6 @@
 import gzip
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +247,58 @@ def test_the_full_libraries_are_read_whole():
     ihp = Path(FOLDER) / "sg13g2_stdcell_typ_1p20V_25C.lib.gz"
     if ihp.exists():
         assert read_library(ihp).cell("sg13g2_inv_1").leakage_nw == pytest.approx(0.0630032)
+
+
+SRAM = """
+library (ram) {
+  time_unit : "1ns"; voltage_unit : "1V"; leakage_power_unit : "1mW";
+  capacitive_load_unit (1, "pf"); nom_voltage : 1.8;
+  type (data) { base_type : array; data_type : bit; bit_width : 2; bit_from : 1; bit_to : 0; }
+  cell (RAM) {
+    area : 5000; cell_leakage_power : 2;
+    memory () { type : ram; address_width : 1; word_width : 2; }
+    bus (dout) { bus_type : data; direction : output; pin (dout[1:0]) { } }
+    pin (clk) { direction : input; clock : true; capacitance : 0.02; }
+  }
+}
+"""
+
+
+@pytest.fixture
+def sram(tmp_path):
+    """Writes a second library, changed by old text and new, and returns its path."""
+
+    def write(old="", new=""):
+        path = tmp_path / "sram.lib"
+        path.write_text(SRAM.replace(old, new) if old else SRAM)
+        return path
+
+    return write
+
+
+def test_several_files_make_one_library(sram):
+    alone, both = read_library(COMPACT), read_library((COMPACT, sram()))
+    assert both.name == "adderforge130 + ram" and both.voltage_v == alone.voltage_v
+    assert set(both.cells) == {*alone.cells, "RAM"}
+    assert both.cell("RAM").leakage_nw == pytest.approx(2e6)  # mW beside the first file's nW
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"1ns"', '"1ps"', "time_unit must be 1 ns as in {}, not 0.001 ns; give libraries of the"),
+        ('(1, "pf")', '(1, "ff")', "capacitive_load_unit must be 1 pF as in {}, not 0.001 pF; gi"),
+        (': "1V"', ': "1mV"', "voltage_unit must be 1 V as in {}, not 0.001 V; give libraries of"),
+        ("1.8", "1.2", "nom_voltage must be 1.8 V as in {}, not 1.2 V; give libraries of the same"),
+        ("(RAM)", "(INV_X1)", "cell INV_X1 must be in one library, but is in another given one t"),
+    ],
+)
+def test_files_that_do_not_go_together_are_refused(sram, old, new, message):
+    path = sram(old, new)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path}: {message.format(COMPACT)}')}"):
+        read_library((COMPACT, path))
+
+
+def test_no_file_at_all_is_refused():
+    with pytest.raises(ValueError, match=r"^liberty must be at least one file, not none; give a"):
+        read_library(())

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
+from hw import synth
+from hw.choices import BUILT_IN_LIBRARY, MULTIPLIERS, TARGETS, candidates, check, choices
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
 from hw.synth import (
-    BUILT_IN_LIBRARY,
-    MULTIPLIERS,
     ROWS_MULTIPLIER,
-    TARGETS,
+    SynthReport,
     best_multiplier,
-    candidates,
-    check,
     synthesize,
+    synthesize_best,
 )
 from hw.tools import ToolError, yosys
 
 ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")
 FPGA_FIGURES = ("luts", "carries", "flip_flops", "dsps", "block_rams")
-ASIC_FIGURES = ("area_um2", "sequential_area_um2", "pe_area_um2", "library")
+ASIC_FIGURES = ("area_um2", "sequential_area_um2", "pe_area_um2", "longest_path_ns", "fmax_mhz")
+ASIC_FIGURES += ("style", "library")
 FPGAS = tuple(FABRICS)
 CARRIES = ("SB_CARRY", "CCU2C", "CARRY4", "ALU")
 FOLDER = os.environ.get("ADDERFORGE_LIBERTY")
@@ -72,9 +72,9 @@ def test_adders_need_no_multiplier_and_dsps_are_for_fpgas():
     [
         (
             ADDER,
-            "xilinx",
+            "virtex",
             None,
-            "target must be one of ice40, ecp5, xilinx7, gowin, asic, not 'xilinx'",
+            "target must be one of ice40, ecp5, xilinx7, gowin, asic, not 'virtex'",
         ),
         (
             MAC,
@@ -114,7 +114,7 @@ def test_a_report_has_the_figures_of_its_target_and_none_of_the_others(reports, 
     given, absent = (
         (ASIC_FIGURES, FPGA_FIGURES) if target == "asic" else (FPGA_FIGURES, ASIC_FIGURES)
     )
-    assert (report.pe, report.target, report.fmax_mhz) == (pe, target, None)
+    assert (report.pe, report.target) == (pe, target)
     assert report.multiplier == candidates(pe, target)[0]
     assert all(getattr(report, name) is not None for name in given)
     assert [getattr(report, name) for name in absent] == [None] * len(absent)
@@ -230,12 +230,140 @@ def test_a_multiplier_of_logic_uses_no_dsp(tmp_path, target):
 def test_the_best_multiplier_is_the_smallest_of_all_candidates(tmp_path):
     best = best_multiplier(MAC, "asic", tmp_path)
     areas = {
-        name: json.loads((tmp_path / name / "stat.json").read_text())["design"]["area"]
-        for name in candidates("mac", "asic")
+        choice: json.loads((tmp_path / choice.name / "stat.json").read_text())["design"]["area"]
+        for choice in choices(MAC, "asic")
     }
     assert len(set(areas.values())) > 1
-    assert areas[best] == min(areas.values())
-    assert best_multiplier(ADDER, "asic", tmp_path / "never") == "none"
+    assert best == min(areas, key=areas.get).multiplier
+    assert best_multiplier(ADDER, "ice40", tmp_path / "never") == "none"
+    assert not (tmp_path / "never").exists()
+
+
+SMALL = ArrayConfig(width=4, rows=1, cols=1, lanes=2, depth=16)
+
+
+def test_the_ways_to_make_a_pe_are_the_same_for_adders_and_macs():
+    """Half adders and lookahead are tried where they can be the best."""
+    styles = {pe: {c.style for c in choices(SMALL.twin(pe), "asic")} for pe in ("min", "mac")}
+    assert styles == {"min": {"full-adders", "half-adders"}, "mac": styles["min"] | {"gates"}}
+    timed = {c.style for c in choices(SMALL, "asic", clock_mhz=100.0)} - styles["min"]
+    assert timed == {"fast", "lookahead"}
+    macs = choices(SMALL.twin("mac"), "asic", clock_mhz=100.0)
+    assert {c.multiplier for c in macs if c.style == "fast"} == set(candidates("mac", "asic"))
+
+
+def test_a_style_that_is_none_is_refused(tmp_path):
+    message = "style must be one of full-adders, half-adders, not 'fast'"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        synthesize(SMALL, "asic", tmp_path, style="fast")
+
+
+@pytest.mark.parametrize(
+    ("paths", "made"),
+    [
+        ({"full-adders": 11, "half-adders": 9, "fast": 5, "lookahead": 4}, ["half-adders"]),
+        ({"half-adders": 14, "fast": 12, "lookahead": 8}, ["half-adders", "fast", "lookahead"]),
+        ({"half-adders": 14, "fast": 12, "lookahead": 13}, ["half-adders", "fast", "lookahead"]),
+    ],
+    ids=["the smallest", "the first that is fast enough as an array, too", "none"],
+)
+def test_an_array_that_misses_the_clock_is_made_in_another_way(tmp_path, monkeypatch, paths, made):
+    """Areas rise in the order of the ways. Full adders miss 100 MHz in the PE itself."""
+    order = ["full-adders", "half-adders", "fast", "lookahead"]
+    arrays = []
+
+    def synthesized(config, target, folder, multiplier, liberty, style, clock_mhz):
+        path = paths.get(style, 11) if config.rows > 1 else {"full-adders": 11}.get(style, 9)
+        if config.rows > 1:
+            arrays.append(style)
+        return SynthReport(
+            target=target,
+            pe=config.pe,
+            multiplier=multiplier,
+            style=style,
+            area_um2=100.0 + order.index(style),
+            longest_path_ns=path,
+            clock_met=path <= 10,
+            cells={},
+            tools={},
+        )
+
+    monkeypatch.setattr(synth, "synthesize", synthesized)
+    report = synthesize_best(ADDER, "asic", tmp_path, clock_mhz=100.0)
+    again = [] if report.clock_met else [min(made, key=paths.__getitem__)]
+    assert arrays == made + again and report.style == arrays[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac", "xnor"])
+def test_the_choice_is_the_smallest_that_meets_the_clock_or_the_fastest(tmp_path, pe):
+    config = SMALL.twin(pe)
+    slow, fast = (
+        synthesize_best(config, "asic", tmp_path / str(mhz), clock_mhz=mhz) for mhz in (20, 5000)
+    )
+    plain = synthesize_best(config, "asic", tmp_path / "area")
+    assert slow.clock_met and slow.area_um2 == plain.area_um2
+    assert fast.clock_met is False and fast.longest_path_ns < 0.8 * plain.longest_path_ns
+    assert fast.area_um2 > plain.area_um2
+    assert fast.fmax_mhz == pytest.approx(1000 / fast.longest_path_ns)
+    assert plain.clock_met is None and plain.clock_mhz is None
+
+
+@pytest.mark.slow
+def test_half_adder_cells_are_in_the_netlist_only_where_they_make_it_smaller(tmp_path):
+    half = synthesize(SMALL, "asic", tmp_path / "half", style="half-adders")
+    full = synthesize(SMALL, "asic", tmp_path / "full")
+    assert half.cells["HA_X1"] > 0 and "HA_X1" not in full.cells
+    best = synthesize_best(SMALL, "asic", tmp_path / "best")
+    assert best.area_um2 == min(half.area_um2, full.area_um2)
+
+
+def library_of(path, keep):
+    """The built-in library with the cells whose text `keep` accepts."""
+    text = BUILT_IN_LIBRARY.read_text()
+    head, *cells = re.split(r"(?=^  cell \()", text.rstrip()[:-1], flags=re.MULTILINE)
+    path.write_text("".join([head, *filter(keep, cells), "}\n"]))
+    return path
+
+
+def test_a_library_without_flip_flops_is_refused_before_any_work(tmp_path):
+    gates = library_of(tmp_path / "gates.lib", lambda cell: "ff (" not in cell)
+    message = r"library adderforge130 must have flip-flops, but none of its 40 cells is one; give "
+    with pytest.raises(ValueError, match=f"^{message}"):
+        synthesize(SMALL, "asic", tmp_path / "never", liberty=gates)
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+def test_a_library_without_gates_gives_an_error_and_no_area(tmp_path):
+    flip_flops = library_of(tmp_path / "registers.lib", lambda cell: "ff (" in cell)
+    with pytest.raises(ToolError, match=r"^yosys failed: "):
+        synthesize(SMALL, "asic", tmp_path / "run", liberty=flip_flops)
+
+
+@pytest.mark.slow
+def test_a_library_without_delays_gives_an_area_and_no_path(tmp_path):
+    group = re.compile(r"timing \(\) \{(?:[^{}]|\{[^{}]*\})*\}")
+    (tmp_path / "timeless.lib").write_text(group.sub("", BUILT_IN_LIBRARY.read_text()))
+    options = {"liberty": tmp_path / "timeless.lib"}
+    report = synthesize(SMALL, "asic", tmp_path / "area", **options)
+    assert report.area_um2 > 0 and (report.longest_path_ns, report.fmax_mhz) == (None, None)
+    with pytest.raises(
+        ValueError, match=r"must have delays of cell .*; give a library with timing"
+    ):
+        synthesize(SMALL, "asic", tmp_path / "timed", clock_mhz=100.0, **options)
+
+
+@pytest.mark.slow
+def test_cells_of_a_second_library_are_mapped_to(tmp_path):
+    """All full adders are in it."""
+    gates = library_of(tmp_path / "gates.lib", lambda cell: "FA_X1" not in cell)
+    adders = library_of(tmp_path / "adders.lib", lambda cell: "FA_X1" in cell)
+    report = synthesize(SMALL, "asic", tmp_path / "two", liberty=(gates, adders))
+    alone = synthesize(SMALL, "asic", tmp_path / "one")
+    assert report.cells["FA_X1"] > 0 and report.library == "gates.lib + adders.lib"
+    assert report.area_um2 == alone.area_um2
+    assert report.longest_path_ns == pytest.approx(alone.longest_path_ns)
 
 
 def prove(tmp_path, multiplier, a_width, w_width, y_width):

@@ -11,8 +11,10 @@ from hw.liberty import read_library
 from hw.netlist import read_netlist
 from hw.schedule import Schedule
 from hw.synth import BUILT_IN_LIBRARY, candidates, synthesize
+from hw.weight_schedule import WeightSchedule
 from sim.blocks import blocks
-from sim.gate_run import measure
+from sim.gate_run import check_memory, measure
+from sim.stream import fill_cycles
 from sim.workload import MatrixForm, array_sums
 
 ADDER = ArrayConfig(width=4, rows=2, cols=3, lanes=2, depth=16)
@@ -129,6 +131,69 @@ def test_operations_of_forms_with_gaps_are_the_products_less_those_of_the_warm_u
         useful = r + tile * ADDER.rows < m and c < n and step * ADDER.lanes + lane < k
         early += entered >= 0 and useful
     assert result.energy.operations == sum(m * k * n for m, k, n in ODD) - early
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pe", "style"),
+    [
+        ("complement", "half-adders"),
+        ("complement", "fast"),
+        ("complement", "lookahead"),
+        ("mac", "half-adders"),
+        ("mac", "fast"),
+        ("xnor", "fast"),
+    ],
+)
+def test_every_sum_is_right_however_additions_became_cells(tmp_path, library, pe, style):
+    config = ArrayConfig(width=3, rows=2, cols=2, lanes=2, depth=9).twin(pe)
+    synthesize(config, "asic", tmp_path, style=style, clock_mhz=400.0)
+    result = run(config, tmp_path, library, [(9, 9, 3), (4, 5, 2)], windows=1, cycles=10**6)
+    assert (result.compared, result.mismatches) == (9 * 3 + 4 * 2, 0)
+
+
+STAYS = ArrayConfig(
+    width=3, rows=2, cols=3, lanes=2, depth=16, dataflow="weight-stationary", positions=6
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pe", ["complement", "mac"])
+@pytest.mark.parametrize("windows", [1, 7])
+def test_every_sum_of_a_netlist_whose_weights_stay_is_right(mapped, library, pe, windows):
+    """Blocks of 6 outputs: the second window starts with a block's weights, in the last pass of the
+    block before."""
+    config = STAYS.twin(pe)
+    cycles = sum(WeightSchedule(shape=s, config=config).cycles for s in ODD)
+    whole = run(config, mapped(config), library, ODD, windows=1, cycles=10**6)
+    assert (whole.compared, whole.mismatches) == (sum(m * n for m, _, n in ODD), 0)
+    assert whole.energy.cycles > cycles - 2 * (2 * 2 + 3 + 1)
+    parts = run(config, mapped(config), library, ODD, windows=windows, cycles=60)
+    assert parts.compared > 0 == parts.mismatches
+    assert sum(parts.energy.blocks.values()) == pytest.approx(parts.energy.pj_per_op)
+    assert {"PEs", "fold memory"} <= set(parts.energy.blocks)
+
+
+@pytest.mark.slow
+def test_operations_of_an_array_whose_weights_stay_are_the_products(mapped, library):
+    """All after the filling, in which the first block's activations have come to some PEs."""
+    shape = (40, 4, 3)  # one fold, one tile of filters, blocks of 6 outputs and one of 4
+    result = run(STAYS, mapped(STAYS), library, [shape], windows=1, cycles=10**6)
+    early = sum(
+        2 * max(0, fill_cycles(STAYS) - (STAYS.rows + 1) - r - c)
+        for r in range(STAYS.rows)
+        for c in range(STAYS.cols)
+    )
+    assert result.energy.operations == 40 * 4 * 3 - early
+
+
+def test_a_large_memory_of_flip_flops_is_refused():
+    config = ArrayConfig(rows=2, cols=2, depth=64, dataflow="weight-stationary")
+    message = (
+        "positions must be at most 292 for a gate-level run of this weight-stationary array, w"
+    )
+    with pytest.raises(ValueError, match=f"^{message}"):
+        check_memory(config)
 
 
 @pytest.mark.slow
@@ -263,17 +328,6 @@ def test_the_netlist_of_another_array_is_refused(mapped, library):
     adder = ArrayConfig(width=4, rows=2, cols=2, depth=16)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         run(adder, mapped(MAC, "booth"), library, [(20, 12, 4)])
-
-
-@pytest.mark.slow
-def test_a_weight_stationary_array_is_refused(mapped, library):
-    message = (
-        "dataflow must be 'output-stationary' for a gate-level run, not 'weight-stationary', whose "
-        "memory is no part of a mapped netlist; simulate its Verilog"
-    )
-    staying = ArrayConfig(**ADDER.model_dump() | {"dataflow": "weight-stationary"})
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        run(staying, mapped(ADDER), library, FULL)
 
 
 @pytest.mark.slow

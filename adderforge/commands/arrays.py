@@ -7,11 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, array_config, array_options, as_json, show, with_data
+from ..options import (
+    FILE,
+    array_config,
+    array_options,
+    as_json,
+    cell_library,
+    library_options,
+    show,
+    with_data,
+)
 
 if TYPE_CHECKING:
     from hw.config import ArrayConfig
     from sim.workload import MatrixForm
+
+
+LINES_EVERY = 10  # seconds, off a terminal
+ALIASES = {"xilinx": "xilinx7"}  # of targets: the family stands for its series
 
 
 @click.command()
@@ -151,13 +164,16 @@ def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["Mat
 @click.command()
 @array_options
 @click.option(
-    "--target", default="ice40", show_default=True, help="ice40, ecp5, xilinx7, gowin or asic"
+    "--target",
+    default="ice40",
+    show_default=True,
+    help="ice40, ecp5, xilinx7 (or xilinx), gowin or asic",
 )
 @click.option(
     "--multiplier", help="for mac: booth-tree, rows, dsp, …; default: the smallest of all"
 )
-@click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
-@click.option("--pdk", help="for asic: PDK under $PDK_ROOT whose library is taken, such as sky130A")
+@library_options
+@click.option("--clock-mhz", type=float, help="for asic: map for this clock; default: least area")
 @click.option("--route", is_flag=True, help="place and route too, on ice40 and ecp5: clock rate")
 @click.option(
     "--seeds",
@@ -171,43 +187,49 @@ def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["Mat
 def synth(
     target: str,
     multiplier: str | None,
-    liberty: Path | None,
+    liberty: tuple[Path, ...],
     pdk: str | None,
+    clock_mhz: float | None,
     route: bool,
     seeds: int,
     out: Path | None,
     as_json: bool,
     **options: object,
 ) -> None:
-    """Synthesize an array with Yosys: LUTs, flip-flops, carries, DSPs, or area.
+    """Synthesize an array with Yosys: LUTs, flip-flops, carries, DSPs, or area and longest path.
+
+    A cell library's cells are mapped for the least area or, with --clock-mhz, for the least that
+    meets the clock: exit code 1 if nothing does, and the fastest is reported.
 
     \b
     Example:  adderforge synth --rows 4 --cols 4 --target ecp5
               adderforge synth --config my.toml --target ecp5 --route --seeds 5
               adderforge synth --config my.toml --pe mac --target asic --liberty sky130.lib.gz
               PDK_ROOT=~/.ciel adderforge synth --config my.toml --target asic --pdk ihp-sg13g2
+              adderforge synth --config my.toml --target asic --liberty cells.lib \\
+                  --liberty sram.lib --clock-mhz 250
     """
     from rich.console import Console
 
     from hw import route as routing
     from hw import synth as synthesis
-    from hw.pdk import find_library
 
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
 
     config = array_config(**options)
-    library = liberty or (find_library(pdk) if pdk else synthesis.BUILT_IN_LIBRARY)
-    synthesis.check(config, target, multiplier, library)
+    target = ALIASES.get(target, target)
+    library = cell_library(liberty, pdk)
+    synthesis.check(config, target, multiplier, library, clock_mhz)
     if route:
         routing.check_route(config, target, "array", multiplier)
     folder = new_run_folder("synth", out)
-    stages = Stages(2 if route else 1, Console(stderr=True))
-    with stages.stage(f"synthesize {config.pe} for {target}"):
-        chosen = multiplier or synthesis.best_multiplier(
-            config, target, folder / "candidates", library
+    stages = Stages(2 if route else 1, Console(stderr=True), every=LINES_EVERY)
+    with stages.stage(f"synthesize {config.pe} for {target}") as update:
+        made = synthesis.synthesize_best(
+            config, target, folder, library, clock_mhz, multiplier, update
         )
-        report = asdict(synthesis.synthesize(config, target, folder, chosen, library))
+        report = asdict(made)
     if route:
         with stages.stage(f"place and route {config.pe} on {target}") as update:
             routed = routing.route(
@@ -215,13 +237,15 @@ def synth(
                 target,
                 folder / "route",
                 range(1, seeds + 1),
-                multiplier=chosen,
+                multiplier=made.multiplier,
                 progress=lambda done, count: update(f"seed {done} of {count}", done, count),
             )
         report |= {"fmax_mhz": routed.median_mhz, "route": asdict(routed)}
     write_json(folder / "report.json", report)
     show(report, as_json, _lines(report))
     click.echo(folder, err=as_json)
+    if made.clock_met is False:
+        raise SystemExit(1)
 
 
 def _lines(report: dict) -> str:

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from ..options import FILE, array_config, array_options, as_json, show, with_data
+from ..options import (
+    FILE,
+    array_config,
+    array_options,
+    as_json,
+    cell_library,
+    library_options,
+    show,
+    with_data,
+)
 
 LINES_EVERY = 60  # seconds, off a terminal
 
@@ -15,7 +24,17 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--twin-model", type=FILE, required=True, help="its CNN, quantized")
 @click.option("--bnn-model", type=FILE, help="its binary network, quantized")
 @with_data
-@click.option("--liberty", type=FILE, help="cell library for asic (.lib or .lib.gz)")
+@library_options
+@click.option("--clock-mhz", type=float, help="map the cells for this clock; default: least area")
+@click.option("--fpga/--no-fpga", default=True, show_default=True, help="iCE40 and ECP5, too")
+@click.option("--route", is_flag=True, help="place and route on the FPGAs, too: clock rates")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="placements of --route",
+)
 @click.option("--images", default=2, show_default=True, help="images of a batch, for energy")
 @click.option("--batches", default=3, show_default=True, help="batches, for the spread of energy")
 @click.option("--cycles", default=4000, show_default=True, help="to count, all batches together")
@@ -27,7 +46,12 @@ def compare(
     bnn_model: Path | None,
     data: str,
     data_dir: str | None,
-    liberty: Path | None,
+    liberty: tuple[Path, ...],
+    pdk: str | None,
+    clock_mhz: float | None,
+    fpga: bool,
+    route: bool,
+    seeds: int,
     images: int,
     batches: int,
     cycles: int,
@@ -53,13 +77,12 @@ def compare(
 
     from golden import data as datasets
     from golden import model_file
-    from hw.liberty import read_library
-    from hw.synth import BUILT_IN_LIBRARY
+    from hw.route import check_route
     from sim import events
 
-    from ..compare import Effort, contenders
     from ..compare_page import write_pages
     from ..compare_run import run_comparison
+    from ..contenders import FPGAS, Effort, Flow, contenders
     from ..progress import Stages
     from ..runs import new_run_folder
 
@@ -67,14 +90,21 @@ def compare(
     effort = Effort(images=images, batches=batches, cycles=cycles)
     paths = [model, twin_model, *([bnn_model] if bnn_model else [])]
     networks = [model_file.load(path) for path in paths]
-    library = liberty or BUILT_IN_LIBRARY
-    read_library(library)
+    flow = Flow(
+        liberty=cell_library(liberty, pdk),
+        clock_mhz=clock_mhz,
+        fpgas=FPGAS if fpga else (),
+        seeds=seeds if route else 0,
+    )
+    if route:
+        for target in flow.fpgas:
+            check_route(config, target, "array", None)
     dataset = datasets.load(data, data_dir)
     rivals = contenders(config, networks, dataset.test_images, effort)
     events.prepare()
     folder = new_run_folder("compare", out)
     stages = Stages(3 * len(rivals) + 1, Console(stderr=True), every=LINES_EVERY)
-    report = run_comparison(rivals, dataset, library, effort, folder, stages)
+    report = run_comparison(rivals, dataset, flow, effort, folder, stages)
     report["command"] = shlex.join(["adderforge", *sys.argv[1:]])
     page = write_pages(report, folder)
     show(report, as_json, page.markdown)

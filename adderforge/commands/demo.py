@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..options import ARRAY_OPTIONS, FILE, as_json, with_data
+from ..options import ARRAY_OPTIONS, FILE, as_json, cell_library, given, library_options, with_data
 
 
 @click.command()
@@ -18,10 +18,12 @@ from ..options import ARRAY_OPTIONS, FILE, as_json, with_data
 @click.option("--lanes", default=4, show_default=True, help=ARRAY_OPTIONS["lanes"])
 @click.option("--images", default=8, show_default=True, help="test images simulated in hardware")
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
-@click.option("--liberty", type=str, help="cell library for ASIC (.lib or .lib.gz)")
+@library_options
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/demo-…")
 @as_json
-def demo(out: Path | None, as_json: bool, **options: object) -> None:
+def demo(
+    liberty: tuple[Path, ...], pdk: str | None, out: Path | None, as_json: bool, **options: object
+) -> None:
     """Run the whole flow on a small real network, a few minutes, with a report at the end.
 
     Trains an adder network and its CNN twin on handwritten digits, quantizes both, generates
@@ -36,7 +38,8 @@ def demo(out: Path | None, as_json: bool, **options: object) -> None:
     from ..demo import DemoConfig, run_demo
     from ..report import passed, terminal_table
 
-    config = DemoConfig(**{name: value for name, value in options.items() if value is not None})
+    library = tuple(str(path) for path in cell_library(liberty, pdk))
+    config = DemoConfig(liberty=library, **given(options))
     report, folder = run_demo(config, out, Console(stderr=as_json))
     if as_json:
         click.echo(json.dumps(report, indent=1))

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, array_config, array_options, as_json, show, with_data
+from ..options import (
+    FILE,
+    array_config,
+    array_options,
+    as_json,
+    cell_library,
+    library_options,
+    show,
+    with_data,
+)
 
 if TYPE_CHECKING:
     from hw.config import ArrayConfig
@@ -44,7 +53,7 @@ class Work:
 )
 @click.option("--from-activity", type=FILE, help="price a saved activity, without simulation")
 @click.option("--save-activity", is_flag=True, help="also write activity.npz, for --from-activity")
-@click.option("--liberty", type=FILE, help="cell library (.lib or .lib.gz)")
+@library_options
 @click.option("--multiplier", help="for mac: booth-tree, rows, …; default: the smallest of all")
 @click.option("--wire-load", help="one of the library's wire models, by name; default: no wires")
 @click.option("--wire-ff-per-fanout", default=0.0, help="wire of a net for each pin it drives, fF")
@@ -57,7 +66,8 @@ def energy(
     save_activity: bool,
     cycles: int,
     clock_mhz: float,
-    liberty: Path | None,
+    liberty: tuple[Path, ...],
+    pdk: str | None,
     multiplier: str | None,
     wire_load: str | None,
     wire_ff_per_fanout: float,
@@ -83,9 +93,9 @@ def energy(
     from hw.delays import Surroundings, check_surroundings
     from hw.liberty import read_library
     from hw.recording import joined, save
-    from hw.synth import BUILT_IN_LIBRARY, check
+    from hw.synth import check
     from sim import events
-    from sim.gate_run import check_activity, check_dataflow
+    from sim.gate_run import check_activity, check_memory
 
     from ..energy_run import NoPowerTables, map_array, price_file, run_energy, summarize
     from ..progress import Stages
@@ -94,12 +104,12 @@ def energy(
     names = Work.__dataclass_fields__
     work = Work(**{name: options.pop(name) for name in names})
     config = array_config(**options)
-    library = liberty or BUILT_IN_LIBRARY
+    library = cell_library(liberty, pdk)
     for name, number in (("cycles", cycles), ("clock_mhz", clock_mhz)):
         if not number > 0:
             raise ValueError(f"{name} must be positive, not {number}")
     check_activity(activity)
-    check_dataflow(config)
+    check_memory(config)
     check(config, "asic", multiplier, library)
     around = Surroundings(wire_load=wire_load, wire_pf_per_fanout=wire_ff_per_fanout / 1000)
     check_surroundings(around, read_library(library))
@@ -107,9 +117,9 @@ def energy(
     if activity == "gate-delay" and not from_activity:
         events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
-    with stages.stage(f"map {config.pe} to {library.name}"):
+    with stages.stage(f"map {config.pe} to {', '.join(path.name for path in library)}") as update:
         try:
-            design = map_array(config, library, multiplier, around)
+            design = map_array(config, library, multiplier, around, update)
         except NoPowerTables as error:
             area = error.synthesis.area_um2
             show(

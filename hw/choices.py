@@ -1,0 +1,111 @@
+"""The ways in which an array's PEs can be made, for every target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .arithmetic import ARRAY_TREE, BOOTH_TREE
+from .asic import styles
+from .config import ArrayConfig
+from .fabric import FABRICS
+from .liberty import Liberty, read_library
+from .mapping import hand_made
+
+TARGETS = (*FABRICS, "asic")
+TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
+BUILT_IN_LIBRARY = Path(__file__).parent.parent / "fixtures" / "adderforge130.lib"
+
+# How the product of a `mac` PE is made, and the Yosys command that makes it. booth-tree and
+# array-tree, which need none: radix-4 Booth rows, or AND rows, of all lanes in one tree with the
+# accumulator (`hw.multiply`); booth: Booth rows in a carry-save tree; booth-ripple: Booth rows
+# added one after the other; rows: a row of adders for each bit of the weight; macc: Yosys' own,
+# AND rows in a carry-save tree; dsp: the FPGA's own multiplier blocks.
+MULTIPLIERS = {
+    "none": "",
+    BOOTH_TREE: "",
+    ARRAY_TREE: "",
+    "booth": "booth",
+    "booth-ripple": "booth -lowpower",
+    "rows": "techmap -map rows_multiplier.v t:$mul",
+    "macc": "",
+    "dsp": "",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How an array's PEs are made: a multiplier of `candidates`, and for "asic" a style."""
+
+    multiplier: str
+    style: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.multiplier}-{self.style}" if self.style else self.multiplier
+
+
+def candidates(pe: str, target: str) -> tuple[str, ...]:
+    """The multipliers that are tried for a PE kind on a target; "none" for adders."""
+    if pe != "mac":
+        return ("none",)
+    words = ("booth", "booth-ripple", "rows", "macc")
+    return (BOOTH_TREE, ARRAY_TREE, *words) if target == "asic" else (*words, "dsp")
+
+
+def candidates_of(config: ArrayConfig, target: str) -> tuple[str, ...]:
+    """As `candidates`, but "none" for a PE made by hand, which holds its own multiplier."""
+    return ("none",) if hand_made(config) else candidates(config.pe, target)
+
+
+def check(
+    config: ArrayConfig,
+    target: str,
+    multiplier: str | None,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    clock_mhz: float | None = None,
+) -> None:
+    """ValueError when there is no such target, the PE has no such multiplier there, the cell
+    library is missing, cannot be read or has no flip-flops, or there can be no mapping for that
+    clock rate."""
+    if target not in TARGETS:
+        raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
+    if config.target not in ("generic", target):
+        raise ValueError(f"an array made for {config.target} cannot be synthesized for {target}")
+    allowed = candidates_of(config, target)
+    if multiplier is not None and multiplier not in allowed:
+        raise ValueError(
+            f"multiplier of a {config.pe} PE on {target} must be one of {', '.join(allowed)}, "
+            f"not {multiplier!r}"
+        )
+    if clock_mhz is not None and target != "asic":
+        raise ValueError(f"clock_mhz must be left out for {target}; timing-driven is asic alone")
+    if clock_mhz is not None and not clock_mhz > 0:
+        raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
+    if target == "asic":
+        library = read_library(liberty)
+        if not any(cell.flip_flop for cell in library.cells.values()):
+            raise ValueError(
+                f"library {library.name} must have flip-flops, but none of its "
+                f"{len(library.cells)} cells is one; give one that does, or it and another"
+            )
+
+
+def choices(
+    config: ArrayConfig,
+    target: str,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    clock_mhz: float | None = None,
+    multiplier: str | None = None,
+) -> list[Choice]:
+    """All ways to make the configuration's PEs of logic, the usual one first; multiplier: with it
+    alone."""
+    names = [name for name in candidates_of(config, target) if name != "dsp"]
+    if multiplier is not None:
+        names = [multiplier]
+    if target != "asic":
+        return [Choice(multiplier=name) for name in names]
+    library, trees = read_library(liberty), ("none", *TREES)
+    return [
+        Choice(multiplier=name, style=style)
+        for name in names
+        for style in styles(library, name in trees, name == "none", clock_mhz)
+    ]
