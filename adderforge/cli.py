@@ -12,6 +12,7 @@ from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.energy import energy
+from .commands.explore import explore
 from .commands.export import export
 from .commands.quantize import quantize
 from .commands.reproduce import reproduce
@@ -70,6 +71,7 @@ COMMANDS = (
     synth,
     energy,
     compare,
+    explore,
     accelerator,
     count,
     doctor,

@@ -37,8 +37,8 @@ def scheduler(address: str, patience: float = PATIENCE) -> Iterator[Executor]:
         client = Client(address, timeout=patience, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ToolError(
-            f"scheduler {address} does not answer in {patience:g} s ({type(error).__name__}); start "
-            "'dask scheduler' and 'dask worker', or leave --scheduler out"
+            f"scheduler {address} does not answer within {patience:g} s "
+            f"({type(error).__name__}); start 'dask scheduler' and 'dask worker' there"
         ) from None
     with client:
         yield client.get_executor(pure=False)

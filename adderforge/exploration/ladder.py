@@ -1,11 +1,12 @@
 """Explores: measures designs level by level, the cheap first, and only what can still win."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
+from pathlib import Path
 
 import numpy as np
 
@@ -102,10 +103,14 @@ def explore(
     if space.size > EXHAUSTIVE:
         from .search import search
 
-        ladder.add(search(space, defaults, ladder, trials, seed))
+        search(space, defaults, goals, ladder.evaluate, trials, seed, _journal(store))
     else:
         ladder.add(space.designs(**defaults))
     return ladder.climb()
+
+
+def _journal(store: Store | None) -> Path | None:
+    return store.folder / "search.log" if store is not None else None
 
 
 def _levels(goals: tuple[Objective, ...], fidelity: int, effort: Effort) -> list[int]:
@@ -167,6 +172,19 @@ class Ladder:
                 if found := self._laboratory.recall(task):
                     self._known[task.design][level] = found
 
+    def evaluate(self, designs: Sequence[Design]) -> list[list[float] | None]:
+        """Add designs, and measure them up to the lowest level that knows every objective. Returns
+        the objectives' values; None of a design that failed."""
+        self.add(designs)
+        for level in self.levels:
+            if all(None not in self._values(point) for point in self.points(designs)):
+                break
+            self.measure([d for d in designs if level not in self._known[d]], level)
+        return [
+            None if point.failures or None in self._values(point) else self._values(point)
+            for point in self.points(designs)
+        ]
+
     def climb(self) -> Exploration:
         """Up to the highest level; a round of measurements teaches the model, which may let others
         win, so that a level is done when all its possible winners are measured."""
@@ -181,6 +199,7 @@ class Ladder:
                 self.measure(chosen, level)
                 self._refit()
         points = self.points()
+        self._check_known(points)
         return Exploration(
             workload=self.workload,
             effort=self.effort,
@@ -190,6 +209,17 @@ class Ladder:
             left_out=self._left_out,
             model=self.model,
         )
+
+    def _check_known(self, points: list[DesignPoint]) -> None:
+        """ValueError when an objective is unknown of every design that has not failed."""
+        sound = [point for point in points if not point.failures]
+        for goal in self.goals:
+            if sound and all(goal.of(point) is None for point in sound):
+                raise ValueError(
+                    f"objective {goal.name!r} is unknown of all {len(sound)} designs for target "
+                    f"{self.effort.target!r}, and there are too few measurements to guess it; "
+                    f"fidelity must be at least {max(goal.levels)}"
+                )
 
     def measure(self, designs: list[Design], level: int) -> None:
         done = 0
@@ -230,6 +260,9 @@ class Ladder:
             )
         return points
 
+    def _values(self, point: DesignPoint) -> list[float | None]:
+        return [goal.of(point) for goal in self.goals]
+
     def _tasks(self, designs: Iterable[Design], level: int) -> list[Task]:
         return [
             Task(level=level, design=design, workload=self.workload, effort=self.effort)
@@ -265,9 +298,7 @@ class Ladder:
         """Of points that are measured up to the highest level, or as far as any is."""
         points = self.points() if points is None else points
         points = [
-            point
-            for point in points
-            if not point.failures and None not in [goal.of(point) for goal in self.goals]
+            point for point in points if not point.failures and None not in self._values(point)
         ]
         highest = max((point.level for point in points), default=0)
         points = [point for point in points if point.level == highest]

@@ -1,6 +1,6 @@
 """Has measurements made by an executor, each once, and kept in a store as soon as it is made."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -26,9 +26,10 @@ class Laboratory:
         self, executor: Executor | None = None, store: Store | None = None, retry: bool = False
     ) -> None:
         self._executor, self._store, self._retry = executor, store, retry
-        self._known = {m.subject.key: m for m in store or () if not (retry and m.reason)}
+        known = [] if store is None else store
+        self._known = {m.subject.key: m for m in known if not (retry and m.reason)}
 
-    def __iter__(self) -> Iterable[Measurement]:
+    def __iter__(self) -> Iterator[Measurement]:
         return iter(self._known.values())
 
     def recall(self, task: Task) -> Measurement | None:
@@ -63,7 +64,7 @@ class Laboratory:
                 future.cancel()
 
     def _keep(self, measurement: Measurement) -> None:
-        if self._store:
+        if self._store is not None:
             if self._retry:
                 self._store.forget(measurement.subject)
             self._store.put(measurement)

@@ -90,9 +90,6 @@ class Store:
         for path in sorted(self._points.glob("*.json")):
             yield _measurement(_read(path))
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self._points.glob("*.json"))
-
     def _path(self, subject: Subject) -> Path:
         return self._points / f"{subject.key}.json"
 

@@ -1,0 +1,191 @@
+"""An exploration as one HTML page that needs no network, Markdown, PNG, JSON and tables."""
+
+import csv
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+
+from golden.archive import write_whole
+from hw.tools import ToolError, tool_versions
+from hw.verilog import config_hash
+
+from ..runs import write_json, write_text
+from .charts import draw_png, draw_svg
+from .design import Design, DesignPoint
+from .effort import LEVELS
+from .ladder import Exploration
+from .space_file import plain
+
+TEMPLATE = "explore.html.j2"
+SHOWN = 40  # of the Pareto set in tables
+SHOWN_FAILURES = 20
+
+
+def write_pages(found: Exploration, folder: Path, command: str) -> dict:
+    """Write explore.html, .md, .png, .json and .csv into the folder, and in designs/ the
+    configuration files of the Pareto set; returns what is in the JSON."""
+    report = summary(found, command)
+    (folder / "designs").mkdir()
+    for point in found.front:
+        write_text(folder / config_file(point.design), toml(point.design))
+    write_json(folder / "explore.json", report)
+    write_csv(found.points, folder / "explore.csv")
+    write_text(folder / "explore.md", markdown(found, report))
+    draw_png(found, folder / "explore.png")
+    write_text(folder / "explore.html", _html(found, report))
+    return report
+
+
+def summary(found: Exploration, command: str) -> dict:
+    """The exploration without the points that are not in the Pareto set, for JSON."""
+    return {
+        "command": command,
+        "workload": found.workload.name,
+        "operations": found.workload.operations,
+        "objectives": [asdict(goal) | {"value": None} for goal in found.objectives],
+        "effort": plain(found.effort),
+        "designs": len(found.points),
+        "measured": {
+            LEVELS[level]: sum(point.level >= level for point in found.points)
+            for level in range(1, len(LEVELS))
+        },
+        "failed": [point.row for point in found.failed],
+        "left_out": found.left_out,
+        "front": [_entry(point, found) for point in found.front],
+        "cost_model": found.model.table(),
+        "tools": tool_versions(),
+    }
+
+
+def _entry(point: DesignPoint, found: Exploration) -> dict:
+    return {
+        "design": point.design.values,
+        "objectives": {goal.name: goal.of(point) for goal in found.objectives},
+        "figures": point.figures,
+        "guessed": point.errors,
+        "build": build_command(point.design, found.effort.target),
+        "layers": found.workload.layer_table(point.design.array),
+    }
+
+
+def build_command(design: Design, target: str) -> str:
+    multiplier = f" --multiplier {design.multiplier}" if design.multiplier else ""
+    return f"adderforge synth --config {config_file(design)} --target {target}{multiplier}"
+
+
+def config_file(design: Design) -> str:
+    return f"designs/{config_hash(design.array)}.toml"
+
+
+def toml(design: Design) -> str:
+    lines = [f"{name} = {json.dumps(v)}" for name, v in design.array.model_dump().items()]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(found: Exploration, report: dict) -> str:
+    headings, rows = front_table(found)
+    lines = [f"# Designs for {found.workload.name}", "", verdict(found), "", "![](explore.png)", ""]
+    lines += ["| " + " | ".join(row) + " |" for row in (headings, ["---"] * len(headings), *rows)]
+    lines += ["", *model_lines(found), "", f"    {report['command']}", ""]
+    return "\n".join(lines)
+
+
+def verdict(found: Exploration) -> str:
+    goals = ", ".join(goal.name for goal in found.objectives)
+    top = max((point.level for point in found.front), default=0)
+    known = "all measured" if top else "guessed where not exact"
+    text = (
+        f"{len(found.points):,} designs, {len(found.front)} that nothing beats by {goals} "
+        f"(level {top}, {LEVELS[top]}; {known})"
+    )
+    if found.failed:
+        text += f"; {len(found.failed)} failed"
+    if found.left_out:
+        text += f"; {found.left_out} that might win were not measured, for want of room"
+    return text + "."
+
+
+def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
+    """The Pareto set's parameters, as far as they differ, and objectives, as text. A guess has
+    its error."""
+    values = [point.design.values for point in found.front[:SHOWN]]
+    names = [name for name in (values[0] if values else {}) if len({v[name] for v in values}) > 1]
+    rows = []
+    for point in found.front[:SHOWN]:
+        cells = [str(point.design.values[name] or "–") for name in names]
+        for goal in found.objectives:
+            value, error = goal.of(point), goal.error(point)
+            cells.append(f"{value:,.4g}" + (f" ± {error:.0%}" if error else ""))
+        rows.append(cells)
+    return [*names, *(goal.name for goal in found.objectives)], rows
+
+
+def model_lines(found: Exploration) -> list[str]:
+    """What the cost model's errors are for the place and the PEs at hand."""
+    pes = {point.design.array.pe for point in found.points}
+    rows = [
+        row
+        for row in found.model.table()
+        if row["place"] == found.effort.place and row["pe"] in pes
+    ]
+    return [
+        f"- guesses of {row['figure']} of {row['pe']}, {row['dataflow']}, pipeline "
+        f"{row['pipeline']}: {row['median_error']:.1%} median error, {row['error_90']:.1%} at "
+        f"most for 90 %, of {row['measurements']} measurements, each left out in turn"
+        for row in rows
+        if row["figure"] in ("luts", "area_um2", "fmax_mhz", "pj_per_op")
+    ]
+
+
+def write_csv(points: tuple[DesignPoint, ...], path: Path) -> None:
+    rows = [point.row for point in points]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_parquet(points: tuple[DesignPoint, ...], path: Path) -> None:
+    """ToolError when pyarrow is not installed."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise ToolError("pyarrow: not installed; run 'pip install adderforge[parquet]'") from None
+    rows = [point.row for point in points]
+    names = dict.fromkeys(name for row in rows for name in row)
+    table = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink)
+    write_whole(path, sink.getvalue().to_pybytes())
+
+
+def _html(found: Exploration, report: dict) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    text = (files("adderforge") / "templates" / TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    headings, rows = front_table(found)
+    return environment.from_string(text).render(
+        name=found.workload.name,
+        verdict=verdict(found),
+        chart=draw_svg(found, lambda point: _title(point, found)),
+        headings=headings,
+        rows=rows,
+        entries=report["front"][:SHOWN],
+        failures=[(p.design.options, p.failures) for p in found.failed][:SHOWN_FAILURES],
+        levels=LEVELS,
+        model=model_lines(found),
+        command=report["command"],
+        tools={name: version for name, version in report["tools"].items() if version},
+    )
+
+
+def _title(point: DesignPoint, found: Exploration) -> str:
+    lines = [f"{goal.name}: {goal.of(point):,.4g}" for goal in found.objectives]
+    lines += [f"{name} = {value}" for name, value in point.design.values.items()]
+    return "\n".join([*lines, build_command(point.design, found.effort.target)])
