@@ -44,3 +44,4 @@ def test_a_choice_takes_low_ranks_and_spreads_over_the_last():
     assert spread(costs, 3).tolist() == [0, 5, 10]
     assert set(spread(costs, 13)) > set(range(11))
     assert spread(costs, 99).tolist() == list(range(22))
+    assert spread(costs, 0).tolist() == []

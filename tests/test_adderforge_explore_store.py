@@ -70,7 +70,9 @@ def test_a_store_of_another_version_is_refused(tmp_path):
     Store(tmp_path / "s")
     header = tmp_path / "s" / "store.json"
     header.write_text(header.read_text().replace('"version": 1', '"version": 9'))
-    with pytest.raises(ValueError, match="version of the store must be 1, not 9; name a new folder"):
+    with pytest.raises(
+        ValueError, match="version of the store must be 1, not 9; name a new folder"
+    ):
         Store(tmp_path / "s")
 
 

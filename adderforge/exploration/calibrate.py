@@ -22,7 +22,7 @@ from .store import Store
 from .task import Task
 from .workloads import network
 
-SAMPLE = 20  # arrays of each PE and dataflow
+SAMPLE = 14  # arrays of each PE and dataflow
 KINDS = (
     ("complement", "output-stationary"),
     ("mac", "output-stationary"),

@@ -281,9 +281,9 @@ class Ladder:
                 groups[self._alike(point)].append(point)
         winners = []
         for points in groups.values():
-            known = [goal for goal in self.goals if goal.of(points[0]) is not None]
-            least, most = bounds(points, known)
-            winners += list(compress(points, possible_winners(least, most)))
+            if known := [goal for goal in self.goals if goal.of(points[0]) is not None]:
+                points = list(compress(points, possible_winners(*bounds(points, known))))
+            winners += points
         return winners
 
     def _alike(self, point: DesignPoint) -> tuple:

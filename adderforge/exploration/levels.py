@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 from golden.archive import write_whole
+from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
 from hw.cache import cache_folder, mapped
 from hw.config import ArrayConfig
+from hw.mapping import hand_made
 from hw.synth import SynthReport, best_multiplier, synthesize
 from hw.tools import ToolError
 
@@ -23,6 +25,10 @@ from .effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
 from .store import Measurement
 from .task import Task, tools
 
+LIKELY = {  # multipliers of which one was the smallest wherever all were tried (hardware-cost.json)
+    "asic": (BOOTH_TREE, ARRAY_TREE),
+    "ice40": ("rows",),
+}
 LOG_LINES = 40
 SIZES = ("luts", "carries", "flip_flops", "dsps", "block_rams", "area_um2", "sequential_area_um2")
 
@@ -93,19 +99,32 @@ _measures = {SYNTHESIS: _synthesis, CLOCK: _clock, ENERGY: _energy, ACCURACY: _a
 
 
 def chosen_multiplier(config: ArrayConfig, effort: Effort, folder: Path) -> str:
-    """As `best_multiplier`, which depends on the PE alone: from the user's cache where it is there,
-    for all arrays of such PEs."""
-    if config.pe != "mac":
+    """Of LIKELY, that whose single PE is smallest, which holds for all arrays of such PEs; from
+    the user's cache where it is there. Other targets try all, as `best_multiplier` does."""
+    if config.pe != "mac" or hand_made(config):
         return "none"
     single = ArrayConfig(**config.model_dump() | {"rows": 1, "cols": 1})
     of = [single.model_dump(), effort.place, tools(SYNTHESIS)]
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder() / "multipliers" / name
     if not path.exists():
-        chosen = best_multiplier(config, effort.target, folder / "candidates", effort.liberty)
         path.parent.mkdir(exist_ok=True)
-        write_whole(path, chosen.encode())
+        write_whole(path, _smallest(single, effort, folder / "candidates").encode())
     return path.read_text(encoding="utf-8")
+
+
+def _smallest(single: ArrayConfig, effort: Effort, folder: Path) -> str:
+    names = LIKELY.get(effort.target)
+    if names is None:
+        return best_multiplier(single, effort.target, folder, effort.liberty)
+    if len(names) == 1:
+        return names[0]
+
+    def size(name: str) -> float:
+        report = synthesize(single, effort.target, folder / name, name, effort.liberty)
+        return report.area_um2 or report.luts
+
+    return min(names, key=size)
 
 
 def _logs(folder: Path) -> str:

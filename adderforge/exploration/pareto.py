@@ -38,10 +38,10 @@ def ranks(costs: np.ndarray) -> np.ndarray:
 def spread(costs: np.ndarray, count: int) -> np.ndarray:
     """Returns the indices of `count` points or fewer: the lowest ranks, and of the last of them
     that fits in part, points evenly along the first objective."""
-    order = np.lexsort((costs[:, 0], ranks(costs)))
-    if len(order) <= count:
-        return np.sort(order)
+    if len(costs) <= count or count == 0:
+        return np.arange(len(costs))[:count]
     rank = ranks(costs)
+    order = np.lexsort((costs[:, 0], rank))
     last = rank[order[count - 1]]
     sure = order[rank[order] < last]
     some = order[rank[order] == last]

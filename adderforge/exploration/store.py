@@ -15,7 +15,7 @@ from golden.archive import write_whole
 
 FORMAT = "adderforge-store"
 VERSION = 1
-HEADER = "store.json"
+HEADER, POINTS = "store.json", "points"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,14 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._points = self.folder / "points"
+        self._points = self.folder / POINTS
         header = self.folder / HEADER
         if not header.exists():
-            if self.folder.exists() and any(self.folder.iterdir()):
+            if any(name != POINTS and name[0] != "." for name in _names(self.folder)):
                 raise ValueError(
                     f"{folder}: not a store of AdderForge, and not empty; name another folder"
                 )
-            self._points.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             _write(header, {"format": FORMAT, "version": VERSION})
         found = _read(header)
         if found.get("format") != FORMAT or found.get("version") != VERSION:
@@ -92,6 +92,10 @@ class Store:
 
     def _path(self, subject: Subject) -> Path:
         return self._points / f"{subject.key}.json"
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
 
 
 def _measurement(content: dict) -> Measurement:
