@@ -18,8 +18,8 @@ def designs(count, **fixed):
         yield Design.of(sizes | {"width": rng.choice((4, 8, 12)), "depth": 64} | fixed)
 
 
-def area(design, noise=0.0, rng=random.Random(2)):
-    array = design.array
+def area(design, noise=0.0):
+    array, rng = design.array, random.Random(str(design.values))
     pes = array.rows * array.cols
     exact = pes * (30 + 7 * array.lanes * array.width + 11 * array.sum_width) + 90
     return exact * (1 + rng.uniform(-noise, noise))
