@@ -16,6 +16,7 @@ from .commands.explore import explore
 from .commands.export import export
 from .commands.quantize import quantize
 from .commands.reproduce import reproduce
+from .commands.suggest import suggest
 from .commands.train import train
 
 # Before anything imports PyTorch: OpenMP's threads spin while they wait, and keep from the cores
@@ -72,6 +73,7 @@ COMMANDS = (
     energy,
     compare,
     explore,
+    suggest,
     accelerator,
     count,
     doctor,
