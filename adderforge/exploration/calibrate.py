@@ -3,8 +3,8 @@
 python -m adderforge.exploration.calibrate STORE TARGET …    measures what the store lacks, and
                                                              writes all that it holds
 
-For each PE and dataflow of each target a drawn sample of arrays is synthesized; for "asic" their
-longest paths are found as well.
+For each PE and dataflow of each target single PEs and a drawn sample of arrays are synthesized; for
+"asic" their longest paths are found as well.
 """
 
 import json
@@ -31,10 +31,11 @@ KINDS = (
     ("mac", "weight-stationary"),
 )
 SIZES = (1, 2, 4, 8)
+SINGLE = {"width": (4, 8, 16), "lanes": (1, 4)}  # of PEs by themselves
 
 
 def designs(effort: Effort) -> list[Design]:
-    """The sample; the largest arrays have 128 products a cycle."""
+    """The sample, whose largest arrays have 128 products a cycle, and single PEs."""
     drawn = []
     for pe, dataflow in KINDS:
         space = Space(
@@ -49,7 +50,9 @@ def designs(effort: Effort) -> list[Design]:
             constraints=["rows * cols * lanes <= 128", "rows * cols * lanes * width <= 1024"],
         )
         drawn += random.Random(pe + dataflow).sample(space.designs(**effort.defaults), SAMPLE)
-    return drawn
+        single = Space(pe=pe, dataflow=dataflow, rows=1, cols=1, depth=576, positions=16, **SINGLE)
+        drawn += single.designs(**effort.defaults)
+    return list(dict.fromkeys(drawn))
 
 
 def main(folder: str, targets: list[str]) -> None:

@@ -2,18 +2,19 @@
 
 A figure is a weighted sum of terms that count what the hardware is made of; the weights are fitted
 to the measurements of arrays of the same PE, dataflow, target and so on, so that squares of
-relative errors are least (with a ridge of RIDGE, terms scaled to one size). The stated error is
-that of leave-one-out cross-validation: each measurement is guessed from all others.
+relative errors are least and no weight is negative (with a ridge of RIDGE, terms scaled to one
+size). The stated error is that of leave-one-out cross-validation: each measurement is guessed from
+all others.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import log2
+from math import ceil, log2
 
 import numpy as np
 
-from hw.config import ArrayConfig
+from hw.config import DRAIN_GROUP, ArrayConfig
 
 from .design import Design
 
@@ -52,8 +53,18 @@ class CostModel:
         for sample in samples:
             if sample.figure in TERMS and sample.value > 0:
                 groups[_group(sample.figure, sample.place, sample.design)].append(sample)
-        fits = {group: _fit(group[0], some) for group, some in groups.items()}
-        self.fits: dict[tuple, Fit] = {group: fit for group, fit in fits.items() if fit}
+        self._samples = groups
+        self._fits: dict[tuple, Fit | None] = {}
+
+    def fit(self, group: tuple) -> Fit | None:
+        """Of one group, found when it is first asked for."""
+        if group not in self._fits:
+            self._fits[group] = _fit(group[0], self._samples.get(group, []))
+        return self._fits[group]
+
+    @property
+    def fits(self) -> dict[tuple, Fit]:
+        return {group: fit for group in self._samples if (fit := self.fit(group))}
 
     def guess(
         self, designs: Sequence[Design], place: str
@@ -66,7 +77,7 @@ class CostModel:
             groups[_group("", place, design)[1:]].append(index)
         for figure, terms in TERMS.items():
             for group, members in groups.items():
-                if fit := self.fits.get((figure, *group)):
+                if fit := self.fit((figure, *group)):
                     rows = np.array([terms(designs[index].array) for index in members])
                     for index, value in zip(members, rows @ fit.weights, strict=True):
                         if value > 0:
@@ -95,40 +106,67 @@ def _group(figure: str, place: str, design: Design) -> tuple:
 
 
 def _fit(figure: str, samples: list[Sample]) -> Fit | None:
+    if not samples or len(samples) < len(TERMS[figure](samples[0].design.array)) + SPARE:
+        return None
     samples = sorted(samples, key=lambda sample: (str(sample.design.values), sample.value))
     terms = np.array([TERMS[figure](sample.design.array) for sample in samples])
     values = np.array([FROM_FIGURE.get(figure, float)(sample.value) for sample in samples])
-    if len(samples) < terms.shape[1] + SPARE:
-        return None
     relative = terms / values[:, None]
-    size = np.sqrt((relative**2).mean(axis=0)) + 1e-300
-    scaled = relative / size
-    inverse = np.linalg.inv(scaled.T @ scaled + RIDGE * np.eye(len(size)))
-    solve = inverse @ scaled.T
-    weights = solve.sum(axis=1)
-    leverage = np.einsum("ij,ji->i", scaled, solve)
-    errors = np.abs((scaled @ weights - 1) / (1 - leverage))
+    errors = []
+    for index in range(len(samples)):
+        others = np.delete(relative, index, axis=0)
+        errors.append(abs(float(relative[index] @ _weights(others)) - 1))
     return Fit(
-        weights=tuple(weights / size),
+        weights=tuple(_weights(relative)),
         count=len(samples),
         median_error=float(np.median(errors)),
         error=float(np.quantile(errors, QUANTILE)),
-        largest_error=float(errors.max()),
+        largest_error=max(errors),
     )
+
+
+def _weights(relative: np.ndarray) -> np.ndarray:
+    """None negative: terms that would be are left out, the most negative first. relative: terms ÷
+    the measured value, (samples, terms), whose weighted sums are to be 1."""
+    size = np.sqrt((relative**2).mean(axis=0)) + 1e-300
+    scaled, kept = relative / size, np.arange(relative.shape[1])
+    while True:
+        some = scaled[:, kept]
+        found = np.linalg.solve(some.T @ some + RIDGE * np.eye(len(kept)), some.sum(axis=0))
+        if found.min() >= 0:
+            break
+        kept = np.delete(kept, found.argmin())
+    weights = np.zeros(relative.shape[1])
+    weights[kept] = found
+    return weights / size
 
 
 def _size_terms(config: ArrayConfig) -> tuple[float, ...]:
     """PEs with what each has by itself, by lane, by operand bit, by bit of its sum, and by partial
-    product; registers that skew operands; what stands once for a column's sums, and once."""
-    pes, bits = config.rows * config.cols, config.lanes * config.width
-    skew = (config.rows * (config.rows - 1) + config.cols * (config.cols - 1)) / 2 * bits
-    terms = [pes, pes * config.lanes, pes * bits, pes * config.sum_width, skew]
-    terms += [config.cols * config.acc_width, 1]
+    product; 1; registers that skew operands and hand them on; those that sums leave through."""
+    rows, cols, bits = config.rows, config.cols, config.lanes * config.width
+    pes, skew = rows * cols, (rows * (rows - 1) + cols * (cols - 1)) / 2
+    terms = [pes, pes * config.lanes, pes * bits, pes * config.sum_width, 1]
     if config.pe in ("mac", "square"):
         terms.append(pes * bits * config.width)
     if config.dataflow == "weight-stationary":
-        terms.append(config.cols * config.acc_width * config.positions)
-    return tuple(terms)
+        memory = cols * config.acc_width * config.positions
+        return (*terms, skew * bits, cols * config.acc_width, memory)
+    if config.pe == "min":  # sums of each row's activations
+        terms.append(rows * (bits + config.sum_width))
+    handed_on = rows * (cols - 1) + (rows - 1) * cols
+    drained = cols * _bus_registers(config) + cols * (cols - 1) / 2
+    return (*terms, (skew + handed_on) * bits, drained * config.acc_width)
+
+
+def _bus_registers(config: ArrayConfig) -> int:
+    """Of a column of an output-stationary array, see `ArrayConfig.drain_stages`."""
+    left = ceil(config.rows / config.drain_group)
+    count = left
+    while left > 1:
+        left = ceil(left / DRAIN_GROUP)
+        count += left
+    return count
 
 
 def _path_terms(config: ArrayConfig) -> tuple[float, ...]:
