@@ -2,6 +2,7 @@
 measures here is a formula."""
 
 import errno
+import random
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
@@ -91,6 +92,22 @@ def test_what_is_guessed_to_lose_is_not_measured(made, tmp_path):
     assert found.front == thorough.front and len(made) > len(found.points)
 
 
+def test_an_error_that_is_stated_is_allowed_for(made, tmp_path, monkeypatch):
+    def rough(design):
+        factor = 1 + 0.1 * (random.Random(str(design.values)).random() - 0.5)
+        return {"area_um2": area(design) * factor}
+
+    monkeypatch.setitem(FORMULAS, SYNTHESIS, rough)
+    store = Store(tmp_path)
+    small = Space(width=[4, 6, 8], rows=[1, 2, 4, 5], cols=[1, 2, 3, 4])
+    run(small, "area_um2", store=store, most=999)
+    large = Space(width=8, rows=range(4, 16), cols=range(4, 16))
+    found = run(large, "area_um2", "cycles", store=store, most=999)
+    made.clear()
+    thorough = run(large, "area_um2", "cycles", most=999)
+    assert found.front == thorough.front and len(made) == len(large.designs())
+
+
 def test_points_are_compared_only_where_unknown_objectives_must_be_equal(made):
     space = Space(width=[4, 8, 16], rows=[2, 4])
     models = {"adder": Path(__file__)}
@@ -98,6 +115,8 @@ def test_points_are_compared_only_where_unknown_objectives_must_be_equal(made):
     found = explore(space, workload, ["accuracy", "area_um2"], ACCURACY, Here())
     assert [p.design.array.width for p in found.front] == [16, 8, 4]
     assert sum(level == ACCURACY for level, _ in made) == 3
+    assert {p.design.array.rows for p in found.front} == {2}
+    assert all(point.level == ACCURACY for point in found.points)
 
 
 def test_a_failed_point_is_data_and_another_takes_its_place(made):

@@ -60,6 +60,12 @@ def test_the_stated_error_is_that_of_leaving_each_sample_out():
     assert fit.count == len(noisy) and 0.01 < fit.median_error < fit.error <= fit.largest_error
 
 
+def test_no_weight_is_negative_so_that_no_guess_is():
+    for count in (12, 16, 24, 40):
+        for fit in model(count, noise=0.3).fits.values():
+            assert min(fit.weights) >= 0 < max(fit.weights)
+
+
 def test_more_samples_make_it_better():
     few, many = model(14, noise=0.1), model(400, noise=0.1)
     (fit_of_few,), (fit_of_many,) = few.fits.values(), many.fits.values()

@@ -1,6 +1,7 @@
 """Suggestions for a board: what fits and is fast enough, what binds, and what was promised."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,17 @@ def test_the_first_has_the_fewest_luts_of_all_that_are_fast_enough(guesses):
         array = option.design.array
         count = sum(cycles(layer.shape, array) for layer in of_model(ADDER).layers)
         assert option.images_per_second == 12e6 / count >= 200
+
+
+def test_an_array_leaves_room_for_what_stands_around_it(guesses, monkeypatch):
+    with pytest.raises(ValueError, match="the fastest .* gives ([0-9,]+),") as error:
+        adviser(1e6).options()
+    fastest = float(re.search("gives ([0-9,]+),", str(error.value))[1].replace(",", ""))
+    assert adviser(fastest - 1).options(1)
+    with pytest.raises(ValueError):
+        adviser(1.05 * fastest).options()
+    monkeypatch.setattr(module, "FILL", 1.0)
+    assert adviser(1.05 * fastest).options(1)
 
 
 def test_steps_tell_what_one_more_of_each_buys(guesses):

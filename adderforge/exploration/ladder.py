@@ -168,9 +168,12 @@ class Ladder:
             self._exact[design] = exact
             self._known[design] = {}
         for level in self.levels:
-            for task in self._tasks(designs, level):
-                if found := self._laboratory.recall(task):
-                    self._known[task.design][level] = found
+            self._recall(designs, level)
+
+    def _recall(self, designs: Iterable[Design], level: int) -> None:
+        for task in self._tasks(designs, level):
+            if found := self._laboratory.recall(task):
+                self._known[task.design][level] = found
 
     def evaluate(self, designs: Sequence[Design]) -> list[list[float] | None]:
         """Add designs, and measure them up to the lowest level that knows every objective. Returns
@@ -236,6 +239,8 @@ class Ladder:
         results = self._laboratory.measure(tasks, progress)
         for design, measurement in zip(designs, results, strict=True):
             self._known[design][level] = measurement
+        if level == ACCURACY:  # which other designs of the same width and kind share
+            self._recall(self._exact, level)
 
     def points(self, designs: Iterable[Design] | None = None) -> list[DesignPoint]:
         """Measured figures take the place of guesses."""
@@ -254,11 +259,20 @@ class Ladder:
                     design=design,
                     figures=figures,
                     errors=errors,
-                    level=max((level for level in known if level not in failures), default=0),
+                    level=self._reached(known),
                     failures=failures,
                 )
             )
         return points
+
+    def _reached(self, known: dict[int, Measurement]) -> int:
+        """The level up to which all are known, and none has failed."""
+        reached = 0
+        for level in self.levels:
+            if level not in known or known[level].reason:
+                break
+            reached = level
+        return reached
 
     def _values(self, point: DesignPoint) -> list[float | None]:
         return [goal.of(point) for goal in self.goals]
