@@ -62,14 +62,14 @@ def test_the_first_has_the_fewest_luts_of_all_that_are_fast_enough(guesses):
 
 
 def test_an_array_leaves_room_for_what_stands_around_it(guesses, monkeypatch):
-    with pytest.raises(ValueError, match="the fastest .* gives ([0-9,]+),") as error:
-        adviser(1e6).options()
-    fastest = float(re.search("gives ([0-9,]+),", str(error.value))[1].replace(",", ""))
-    assert adviser(fastest - 1).options(1)
-    with pytest.raises(ValueError):
-        adviser(1.05 * fastest).options()
+    def fastest():
+        with pytest.raises(ValueError, match="the fastest") as error:
+            adviser(1e6).options()
+        return float(re.search("fastest .* gives ([0-9,]+),", str(error.value))[1].replace(",", ""))
+
+    with_room = fastest()
     monkeypatch.setattr(module, "FILL", 1.0)
-    assert adviser(1.05 * fastest).options(1)
+    assert fastest() > 1.2 * with_room
 
 
 def test_steps_tell_what_one_more_of_each_buys(guesses):
@@ -84,11 +84,11 @@ def test_steps_tell_what_one_more_of_each_buys(guesses):
 
 
 def test_the_binding_resource_is_that_of_the_largest_share(guesses):
-    used = {"luts": 2640, "flip_flops": 528, "memory_kbits": 572, "dsps": 8}
+    used = {"luts": FILL * 2640, "flip_flops": FILL * 528, "memory_kbits": 572, "dsps": 8}
     design = adviser(200).options(1)[0].design
     option = Option(design=design, images_per_second=1.0, used=used, errors={})
     shares = {"luts": 0.5, "flip_flops": 0.1, "memory_kbits": 0.5, "dsps": 1.0}
-    assert option.shares(board("icebreaker")) == shares
+    assert option.shares(board("icebreaker")) == pytest.approx(shares)
     assert option.binding(board("icebreaker")) == "dsps"
 
 

@@ -100,16 +100,18 @@ def _figures(option: "Option", board: "Board") -> dict:
 
 
 def _text(number: int, option: "Option", board: "Board") -> str:
+    from ..exploration.suggest import words
+
     used = ", ".join(
-        f"{name.replace('_', ' ')} {option.used[name]:,}"
+        f"{option.used[name]:,}"
         + (f" ± {option.errors[name]:.0%}" if name in option.errors else "")
-        + f" of {has:,}"
+        + f" of {has:,} {words(name)}"
         for name, has in board.resources.items()
     )
     lines = [
         f"{number}. {option.design.options}",
         f"   {option.images_per_second:,.0f} images a second; {used}",
-        f"   {option.binding(board).replace('_', ' ')} bind it",
+        f"   {words(option.binding(board))} bind it",
     ]
     for step in option.steps:
         fits = "" if step.fits else "; does not fit"

@@ -143,10 +143,13 @@ def _weights(relative: np.ndarray) -> np.ndarray:
 
 def _size_terms(config: ArrayConfig) -> tuple[float, ...]:
     """PEs with what each has by itself, by lane, by operand bit, by bit of its sum, and by partial
-    product; 1; registers that skew operands and hand them on; those that sums leave through."""
+    product; 1; if sums leave through a bus, PEs that add lanes before they accumulate, and gates
+    that let rows on the bus; registers that skew operands, hand them on, and lead sums out."""
     rows, cols, bits = config.rows, config.cols, config.lanes * config.width
     pes, skew = rows * cols, (rows * (rows - 1) + cols * (cols - 1)) / 2
     terms = [pes, pes * config.lanes, pes * bits, pes * config.sum_width, 1]
+    if config.dataflow == "output-stationary":
+        terms += [pes * config.width * (config.lanes > 1), (rows - 1) * cols * config.acc_width]
     if config.pe in ("mac", "square"):
         terms.append(pes * bits * config.width)
     if config.dataflow == "weight-stationary":

@@ -123,19 +123,22 @@ def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
 
 
 def model_lines(found: Exploration) -> list[str]:
-    """What the cost model's errors are for the place and the PEs at hand."""
-    pes = {point.design.array.pe for point in found.points}
+    """The cost model's errors, for the place, the designs and the objectives at hand."""
+    arrays = [point.design.array for point in found.points]
+    kinds = {(array.pe, array.dataflow, array.pipeline) for array in arrays}
+    figures = {name for goal in found.objectives for name in goal.needs}
     rows = [
         row
         for row in found.model.table()
-        if row["place"] == found.effort.place and row["pe"] in pes
+        if row["place"] == found.effort.place
+        and (row["pe"], row["dataflow"], row["pipeline"]) in kinds
+        and row["figure"] in figures
     ]
     return [
         f"- guesses of {row['figure']} of {row['pe']}, {row['dataflow']}, pipeline "
         f"{row['pipeline']}: {row['median_error']:.1%} median error, {row['error_90']:.1%} at "
         f"most for 90 %, of {row['measurements']} measurements, each left out in turn"
         for row in rows
-        if row["figure"] in ("luts", "area_um2", "fmax_mhz", "pj_per_op")
     ]
 
 

@@ -76,6 +76,17 @@ class Wish:
         return self.clock_mhz * 1e6 / self.workload.cycles(design.array)
 
 
+def words(resource: str) -> str:
+    return {"luts": "LUTs", "memory_kbits": "kbits of memory", "dsps": "DSPs"}.get(
+        resource, resource.replace("_", "-")
+    )
+
+
+def limits(board: Board) -> dict[str, float]:
+    """What an array may take of each resource."""
+    return board.resources | {name: FILL * getattr(board, name) for name in ("luts", "flip_flops")}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One step more of a parameter: images a second and resources that it leads to."""
@@ -102,11 +113,10 @@ class Option:
     fmax_mhz: float | None = None
 
     def shares(self, board: Board) -> dict[str, float]:
-        """Of each of the board's resources; of one that the board has none of, all or nothing."""
-        used = self.built or self.used
+        """Of what an array may take of each resource; where that is none, all or nothing."""
+        used, most = self.built or self.used, limits(board)
         return {
-            name: used[name] / has if has else float(used[name] > 0)
-            for name, has in board.resources.items()
+            name: used[name] / most[name] if most[name] else float(used[name] > 0) for name in most
         }
 
     def binding(self, board: Board) -> str:
@@ -208,9 +218,7 @@ class Adviser:
         }
 
     def _fits(self, used: dict[str, float]) -> bool:
-        has = self.wish.board.resources
-        logic = all(used[name] <= FILL * has[name] for name in ("luts", "flip_flops"))
-        return logic and all(used[name] <= has[name] for name in ("memory_kbits", "dsps"))
+        return all(used[name] <= most for name, most in limits(self.wish.board).items())
 
     def _steps(self, option: Option) -> Iterable[Step]:
         values = option.design.values
@@ -246,5 +254,5 @@ class Adviser:
         return (
             f"no array that fits {board.name} gives {wanted} at {wish.clock_mhz:g} MHz: the "
             f"fastest ({fastest.design.options}) gives {fastest.images_per_second:,.0f}, and "
-            f"{fastest.binding(board)} bind it; raise --clock-mhz or take a larger board"
+            f"{words(fastest.binding(board))} bind it; raise --clock-mhz or take a larger board"
         )
