@@ -1,22 +1,25 @@
 """The study in docs/results/exploration.md: adders beside MACs for ResNet-20 and LeNet-5-BN.
 
-python benchmarks/exploration.py STORE            sizes are guessed by the shipped measurements
-python benchmarks/exploration.py STORE --check    designs of the Pareto sets are synthesized as
-                                                  well, to see how good the guesses are
+python benchmarks/exploration.py STORE     sizes are guessed by the measurements that come with
+                                           AdderForge; what needs synthesis stays as it was
+    --check                                designs of the Pareto sets are synthesized too, to see
+                                           how good the guesses are, and MACs made of DSP blocks
+    --models FOLDER                        accuracy and energy of adder.pt and cnn.pt, LeNet-5-BN
+                                           trained by `adderforge train --data digits`
 
-Writes docs/results/exploration.json and .png; synthesis is kept in the folder STORE.
+Writes docs/results/exploration.json, .md and .png; synthesis is kept in the folder STORE.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import geometric_mean, median
 
 import numpy as np
 
-from adderforge.exploration.design import DesignPoint
-from adderforge.exploration.effort import SYNTHESIS, Effort
+from adderforge.exploration.design import Design, DesignPoint
+from adderforge.exploration.effort import ACCURACY, SYNTHESIS, Effort
 from adderforge.exploration.executors import processes
 from adderforge.exploration.ladder import Exploration, explore
 from adderforge.exploration.measuring import Laboratory
@@ -26,6 +29,7 @@ from adderforge.exploration.space import Space
 from adderforge.exploration.store import Store
 from adderforge.exploration.task import Task
 from adderforge.exploration.workloads import network
+from hw.tools import tool_versions
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 NETWORKS = ("resnet20", "lenet5-bn")
@@ -136,7 +140,7 @@ def front(found: Exploration, target: str, width: int, pes: Iterable[str]) -> li
     return sorted(chosen, key=lambda point: point.figures["cycles"])
 
 
-def utilization(name: str, found: Exploration, target: str) -> dict[str, float]:
+def utilization(found: Exploration) -> dict[str, float]:
     """By lanes, the most that any 8-bit array of at least 64 products a cycle reaches."""
     best: dict[str, float] = {}
     for point in found.points:
@@ -180,34 +184,105 @@ def check(found: Exploration, target: str, store: Store) -> list[dict]:
     ]
 
 
-def main(folder: str, checks: bool) -> None:
-    store, empty = Store(Path(folder) / "checks"), Store(Path(folder) / "none")
-    report: dict = {"space": {k: list(v) if isinstance(v, tuple) else v for k, v in SPACE.items()}}
+def with_dsps(store: Store) -> list[dict]:
+    """4 × 4 PEs of 4 lanes on ECP5: of adders, of MACs made of logic and of DSP blocks."""
+    space = Space(
+        pe=["complement", "mac"],
+        width=[4, 8, 16],
+        rows=4,
+        cols=4,
+        lanes=4,
+        multiplier=[None, "dsp"],
+    )
+    effort, workload = Effort(target="ecp5"), network("resnet20")
+    designs = space.designs(depth=workload.depth, **effort.defaults)
+    tasks = [
+        Task(level=SYNTHESIS, design=design, workload=workload, effort=effort) for design in designs
+    ]
+    with processes(1) as pool:
+        results = Laboratory(pool, store).measure(tasks)
+    return [
+        {
+            "width": design.array.width,
+            "made_of": _made_of(design),
+            "luts": result.figures["luts"],
+            "dsps": result.figures["dsps"],
+        }
+        for design, result in zip(designs, results, strict=True)
+    ]
+
+
+def _made_of(design: Design) -> str:
+    if design.array.pe != "mac":
+        return "adders"
+    return "DSP blocks" if design.multiplier == "dsp" else "MACs of logic"
+
+
+def networks(store: Store, models: Path) -> list[dict]:
+    """Accuracy, energy and area of LeNet-5-BN on 2 × 2 PEs of 4 lanes, by PE and width."""
+    space = Space(pe=["complement", "min", "mac"], width=[4, 8, 16], rows=2, cols=2, lanes=4)
+    kinds = {kind: models / f"{kind}.pt" for kind in ("adder", "cnn")}
+    found = explore(
+        space,
+        network("lenet5-bn", models=kinds),
+        [lambda pj_per_op, area_um2, accuracy, width: 1.0],  # nothing beats another: all climb
+        ACCURACY,
+        store=store,
+        effort=Effort(cycles=1000),
+    )
+    names = ("accuracy", "pj_per_op", "glitch_share", "area_um2")
+    return [
+        {"pe": point.design.array.pe, "width": point.design.array.width}
+        | {name: point.figures[name] for name in names}
+        for point in found.points
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--models", type=Path)
+    asked = parser.parse_args()
+    store, empty = Store(asked.store / "checks"), Store(asked.store / "none")
+    path = RESULTS / "exploration.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    report = {"dsps": [], "networks": [], "checks": {}} | report
+    report |= {"tools": tool_versions(), "studies": {}, "errors": {}}
     pictures = []
     for target in SIZES:
         for name in NETWORKS:
             found = guessed(name, target, empty)
             pictures.append((name, target, found))
-            report[f"{name} {target}"] = {
+            report["studies"][f"{name}, {target}"] = {
                 "designs": len(found.points),
                 "twins": twins(found, target),
                 "at_equal_cycles": at_equal_cycles(found, target),
-                "utilization": utilization(name, found, target),
+                "utilization": utilization(found),
             }
-        report[f"errors {target}"] = [
+        report["errors"][target] = [
             row
             for row in found.model.table()
             if row["figure"] == SIZES[target] and row["place"] == found.effort.place
         ]
-        path = RESULTS / "exploration.json"
-        report[f"check {target}"] = (
-            check(pictures[-2][2], target, store)
-            if checks
-            else json.loads(path.read_text(encoding="utf-8")).get(f"check {target}", [])
-        )
+        if asked.check:
+            report["checks"][target] = check(pictures[-2][2], target, store)
+    if asked.check:
+        report["dsps"] = with_dsps(store)
+    if asked.models:
+        report["networks"] = networks(store, asked.models)
     text = json.dumps(report, indent=1, ensure_ascii=False)
-    (RESULTS / "exploration.json").write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
+    (RESULTS / "exploration.md").write_text(_page(report), encoding="utf-8")
     draw(pictures, RESULTS / "exploration.png")
+
+
+def _page(report: dict) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    text = Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8")
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True)
+    return environment.from_string(text).render(report) + "\n"
 
 
 def draw(pictures: list[tuple[str, str, Exploration]], path: Path) -> None:
@@ -238,4 +313,4 @@ def draw(pictures: list[tuple[str, str, Exploration]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], "--check" in sys.argv)
+    main()
