@@ -154,6 +154,11 @@ def test_no_more_points_climb_than_asked_for(made):
     assert len(made) == 5 and found.left_out > 0
 
 
+def test_a_sweep_measures_every_design(made):
+    found = run(Space(rows=range(4, 10)), "cycles", fidelity=CLOCK, sweep=True, most=1)
+    assert len(made) == 6 and all(point.level == CLOCK for point in found.points)
+
+
 def test_an_objective_may_be_any_function_of_figures_and_parameters(made):
     def area_delay(area_um2, cycles, width):
         return area_um2 * cycles / width

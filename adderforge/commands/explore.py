@@ -25,6 +25,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--store", type=FILE, help="results that are kept; default: in the user's cache")
 @click.option("--processes", type=int, help="at work on this machine; default: one for each core")
 @click.option("--scheduler", help="Dask scheduler, tcp://host:port, whose workers measure instead")
+@click.option("--sweep", is_flag=True, help="measure every design, whether it can win or not")
 @click.option("--retry", is_flag=True, help="measure again what has failed")
 @click.option("--parquet", is_flag=True, help="also write explore.parquet")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/explore-…")
@@ -35,6 +36,7 @@ def explore(
     store: Path | None,
     processes: int | None,
     scheduler: str | None,
+    sweep: bool,
     retry: bool,
     parquet: bool,
     out: Path | None,
@@ -85,6 +87,7 @@ def explore(
     if parquet:
         _need_pyarrow()
     wanted = {"objectives": objectives} if objectives else {}
+    wanted |= {"sweep": True} if sweep else {}
     request = read_request(path, **given(options), **wanted)
     known = Store(store or cache_folder() / "store")
     is_new = out is None or not out.exists()

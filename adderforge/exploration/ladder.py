@@ -71,6 +71,7 @@ def explore(
     trials: int = 1000,
     seed: int = 0,
     most: int = MOST,
+    sweep: bool = False,
     retry: bool = False,
     watch: Watch = lambda step: None,
 ) -> Exploration:
@@ -80,8 +81,8 @@ def explore(
     4, see `levels`; on the way, levels that no objective needs are left out. executor: processes
     on this machine by default. store: results that are known, and where new ones are kept; without
     one they are lost at the end. Spaces of up to EXHAUSTIVE combinations are looked at as a whole,
-    others by Optuna with `trials` and `seed`. most: points that climb to one level. retry: measure
-    again what has failed.
+    others by Optuna with `trials` and `seed`. most: points that climb to one level. sweep: all
+    climb to all levels, whether they can win or not. retry: measure again what has failed.
 
     A point climbs if it may still be in the Pareto set: guesses count with their stated error, and
     while an objective is unknown, points are compared only where it must be equal. The same
@@ -96,7 +97,8 @@ def explore(
         goals=goals,
         levels=_levels(goals, fidelity, effort),
         laboratory=Laboratory(executor=executor, store=store, retry=retry),
-        most=most,
+        most=EXHAUSTIVE if sweep else most,
+        sweep=sweep,
         watch=watch,
     )
     defaults = {"depth": workload.depth} | effort.defaults
@@ -143,10 +145,12 @@ class Ladder:
         levels: list[int],
         laboratory: Laboratory,
         most: int,
+        sweep: bool,
         watch: Watch,
     ) -> None:
         self.workload, self.effort, self.goals = workload, effort, goals
         self.levels, self._laboratory, self._most, self._watch = levels, laboratory, most, watch
+        self._sweep = sweep
         self._exact: dict[Design, dict[str, float]] = {}
         self._known: dict[Design, dict[int, Measurement]] = {}
         self._left_out = 0
@@ -289,10 +293,12 @@ class Ladder:
     def _may_win(self) -> list[DesignPoint]:
         """Points that have not failed and may be in the Pareto set, by what is known. A point
         counts against those alone whose unknown objectives are the same by construction."""
+        sound = [point for point in self.points() if not point.failures]
+        if self._sweep:
+            return sound
         groups: dict[object, list[DesignPoint]] = defaultdict(list)
-        for point in self.points():
-            if not point.failures:
-                groups[self._alike(point)].append(point)
+        for point in sound:
+            groups[self._alike(point)].append(point)
         winners = []
         for points in groups.values():
             if known := [goal for goal in self.goals if goal.of(points[0]) is not None]:

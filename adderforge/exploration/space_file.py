@@ -38,6 +38,7 @@ class _Search(_Strict):
     trials: int = 1000
     seed: int = 0
     most: int = 200
+    sweep: bool = False
 
 
 class _File(_Strict):
@@ -61,6 +62,7 @@ class Request:
     trials: int
     seed: int
     most: int
+    sweep: bool
 
     def __post_init__(self) -> None:
         for name in ("trials", "most"):
@@ -146,7 +148,7 @@ def _range(start: int, to: int, step: int = 1, times: int = 1) -> Iterator[int]:
 
 def arguments(request: Request) -> dict[str, object]:
     """Of `ladder.explore`, but for where it is measured and kept."""
-    names = ("space", "workload", "fidelity", "effort", "trials", "seed", "most")
+    names = ("space", "workload", "fidelity", "effort", "trials", "seed", "most", "sweep")
     return {name: getattr(request, name) for name in names} | {"wanted": request.objectives}
 
 
