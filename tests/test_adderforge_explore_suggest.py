@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,9 @@ from click.testing import CliRunner
 from adderforge.cli import main
 from adderforge.exploration import suggest as module
 from adderforge.exploration.boards import BOARDS, board
-from adderforge.exploration.suggest import FILL, Adviser, Option, Wish
+from adderforge.exploration.measuring import Laboratory
+from adderforge.exploration.store import Measurement
+from adderforge.exploration.suggest import FILL, Adviser, Option, Wish, narrowest
 from adderforge.exploration.workloads import of_model
 from golden import model_file
 from hw.schedule import cycles
@@ -44,12 +47,11 @@ def guesses(monkeypatch):
 def adviser(rate, name="icebreaker", model=ADDER, clock_mhz=12.0):
     wish = Wish(
         model=model_file.load(model),
-        workload=of_model(model),
         board=board(name),
         images_per_second=rate,
         clock_mhz=clock_mhz,
     )
-    return Adviser(wish, None, None)
+    return Adviser(wish, Laboratory())
 
 
 def test_the_first_has_the_fewest_luts_of_all_that_are_fast_enough(guesses):
@@ -135,6 +137,10 @@ def call(*words):
             "there is no place and route for xilinx7",
         ),
         (
+            ("--board", "icebreaker", "--min-images-per-second", 1, "--min-accuracy", 0.9),
+            "min_accuracy must be given with a checkpoint (.pt), and with nothing else",
+        ),
+        (
             ("--board", "icebreaker", "--min-images-per-second", 1, "--count", 0),
             "count must be at least 1, not 0",
         ),
@@ -151,6 +157,27 @@ def test_boards_have_targets_that_can_be_synthesized_and_a_source():
     for one in BOARDS.values():
         assert one.target in TARGETS and min(one.luts, one.flip_flops, one.clock_mhz) > 0
         assert "table" in one.source
+
+
+def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, tmp_path):
+    class Fixed(Laboratory):
+        def measure(self, tasks, progress=None):
+            figures = {"accuracy": 0.1 * tasks[0].design.array.width}
+            return [Measurement(subject=tasks[0].subject, design={}, figures=figures)]
+
+    trained = SimpleNamespace(
+        config=SimpleNamespace(kind="cnn", model="lenet5-bn", data="digits", data_dir=None)
+    )
+    monkeypatch.setattr("golden.checkpoint.load", lambda path: trained)
+    monkeypatch.setattr(module, "model_of", lambda workload, array: (array.pe, array.width))
+    path = tmp_path / "cnn.pt"
+    path.write_text("")
+    assert narrowest(path, 0.45, None, Fixed()) == (("mac", 5), 0.5)
+    with pytest.raises(ValueError, match="must be above 0 and at most 1"):
+        narrowest(path, 1.5, None, Fixed())
+    monkeypatch.setattr(module, "WIDTHS", (2, 3))
+    with pytest.raises(ValueError, match=r"accuracy of 30\.00% at most, with 3 bits, not 45"):
+        narrowest(path, 0.45, None, Fixed())
 
 
 @pytest.mark.slow

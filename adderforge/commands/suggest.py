@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--board", "board_name", required=True, help="such as icebreaker, ulx3s-85f")
-@click.option("--model", type=FILE, required=True, help="quantized network (.npz)")
+@click.option(
+    "--model", type=FILE, required=True, help="quantized network (.npz), or checkpoint (.pt)"
+)
 @click.option(
     "--min-images-per-second", type=float, required=True, help="that the array must classify"
 )
+@click.option(
+    "--min-accuracy", type=float, help="of a checkpoint, which gets the fewest bits that keep it"
+)
+@click.option("--data-dir", help="folder of the checkpoint's data set; default $ADDERFORGE_DATA")
 @click.option("--clock-mhz", type=float, help="of the array; default: the board's oscillator")
 @click.option("--count", default=3, show_default=True, help="suggestions; the first one is built")
 @click.option("--route", is_flag=True, help="place and route it too, on ice40 and ecp5")
@@ -29,6 +35,8 @@ def suggest(
     board_name: str,
     model: Path,
     min_images_per_second: float,
+    min_accuracy: float | None,
+    data_dir: str | None,
     clock_mhz: float | None,
     count: int,
     route: bool,
@@ -45,6 +53,8 @@ def suggest(
     \b
     Example:  adderforge suggest --board icebreaker --min-images-per-second 100 \\
                   --model fixtures/lenet5-bn-digits-adder.npz
+              adderforge suggest --board ulx3s-85f --min-images-per-second 1000 \\
+                  --model run/adder.pt --min-accuracy 0.98
     """
     from rich.console import Console
 
@@ -54,25 +64,34 @@ def suggest(
     from ..exploration.boards import board
     from ..exploration.effort import CLOCK
     from ..exploration.executors import processes
+    from ..exploration.measuring import Laboratory
     from ..exploration.page import toml
     from ..exploration.store import Store
-    from ..exploration.suggest import Adviser, Wish
-    from ..exploration.workloads import of_model
+    from ..exploration.suggest import Adviser, Wish, narrowest
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
 
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count}")
     place = board(board_name)
-    wish = Wish(
-        model=model_file.load(model),
-        workload=of_model(model),
-        board=place,
-        images_per_second=min_images_per_second,
-        clock_mhz=place.clock_mhz if clock_mhz is None else clock_mhz,
-    )
+    if (min_accuracy is None) != (model.suffix != ".pt"):
+        raise ValueError(
+            "min_accuracy must be given with a checkpoint (.pt), and with nothing else, since a "
+            f"quantized network has its width, not {min_accuracy} with {model}"
+        )
     with processes(1) as executor:
-        adviser = Adviser(wish, Store(store or cache_folder() / "store"), executor)
+        laboratory = Laboratory(executor, Store(store or cache_folder() / "store"))
+        if min_accuracy is None:
+            network, accuracy = model_file.load(model), None
+        else:
+            network, accuracy = narrowest(model, min_accuracy, data_dir, laboratory)
+        wish = Wish(
+            model=network,
+            board=place,
+            images_per_second=min_images_per_second,
+            clock_mhz=place.clock_mhz if clock_mhz is None else clock_mhz,
+        )
+        adviser = Adviser(wish, laboratory)
         if route:
             adviser.effort.check(CLOCK)
         options = adviser.options(count)
@@ -86,10 +105,13 @@ def suggest(
         "board": asdict(place),
         "clock_mhz": wish.clock_mhz,
         "min_images_per_second": min_images_per_second,
+        "accuracy": accuracy,
         "suggestions": [_figures(option, place) for option in options],
     }
     write_json(folder / "suggest.json", report)
     text = [_text(number, option, place) for number, option in enumerate(options, 1)]
+    if accuracy is not None:
+        text.insert(0, f"{wish.width} bits: {accuracy:.2%} of the test images right")
     show(report, as_json, "\n".join([*text, _result(options[0], place, wish.clock_mhz, route)]))
     click.echo(folder, err=as_json)
 

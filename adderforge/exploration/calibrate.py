@@ -31,7 +31,7 @@ KINDS = (
     ("mac", "weight-stationary"),
 )
 SIZES = (1, 2, 4, 8)
-SINGLE = {"width": (4, 8, 16), "lanes": (1, 4)}  # of PEs by themselves
+SINGLE = {"width": (4, 8, 16), "lanes": (1, 4, 16)}  # of PEs by themselves
 
 
 def designs(effort: Effort) -> list[Design]:

@@ -7,8 +7,9 @@ logic around an array (sequencer, requantizer, host link) is not, and gets what 
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 from golden.spec import QuantizedModel
 
@@ -16,17 +17,19 @@ from .boards import Board
 from .calibration import samples
 from .cost_model import CostModel
 from .design import Design
-from .effort import CLOCK, SYNTHESIS, Effort
+from .effort import ACCURACY, CLOCK, SYNTHESIS, Effort
 from .measuring import Laboratory
+from .network_levels import model_of
 from .space import Space
-from .store import Measurement, Store
+from .store import Measurement
 from .task import Task
-from .workloads import Workload
+from .workloads import Layer, Workload, model_layers
 
 FILL = 0.7  # of LUTs and flip-flops that the array may take
 SIDES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-LANES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+LANES = (1, 2, 3, 4, 6, 8, 12, 16)
 POSITIONS = 16
+WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 STEPS = {"rows": SIDES, "cols": SIDES, "lanes": LANES}
 
 
@@ -35,7 +38,6 @@ class Wish:
     """A network on a board: at least so many images a second, at that clock."""
 
     model: QuantizedModel
-    workload: Workload
     board: Board
     images_per_second: float
     clock_mhz: float
@@ -44,6 +46,10 @@ class Wish:
         for name in ("images_per_second", "clock_mhz"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+
+    @cached_property
+    def workload(self) -> Workload:
+        return Workload(name=self.model.name, layers=model_layers(self.model))
 
     @property
     def pes(self) -> tuple[str, ...]:
@@ -74,6 +80,44 @@ class Wish:
     def rate(self, design: Design) -> float:
         """Images a second at the wished clock; exact."""
         return self.clock_mhz * 1e6 / self.workload.cycles(design.array)
+
+
+def narrowest(
+    checkpoint: Path, least: float, data_dir: str | None, laboratory: Laboratory
+) -> tuple[QuantizedModel, float]:
+    """The network of a float checkpoint (.pt), quantized to the fewest bits of WIDTHS that keep so
+    large a share of all test images right, and that share. ValueError when none does."""
+    from golden import checkpoint as checkpoints
+
+    trained = checkpoints.load(checkpoint)
+    kind, pe = trained.config.kind, {"adder": "complement", "cnn": "mac"}.get(trained.config.kind)
+    if pe is None or not 0 < least <= 1:
+        raise ValueError(
+            "min_accuracy must be above 0 and at most 1, of a network of kind adder or cnn, "
+            f"not {least} of kind {kind!r}"
+        )
+    workload = Workload(
+        name=trained.config.model,
+        layers=(Layer(name="any", shape=(1, 1, 1)),),
+        models={kind: checkpoint},
+        data=trained.config.data,
+        data_dir=data_dir or trained.config.data_dir,
+    )
+    found = {}
+    for width in WIDTHS:
+        design = Design.of({"pe": pe, "width": width})
+        task = Task(level=ACCURACY, design=design, workload=workload, effort=Effort())
+        (measured,) = laboratory.measure([task])
+        if measured.reason:
+            raise ValueError(f"{checkpoint}: {measured.reason}")
+        found[width] = measured.figures["accuracy"]
+        if found[width] >= least:
+            return model_of(workload, design.array), found[width]
+    best = max(found, key=found.__getitem__)
+    raise ValueError(
+        f"{checkpoint} has an accuracy of {found[best]:.2%} at most, with {best} bits, not "
+        f"{least:.2%}; ask for less, or train on"
+    )
 
 
 def words(resource: str) -> str:
@@ -128,10 +172,10 @@ class Option:
 class Adviser:
     """Answers wishes for a board's kind of FPGA, by the cost model and what the store knows."""
 
-    def __init__(self, wish: Wish, store: Store | None, executor: Executor | None) -> None:
+    def __init__(self, wish: Wish, laboratory: Laboratory) -> None:
         self.wish = wish
         self.effort = Effort(target=wish.board.target)
-        self._laboratory = Laboratory(executor, store)
+        self._laboratory = laboratory
         self.model = CostModel(samples(self._laboratory))
 
     def options(self, count: int = 3) -> list[Option]:
