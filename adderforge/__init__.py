@@ -33,7 +33,7 @@ _HOMES = {
     "Workload": "adderforge.exploration.workloads",
     "network_workload": "adderforge.exploration.workloads:network",
     "model_workload": "adderforge.exploration.workloads:of_model",
-    "explore": "adderforge.exploration.ladder",
+    "explore": "adderforge.exploration.explore",
 }
 __all__ = list(_HOMES)
 

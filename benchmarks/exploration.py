@@ -21,10 +21,11 @@ import numpy as np
 from adderforge.exploration.design import Design, DesignPoint
 from adderforge.exploration.effort import ACCURACY, SYNTHESIS, Effort
 from adderforge.exploration.executors import processes
-from adderforge.exploration.ladder import Exploration, explore
+from adderforge.exploration.explore import explore
 from adderforge.exploration.measuring import Laboratory
 from adderforge.exploration.objectives import OBJECTIVES
 from adderforge.exploration.pareto import pareto_set
+from adderforge.exploration.result import Exploration
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Store
 from adderforge.exploration.task import Task

@@ -11,7 +11,7 @@ import pytest
 import adderforge
 from adderforge.exploration import measuring
 from adderforge.exploration.effort import ACCURACY, CLOCK, SYNTHESIS, Effort
-from adderforge.exploration.ladder import explore
+from adderforge.exploration.explore import explore
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Measurement, Store
 from adderforge.exploration.workloads import network

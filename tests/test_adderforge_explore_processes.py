@@ -19,6 +19,7 @@ SCRIPT = '''
 import sys, time
 from pathlib import Path
 from adderforge.exploration import ladder, measuring
+from adderforge.exploration.explore import explore
 from adderforge.exploration.executors import processes, scheduler
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Measurement, Store
@@ -40,7 +41,7 @@ if __name__ == "__main__":
     ladder.samples = lambda measurements: []
     pool = scheduler(sys.argv[2]) if len(sys.argv) > 2 else processes(2)
     with pool as executor:
-        found = ladder.explore(
+        found = explore(
             Space(rows=range(1, 7), cols=range(1, 5)), network("lenet5-bn"),
             ("area_um2", "cycles"), 1, executor, Store(Path(sys.argv[1]) / "store"),
         )

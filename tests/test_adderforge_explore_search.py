@@ -6,15 +6,15 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from adderforge.exploration import ladder
-from adderforge.exploration.ladder import explore
-from adderforge.exploration.objectives import objectives
+from adderforge.exploration import explore as module
+from adderforge.exploration.explore import explore
+from adderforge.exploration.objectives import checked
 from adderforge.exploration.search import BATCH, search
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Store
 from adderforge.exploration.workloads import network
 
-GOALS = objectives(["area_um2", "cycles"])
+GOALS = checked(["area_um2", "cycles"])
 SPACE = Space(["rows >= cols"], pe=["complement", "mac"], rows=range(1, 65), cols=range(1, 65))
 
 
@@ -71,7 +71,7 @@ def test_constraints_that_no_draw_satisfies_are_named():
 
 
 def test_a_large_space_is_searched_and_the_same_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(ladder, "EXHAUSTIVE", 100)
+    monkeypatch.setattr(module, "EXHAUSTIVE", 100)
 
     def found():
         return explore(

@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from adderforge.exploration import narrowest as fewest
 from adderforge.exploration import suggest as module
 from adderforge.exploration.boards import BOARDS, board
 from adderforge.exploration.measuring import Laboratory
+from adderforge.exploration.narrowest import narrowest
 from adderforge.exploration.store import Measurement
-from adderforge.exploration.suggest import FILL, Adviser, Option, Wish, narrowest
+from adderforge.exploration.suggest import FILL, Adviser, Option, Wish
 from adderforge.exploration.workloads import of_model
 from golden import model_file
 from hw.schedule import cycles
@@ -169,13 +171,13 @@ def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, t
         config=SimpleNamespace(kind="cnn", model="lenet5-bn", data="digits", data_dir=None)
     )
     monkeypatch.setattr("golden.checkpoint.load", lambda path: trained)
-    monkeypatch.setattr(module, "model_of", lambda workload, array: (array.pe, array.width))
+    monkeypatch.setattr(fewest, "model_of", lambda workload, array: (array.pe, array.width))
     path = tmp_path / "cnn.pt"
     path.write_text("")
     assert narrowest(path, 0.45, None, Fixed()) == (("mac", 5), 0.5)
     with pytest.raises(ValueError, match="must be above 0 and at most 1"):
         narrowest(path, 1.5, None, Fixed())
-    monkeypatch.setattr(module, "WIDTHS", (2, 3))
+    monkeypatch.setattr(fewest, "WIDTHS", (2, 3))
     with pytest.raises(ValueError, match=r"accuracy of 30\.00% at most, with 3 bits, not 45"):
         narrowest(path, 0.45, None, Fixed())
 

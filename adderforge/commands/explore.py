@@ -76,12 +76,13 @@ def explore(
     from hw.cache import cache_folder
     from hw.tools import ToolError
 
-    from ..exploration import objectives as goals
-    from ..exploration.ladder import explore as run
+    from ..exploration.explore import explore as run
     from ..exploration.live import watching
-    from ..exploration.page import markdown, write_pages, write_parquet
+    from ..exploration.objectives import checked
+    from ..exploration.page import markdown, write_pages
     from ..exploration.space_file import arguments, read_request
     from ..exploration.store import Store
+    from ..exploration.tables import write_parquet
     from ..runs import new_run_folder
 
     if parquet:
@@ -97,7 +98,7 @@ def explore(
     try:
         with (
             _workers(processes, scheduler) as executor,
-            watching(console, goals.objectives(request.objectives), LINES_EVERY) as watch,
+            watching(console, checked(request.objectives), LINES_EVERY) as watch,
         ):
             found = run(
                 **arguments(request), executor=executor, store=known, retry=retry, watch=watch

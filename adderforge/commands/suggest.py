@@ -65,9 +65,10 @@ def suggest(
     from ..exploration.effort import CLOCK
     from ..exploration.executors import processes
     from ..exploration.measuring import Laboratory
+    from ..exploration.narrowest import narrowest
     from ..exploration.page import toml
     from ..exploration.store import Store
-    from ..exploration.suggest import Adviser, Wish, narrowest
+    from ..exploration.suggest import Adviser, Wish
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
 

@@ -3,7 +3,7 @@ of them nothing beats.
 
 `space` says which designs there are, `workloads` what they run, `objectives` what counts. `levels`
 measures a design, from cycles (microseconds) to accuracy (minutes); `cost_model` guesses what has
-not been measured, with its error; `store` keeps what was. `ladder.explore` climbs: everything at
-the lowest level, what can still win at the next. `search` proposes designs where there are too
+not been measured, with its error; `store` keeps what was. `explore` climbs the `ladder`: everything
+at the lowest level, what can still win at the next. `search` proposes designs where there are too
 many. `suggest` asks for a board and a rate.
 """

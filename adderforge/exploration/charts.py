@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .design import DesignPoint
-from .ladder import Exploration
 from .objectives import Objective
+from .result import Exploration
 
 COLORS = {
     "complement": "#2a6f97",

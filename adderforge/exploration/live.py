@@ -10,8 +10,8 @@ from rich.table import Table
 
 from .design import DesignPoint
 from .effort import LEVELS
-from .ladder import Step, Watch
 from .objectives import Objective
+from .result import Step, Watch
 
 SHOWN = 12  # of the Pareto set
 PARAMETERS = ("pe", "width", "rows", "cols", "lanes", "dataflow", "pipeline")

@@ -76,7 +76,7 @@ def objective(value: Callable[..., float] | str | Objective, maximize: bool = Fa
     return Objective(value.__name__, value, needs, maximize)
 
 
-def objectives(values: Iterable[Callable[..., float] | str | Objective]) -> tuple[Objective, ...]:
+def checked(values: Iterable[Callable[..., float] | str | Objective]) -> tuple[Objective, ...]:
     """ValueError also when there is none, or two of a name."""
     found = tuple(map(objective, values))
     names = [one.name for one in found]

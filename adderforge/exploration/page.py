@@ -1,22 +1,20 @@
 """An exploration as one HTML page that needs no network, Markdown, PNG, JSON and tables."""
 
-import csv
 import json
 from dataclasses import asdict
 from importlib.resources import files
-from io import StringIO
 from pathlib import Path
 
-from golden.archive import write_whole
-from hw.tools import ToolError, tool_versions
+from hw.tools import tool_versions
 from hw.verilog import config_hash
 
 from ..runs import write_json, write_text
 from .charts import draw_png, draw_svg
 from .design import Design, DesignPoint
 from .effort import LEVELS
-from .ladder import Exploration
+from .result import Exploration
 from .space_file import plain
+from .tables import write_csv
 
 TEMPLATE = "explore.html.j2"
 SHOWN = 40  # of the Pareto set in tables
@@ -140,31 +138,6 @@ def model_lines(found: Exploration) -> list[str]:
         f"most for 90 %, of {row['measurements']} measurements, each left out in turn"
         for row in rows
     ]
-
-
-def write_csv(points: tuple[DesignPoint, ...], path: Path) -> None:
-    rows = [point.row for point in points]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def write_parquet(points: tuple[DesignPoint, ...], path: Path) -> None:
-    """ToolError when pyarrow is not installed."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        raise ToolError("pyarrow: not installed; run 'pip install adderforge[parquet]'") from None
-    rows = [point.row for point in points]
-    names = dict.fromkeys(name for row in rows for name in row)
-    table = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(table, sink)
-    write_whole(path, sink.getvalue().to_pybytes())
 
 
 def _html(found: Exploration, report: dict) -> str:

@@ -52,7 +52,7 @@ class _File(_Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a file asks for: arguments of `ladder.explore`."""
+    """What a file asks for: arguments of `explore.explore`."""
 
     space: Space
     workload: Workload
@@ -147,9 +147,9 @@ def _range(start: int, to: int, step: int = 1, times: int = 1) -> Iterator[int]:
 
 
 def arguments(request: Request) -> dict[str, object]:
-    """Of `ladder.explore`, but for where it is measured and kept."""
+    """Of `explore.explore`, but for where it is measured and kept."""
     names = ("space", "workload", "fidelity", "effort", "trials", "seed", "most", "sweep")
-    return {name: getattr(request, name) for name in names} | {"wanted": request.objectives}
+    return {name: getattr(request, name) for name in names} | {"objectives": request.objectives}
 
 
 def plain(effort: Effort) -> dict[str, object]:
