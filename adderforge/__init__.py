@@ -27,6 +27,16 @@ _HOMES = {
     "matrix_forms": "sim.workload",
     "simulate": "sim.runner",
     "measure": "sim.gate_run",
+    "Space": "adderforge.exploration.space",
+    "Design": "adderforge.exploration.design",
+    "DesignPoint": "adderforge.exploration.design",
+    "Effort": "adderforge.exploration.effort",
+    "Objective": "adderforge.exploration.objectives",
+    "Store": "adderforge.exploration.store",
+    "Workload": "adderforge.exploration.workloads",
+    "network_workload": "adderforge.exploration.workloads:network",
+    "model_workload": "adderforge.exploration.workloads:of_model",
+    "explore": "adderforge.exploration.explore",
 }
 __all__ = list(_HOMES)
 

@@ -13,11 +13,13 @@ from .commands.count import count
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.energy import energy
+from .commands.explore import explore
 from .commands.export import export
 from .commands.ip import ip
 from .commands.quantize import quantize
 from .commands.reproduce import reproduce
 from .commands.run import run
+from .commands.suggest import suggest
 from .commands.train import train
 
 # Before anything imports PyTorch: OpenMP's threads spin while they wait, and keep from the cores
@@ -73,6 +75,8 @@ COMMANDS = (
     synth,
     energy,
     compare,
+    explore,
+    suggest,
     accelerator,
     ip,
     build,

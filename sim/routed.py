@@ -10,7 +10,9 @@ from hw.tools import yosys
 DEFINES = "`define NO_ICE40_DEFAULT_ASSIGNMENTS"  # of ports, which Icarus does not know
 WRAPPER = """
 module {top}(input clk, input rst, input rx, output tx, output busy);
-  {board} board(.clk12_0__io(clk), .uart_0__rx__io(rx), .uart_0__tx__io(tx), .led_0__io(busy));
+  wire clk_pin = clk, rx_pin = rx;
+  {board} board(
+    .clk12_0__io(clk_pin), .uart_0__rx__io(rx_pin), .uart_0__tx__io(tx), .led_0__io(busy));
 endmodule
 """
 

@@ -1,0 +1,79 @@
+"""Measures small arrays of many kinds, and writes what the shipped cost model is fitted to.
+
+python -m adderforge.exploration.calibrate STORE TARGET …    measures what the store lacks, and
+                                                             writes all that it holds
+
+For each PE and dataflow of each target single PEs and a drawn sample of arrays are synthesized; for
+"asic" their longest paths are found as well.
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+from .calibration import SHIPPED, to_ship
+from .design import Design
+from .effort import CLOCK, SYNTHESIS, Effort
+from .executors import processes
+from .measuring import Laboratory
+from .space import Space
+from .store import Store
+from .task import Task
+from .workloads import network
+
+SAMPLE = 14  # arrays of each PE and dataflow
+KINDS = (
+    ("complement", "output-stationary"),
+    ("mac", "output-stationary"),
+    ("min", "output-stationary"),
+    ("complement", "weight-stationary"),
+    ("mac", "weight-stationary"),
+)
+SIZES = (1, 2, 4, 8)
+SINGLE = {"width": (4, 8, 16), "lanes": (1, 4, 16)}  # of PEs by themselves
+
+
+def designs(effort: Effort) -> list[Design]:
+    """The sample, whose largest arrays have 128 products a cycle, and single PEs."""
+    drawn = []
+    for pe, dataflow in KINDS:
+        space = Space(
+            pe=pe,
+            dataflow=dataflow,
+            width=(4, 6, 8, 10, 12, 16),
+            rows=SIZES,
+            cols=SIZES,
+            lanes=SIZES,
+            depth=(64, 576),
+            positions=16,
+            constraints=["rows * cols * lanes <= 128", "rows * cols * lanes * width <= 1024"],
+        )
+        drawn += random.Random(pe + dataflow).sample(space.designs(**effort.defaults), SAMPLE)
+        single = Space(pe=pe, dataflow=dataflow, rows=1, cols=1, depth=576, positions=16, **SINGLE)
+        drawn += single.designs(**effort.defaults)
+    return list(dict.fromkeys(drawn))
+
+
+def main(folder: str, targets: list[str]) -> None:
+    store, workload = Store(folder), network("resnet20")
+    for target in targets:
+        effort = Effort(target=target)
+        with processes(1) as pool:
+            laboratory = Laboratory(pool, store)
+            for level in (SYNTHESIS, CLOCK) if target == "asic" else (SYNTHESIS,):
+                tasks = [
+                    Task(level=level, design=design, workload=workload, effort=effort)
+                    for design in designs(effort)
+                ]
+                laboratory.measure(tasks, _say)
+    text = json.dumps(to_ship(store)).replace('{"design"', '\n{"design"')
+    Path(__file__).with_name(SHIPPED).write_text(text + "\n", encoding="utf-8")
+
+
+def _say(task: Task, measurement: object) -> None:
+    print(task.level, task.effort.target, task.design.options, measurement, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,136 @@
+"""What can be measured of a design, the cheap first.
+
+0 cycles, exactly. 1 synthesis with Yosys. 2 the clock rate: place and route on iCE40 and ECP5; by
+Liberty's delays for "asic". 3 energy with gate delays on the network's own activations, for "asic".
+4 accuracy of the network quantized to the design's width. `measure` runs in any process.
+"""
+
+import hashlib
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from golden.archive import write_whole
+from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
+from hw.cache import cache_folder, mapped
+from hw.config import ArrayConfig
+from hw.mapping import hand_made
+from hw.synth import SynthReport, best_multiplier, synthesize
+from hw.tools import ToolError
+
+from . import network_levels
+from .design import Design
+from .effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
+from .store import Measurement
+from .task import Task, tools
+
+LIKELY = {  # multipliers of which one was the smallest wherever all were tried (hardware-cost.json)
+    "asic": (BOOTH_TREE, ARRAY_TREE),
+    "ice40": ("rows",),
+}
+LOG_LINES = 40
+SIZES = ("luts", "carries", "flip_flops", "dsps", "block_rams", "area_um2", "sequential_area_um2")
+
+
+def measure(task: Task) -> Measurement:
+    """Make it. What fails with ToolError or ValueError becomes a failed measurement, with the end
+    of the tools' logs; a full disk is raised as OSError, for nothing is wrong with the design."""
+    started = time.monotonic()
+    result: dict[str, object]
+    with tempfile.TemporaryDirectory(prefix="adderforge-") as name:
+        folder = Path(name)
+        try:
+            result = {"figures": _measures[task.level](task, folder)}
+        except (ToolError, ValueError) as error:
+            if "no space left" in str(error):
+                raise OSError(str(error)) from None
+            reason = " ".join(str(error).split()).replace(f"{folder}/", "")
+            result = {"reason": reason, "log": _logs(folder)}
+    return Measurement(
+        subject=task.subject,
+        design=task.design.values,
+        seconds=round(time.monotonic() - started, 2),
+        **result,
+    )
+
+
+def _synthesis(task: Task, folder: Path) -> dict[str, float | str | None]:
+    design, effort = task.design, task.effort
+    report = _synthesized(design, effort, folder)
+    return {name: getattr(report, name) for name in SIZES} | {"made_of": report.multiplier}
+
+
+def _synthesized(design: Design, effort: Effort, folder: Path) -> SynthReport:
+    chosen = design.multiplier or chosen_multiplier(design.array, effort, folder)
+    if effort.target == "asic":
+        return mapped(design.array, effort.liberty, chosen)[0]
+    return synthesize(design.array, effort.target, folder / "design", chosen, effort.liberty)
+
+
+def _clock(task: Task, folder: Path) -> dict[str, float | None]:
+    from hw.delays import find_delays
+    from hw.liberty import read_library
+    from hw.netlist import read_netlist
+    from hw.route import route
+
+    design, effort = task.design, task.effort
+    if effort.target == "asic":
+        chosen = design.multiplier or chosen_multiplier(design.array, effort, folder)
+        _, netlist = mapped(design.array, effort.liberty, chosen)
+        delays = find_delays(read_netlist(netlist, read_library(effort.liberty)))
+        return {"fmax_mhz": round(1000 / delays.longest_path_ns, 2), "fmax_spread_mhz": None}
+    chosen = design.multiplier or chosen_multiplier(design.array, effort, folder)
+    seeds = range(1, effort.seeds + 1)
+    report = route(design.array, effort.target, folder / "route", seeds, multiplier=chosen)
+    return {"fmax_mhz": report.median_mhz, "fmax_spread_mhz": report.spread_mhz}
+
+
+def _energy(task: Task, folder: Path) -> dict[str, float | None]:
+    chosen = task.design.multiplier or chosen_multiplier(task.design.array, task.effort, folder)
+    return network_levels.energy(task.design.array, task.workload, task.effort, chosen)
+
+
+def _accuracy(task: Task, folder: Path) -> dict[str, float | None]:
+    return network_levels.accuracy(task.design.array, task.workload, task.effort.test_images)
+
+
+_measures = {SYNTHESIS: _synthesis, CLOCK: _clock, ENERGY: _energy, ACCURACY: _accuracy}
+
+
+def chosen_multiplier(config: ArrayConfig, effort: Effort, folder: Path) -> str:
+    """Of LIKELY, that whose single PE is smallest, which holds for all arrays of such PEs; from
+    the user's cache where it is there. Other targets try all, as `best_multiplier` does."""
+    if config.pe != "mac" or hand_made(config):
+        return "none"
+    single = ArrayConfig(**config.model_dump() | {"rows": 1, "cols": 1})
+    of = [single.model_dump(), effort.place, tools(SYNTHESIS)]
+    name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:24]
+    path = cache_folder() / "multipliers" / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, _smallest(single, effort, folder / "candidates").encode())
+    return path.read_text(encoding="utf-8")
+
+
+def _smallest(single: ArrayConfig, effort: Effort, folder: Path) -> str:
+    names = LIKELY.get(effort.target)
+    if names is None:
+        return best_multiplier(single, effort.target, folder, effort.liberty)
+    if len(names) == 1:
+        return names[0]
+
+    def size(name: str) -> float:
+        report = synthesize(single, effort.target, folder / name, name, effort.liberty)
+        return report.area_um2 or report.luts
+
+    return min(names, key=size)
+
+
+def _logs(folder: Path) -> str:
+    """The last lines of every log that a tool left."""
+    texts = []
+    for path in sorted(folder.rglob("*.log")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        texts.append("\n".join([f"== {path.relative_to(folder)}", *lines[-LOG_LINES:]]))
+    return "\n".join(texts)

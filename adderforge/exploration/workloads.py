@@ -1,0 +1,134 @@
+"""What an accelerator is to run: the layers of a network, and where its weights and images are."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from golden.spec import QuantizedModel
+from hw.config import ArrayConfig
+from hw.schedule import cycles
+
+TABLE = "networks.json"  # made by `networks`
+KIND_OF_PE = {"mac": "cnn", "xnor": "bnn", "square": "l2"}  # of networks; of other PEs "adder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """shape: (m, k, n) of the matrix form of one image, outputs × reduction × filters."""
+
+    name: str
+    shape: tuple[int, int, int]
+
+    @property
+    def operations(self) -> int:
+        m, k, n = self.shape
+        return m * k * n
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """The layers that run on the array, of one image, and what levels 3 and 4 need besides.
+
+    models: by kind of network, "adder", "cnn" or "bnn", a float checkpoint (.pt), which is
+    quantized to the width of each design, or a quantized model (.npz), for designs as wide or
+    wider. data, data_dir: the images' data set.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    models: dict[str, Path] = field(default_factory=dict)
+    data: str = "digits"
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError(f"workload {self.name!r} must have at least one layer, not none")
+
+    @cached_property
+    def depth(self) -> int:
+        """Terms of the longest reduction."""
+        return max(layer.shape[1] for layer in self.layers)
+
+    @cached_property
+    def operations(self) -> int:
+        return sum(layer.operations for layer in self.layers)
+
+    @cached_property
+    def _counts(self) -> dict[tuple[int, int, int], int]:
+        counts: dict[tuple[int, int, int], int] = {}
+        for layer in self.layers:
+            counts[layer.shape] = counts.get(layer.shape, 0) + 1
+        return counts
+
+    def cycles(self, config: ArrayConfig) -> int:
+        """Of one image, layer by layer, as `hw.schedule.cycles` has them."""
+        return sum(count * cycles(shape, config) for shape, count in self._counts.items())
+
+    def layer_table(self, config: ArrayConfig) -> list[dict[str, object]]:
+        """Each layer's cycles and utilization: useful PE-cycles ÷ (PEs × cycles)."""
+        products = config.rows * config.cols * config.lanes
+        rows = []
+        for layer in self.layers:
+            count = cycles(layer.shape, config)
+            useful = layer.operations / (products * count)
+            rows.append({"layer": layer.name, "cycles": count, "utilization": useful})
+        return rows
+
+    def model_for(self, config: ArrayConfig) -> Path:
+        """ValueError when there is no network of the PE's kind, FileNotFoundError when its file is
+        missing."""
+        kind = kind_of(config.pe)
+        if kind not in self.models:
+            raise ValueError(
+                f"{self.name} has no {kind} network for pe {config.pe!r}; give its checkpoint "
+                "or its quantized model"
+            )
+        if not self.models[kind].exists():
+            raise FileNotFoundError(f"{self.models[kind]}: no such file")
+        return self.models[kind]
+
+    def digest(self, config: ArrayConfig) -> str:
+        """Of what the design's network is made of: the model's file and the data set's name."""
+        path = self.model_for(config)
+        return _digest(path, path.stat().st_mtime_ns, path.stat().st_size) + f" {self.data}"
+
+
+def kind_of(pe: str) -> str:
+    """The kind of network that PEs of a kind run."""
+    return KIND_OF_PE.get(pe, "adder")
+
+
+def network(name: str, **others: object) -> Workload:
+    """The layers of a network of the paper that are made of adders in its adder network; MAC PEs
+    run the same layers of its CNN. others: as in Workload. ValueError for unknown names."""
+    table = json.loads((files("adderforge.exploration") / TABLE).read_text(encoding="utf-8"))
+    if name not in table:
+        raise ValueError(f"network must be one of {', '.join(table)}, not {name!r}")
+    layers = tuple(Layer(name=layer, shape=tuple(shape)) for layer, shape in table[name].items())
+    return Workload(name=name, layers=layers, **others)
+
+
+def of_model(path: Path, **others: object) -> Workload:
+    """All layers of a quantized model (.npz), which is the network of its kind. Errors as
+    `golden.model_file.load`."""
+    from golden import model_file
+
+    model = model_file.load(path)
+    kinds = {"adder": "adder", "mac": "cnn", "xnor": "bnn"}
+    models = {kinds[model.layers[-1].spec.kind]: path} | others.pop("models", {})
+    return Workload(name=model.name, layers=model_layers(model), models=models, **others)
+
+
+def model_layers(model: QuantizedModel) -> tuple[Layer, ...]:
+    return tuple(
+        Layer(name=layer.spec.name, shape=layer.spec.matrix_shape()) for layer in model.layers
+    )
+
+
+@cache
+def _digest(path: Path, modified: int, size: int) -> str:
+    """Of a file's content, read once for each time that it was written."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:24]

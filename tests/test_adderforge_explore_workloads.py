@@ -1,0 +1,64 @@
+"""Workloads: networks' layers as matrix forms, without PyTorch."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from adderforge.exploration import networks
+from adderforge.exploration.workloads import Layer, Workload, network, of_model
+from hw.config import ArrayConfig
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_the_table_of_layers_is_that_of_the_networks(name):
+    table = json.loads((files("adderforge.exploration") / "networks.json").read_text())
+    expected = {layer: list(shape) for layer, shape in networks.adder_layers(name).items()}
+    assert table[name] == expected
+
+
+def test_resnet20_takes_the_cycles_that_its_schedule_tells():
+    array = ArrayConfig(rows=16, cols=16, depth=576)
+    assert network("resnet20").cycles(array) == 158_336
+    layers = network("resnet20").layer_table(array)
+    assert sum(layer["cycles"] for layer in layers) == 158_336
+    assert layers[0] == {
+        "layer": "layer1.0.conv1",
+        "cycles": 9248,
+        "utilization": 1024 * 144 * 16 / (256 * 9248),
+    }
+
+
+def test_a_models_layers_are_those_of_its_network():
+    workload = of_model(FIXTURES / "lenet5-bn-digits-adder.npz")
+    assert [layer.shape for layer in workload.layers] == [
+        layer.shape for layer in network("lenet5-bn").layers
+    ]
+    assert workload.models == {"adder": FIXTURES / "lenet5-bn-digits-adder.npz"}
+
+
+def test_nothing_heavy_is_loaded_to_explore_cycles():
+    code = (
+        "import sys, adderforge as a; "
+        "a.explore(a.Space(rows=[2, 4]), a.network_workload('lenet5-bn'), ['cycles']); "
+        "print([n for n in 'torch matplotlib optuna distributed'.split() "
+        "if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_bad_workload_is_refused():
+    with pytest.raises(ValueError, match="network must be one of lenet5-bn, vgg-small"):
+        network("vgg")
+    with pytest.raises(ValueError, match="workload 'none' must have at least one layer"):
+        Workload(name="none", layers=())
+    layers = (Layer(name="a", shape=(1, 2, 3)),)
+    gone = Workload(name="gone", layers=layers, models={"adder": Path("gone.pt")})
+    with pytest.raises(FileNotFoundError, match=r"gone\.pt: no such file"):
+        gone.model_for(ArrayConfig())
