@@ -38,6 +38,7 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
         descriptor = LayerDescriptor(
             config=config,
             name=spec.name,
+            kind=spec.kind,
             source=source,
             target=places.get(spec.name),
             residual=places[spec.residual] if spec.residual else None,
@@ -46,6 +47,9 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
             window=spec.pool.kernel if spec.pool else (1, 1),
             mean=spec.pool is not None and spec.pool.kind == "mean",
             in_zero=spec.in_zero_point,
+            in_width=spec.in_width,
+            drop=max(spec.drop),
+            width=spec.width,
             out_zero=spec.out_zero_point,
             highest=2**spec.out_width - 1,
             weight_base=weight_base,

@@ -5,6 +5,7 @@ import numpy as np
 from .descriptor import LayerDescriptor
 from .loops import walk
 from .program import Program
+from .program_words import in_lanes
 
 
 def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
@@ -47,6 +48,7 @@ def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.nd
     inside &= (0 <= read["column"]) & (read["column"] < columns)
     taken = memory[np.where(inside, read["address"], 0)]
     taken = np.where(inside[..., None], taken, layer.in_zero)
+    taken = operands(program, layer, taken, inside)
     first = layer.weight_base
     weights = program.weights[first : first + layer.weight_words]
     weights = weights.reshape(layer.tiles, layer.folds, array.rows, array.cols, array.lanes)
@@ -55,9 +57,34 @@ def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.nd
     if array.pe == "mac":
         return np.einsum("tfpc,tfnc->tpn", taken, weights)
     sums = np.zeros((layer.tiles, layer.positions, array.cols), np.int64)
+    heavy = [plane.weight for plane in program.planes] if layer.planes > 1 else [0]
     for tile, fold in np.ndindex(layer.tiles, layer.folds):
-        sums[tile] += np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
+        distances = np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
+        sums[tile] += distances << heavy[fold * layer.planes // layer.folds]
     return sums
+
+
+def operands(
+    program: Program, layer: LayerDescriptor, codes: np.ndarray, inside: np.ndarray
+) -> np.ndarray:
+    """(tiles, folds, positions, rows · lanes) of codes (tiles, folds, positions, channels).
+
+    min((code + 2**(drop − 1)) >> drop, 2**width − 1); of a binary layer 0 and 2 for signs, 1 for
+    padding and channels that only fill up a word. An `xnor` array takes those in two lanes each,
+    and of an ordinary layer the plane's bit.
+    """
+    config, groups = program.config, layer.source.groups
+    if layer.kind == "xnor":
+        fills = [layer.fills >> channel & 1 for channel in range(config.channels)]
+        ends = np.arange(layer.folds) % groups == groups - 1
+        blank = ~inside[..., None] | (ends[:, None, None] & np.array(fills, bool))
+        return in_lanes(np.where(blank, 1, 2 * (codes >= layer.in_zero)), config)
+    numbers = (codes + (1 << layer.drop >> 1)) >> layer.drop
+    numbers = np.minimum(numbers, 2**layer.width - 1)
+    if config.array.pe != "xnor":
+        return numbers
+    bits = np.repeat([plane.operand_bit for plane in program.planes], layer.folds // layer.planes)
+    return in_lanes(numbers >> bits[:, None, None] & 1, config)
 
 
 def _codes(

@@ -10,6 +10,7 @@ from golden.spec import QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
 from .allocation import ImageColumns, image_columns, place_layers
+from .array_sums import Plane, ordinary_planes
 from .descriptor import LayerDescriptor, MapPlace
 from .fit import check_fit
 from .program_words import Constants, constant_words, weight_words
@@ -17,10 +18,9 @@ from .program_words import Constants, constant_words, weight_words
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What an accelerator runs. columns: how the image is unfolded,
-    if it is. weights: (words, cols, lanes)
-    in the order in which the array takes them. constants: the requantizer's, a word for each tile
-    of filters."""
+    """What an accelerator runs. columns: how the image is unfolded, if it is. weights: (words,
+    cols, lanes) in the order in which the array takes them. constants: the requantizer's, a word
+    for each tile of filters."""
 
     config: AcceleratorConfig
     name: str
@@ -41,6 +41,22 @@ class Program:
     def adds(self) -> bool:
         """Whether a layer adds a map."""
         return "residual_mult" in self.constants.factors
+
+    @property
+    def signs(self) -> bool:
+        """Whether a layer takes signs."""
+        return any(layer.kind == "xnor" for layer in self.layers)
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a layer takes fewer bits than the codes have."""
+        return any(layer.rounds for layer in self.layers)
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Of the layer that has most; without ordinary ones, or with products, there is one."""
+        several = any(layer.planes > 1 for layer in self.layers)
+        return ordinary_planes(self.config) if several else (Plane(0, 0, 0),)
 
     @property
     def code_width(self) -> int:

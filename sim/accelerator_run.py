@@ -62,7 +62,7 @@ def _build(folder: Path) -> Path:
 
 
 def _packed(word: np.ndarray, program: Program) -> int:
-    width = program.config.array.width
+    width = program.config.map_width
     return sum(int(code) << (width * channel) for channel, code in enumerate(word))
 
 
@@ -71,7 +71,7 @@ def _bench(program: Program, words: int) -> str:
     images = words // program.image.words
     return BENCH.format(
         top=TOP,
-        word_msb=array.width * program.config.channels - 1,
+        word_msb=program.config.map_width * program.config.channels - 1,
         class_msb=class_width(array.cols, program.layers[-1].tiles) - 1,
         words=words,
         images=images,
