@@ -70,10 +70,24 @@ class Accelerator(Component):
         self._feed_activations(m, array)
         self._feed_weights(m, array)
         image = self._take_images(m)
+        self._probe(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
         self._store(m, image, place, self._pool(m, place, codes))
         return m
+
+    def _probe(self, m: Module) -> None:
+        """Names for simulations that look inside, which Verilog keeps."""
+        memory, sequencer = self.activations, self.sequencer
+        probes = {
+            "write_address": memory.write_address,
+            "write_word": memory.write_word.as_value(),
+            "write_parts": memory.write_parts,
+            "layer_ends": sequencer.load & ~sequencer.idle,
+        }
+        for name, value in probes.items():
+            probe = Signal(len(value), name=f"probe_{name}", attrs={"keep": True})
+            m.d.comb += probe.eq(value)
 
     def _feed_activations(self, m: Module, array: WeightStationaryArray) -> None:
         """Operands of the walks' word, or of padding where they are outside the map; two cycles

@@ -30,8 +30,12 @@ def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.nd
 def stored_map(memory: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
     """A layer's map (filters, rows, columns) out of the memory (words, channels)."""
     place = layer.target
-    words = memory[place.base : place.base + place.words]
-    pixels = words.reshape(*place.shape[1:], -1)[:, :, : layer.filters]
+    return map_of_words(memory[place.base : place.base + place.words], layer)
+
+
+def map_of_words(words: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
+    """A layer's map (filters, rows, columns) of its words (words, channels)."""
+    pixels = words.reshape(*layer.target.shape[1:], -1)[:, :, : layer.filters]
     return pixels.transpose(2, 0, 1).copy()
 
 
