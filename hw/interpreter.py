@@ -11,20 +11,28 @@ from .program_words import in_lanes
 def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
     """The class of an image, codes (channels, rows, columns), and every layer's map by its name,
     (filters, rows, columns), as the memory of activations holds it when the layer ends."""
+    memory = image_memory(program, codes)
+    maps = {layer.name: run_layer(program, layer, memory) for layer in program.layers}
+    return int(maps[program.layers[-1].name].argmax()), maps
+
+
+def image_memory(program: Program, codes: np.ndarray) -> np.ndarray:
+    """The memory of activations (words, channels) with an image in it."""
     memory = np.zeros((program.config.activation_words, program.config.channels), np.int64)
     words = program.image_words(codes)
     memory[program.image.base : program.image.base + len(words)] = words
-    maps = {}
-    for layer in program.layers:
-        sums = _sums(program, layer, memory)
-        tiles = [_codes(program, layer, tile, sums[tile], memory) for tile in range(layer.tiles)]
-        if layer.target is None:
-            maps[layer.name] = np.concatenate(tiles, axis=1)[0, : layer.filters, None, None]
-            break
-        for tile, given in enumerate(tiles):
-            _store(memory, layer, tile, given)
-        maps[layer.name] = stored_map(memory, layer)
-    return int(maps[layer.name].argmax()), maps
+    return memory
+
+
+def run_layer(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.ndarray:
+    """The layer's map, which is also stored in the memory, if it is not the last."""
+    sums = _sums(program, layer, memory)
+    tiles = [_codes(program, layer, tile, sums[tile], memory) for tile in range(layer.tiles)]
+    if layer.target is None:
+        return np.concatenate(tiles, axis=1)[0, : layer.filters, None, None]
+    for tile, given in enumerate(tiles):
+        _store(memory, layer, tile, given)
+    return stored_map(memory, layer)
 
 
 def stored_map(memory: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
@@ -41,6 +49,22 @@ def map_of_words(words: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
 
 def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.ndarray:
     """(tiles, positions, cols) sums of the array."""
+    taken, weights = fold_operands(program, layer, memory)
+    if program.config.array.pe == "mac":
+        return np.einsum("tfpc,tfnc->tpn", taken, weights)
+    sums = np.zeros((layer.tiles, layer.positions, program.config.array.cols), np.int64)
+    heavy = [plane.weight for plane in program.planes] if layer.planes > 1 else [0]
+    for tile, fold in np.ndindex(layer.tiles, layer.folds):
+        distances = np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
+        sums[tile] += distances << heavy[fold * layer.planes // layer.folds]
+    return sums
+
+
+def fold_operands(
+    program: Program, layer: LayerDescriptor, memory: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Activations (tiles, folds, positions, rows · lanes) and weights (tiles, folds, cols, rows ·
+    lanes) as the array takes them."""
     array = program.config.array
     count = (layer.tiles, layer.folds, layer.positions)
     read = {
@@ -57,15 +81,7 @@ def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.nd
     weights = program.weights[first : first + layer.weight_words]
     weights = weights.reshape(layer.tiles, layer.folds, array.rows, array.cols, array.lanes)
     weights = weights[:, :, ::-1].transpose(0, 1, 3, 2, 4)
-    weights = weights.reshape(layer.tiles, layer.folds, array.cols, -1)
-    if array.pe == "mac":
-        return np.einsum("tfpc,tfnc->tpn", taken, weights)
-    sums = np.zeros((layer.tiles, layer.positions, array.cols), np.int64)
-    heavy = [plane.weight for plane in program.planes] if layer.planes > 1 else [0]
-    for tile, fold in np.ndindex(layer.tiles, layer.folds):
-        distances = np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
-        sums[tile] += distances << heavy[fold * layer.planes // layer.folds]
-    return sums
+    return taken, weights.reshape(layer.tiles, layer.folds, array.cols, -1)
 
 
 def operands(

@@ -9,7 +9,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from golden.spec import QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
-from .allocation import ImageColumns, image_columns, place_layers
+from .allocation import (
+    ImageColumns,
+    check_sizes,
+    image_columns,
+    needed_words,
+    place_layers,
+)
 from .array_sums import Plane, ordinary_planes
 from .descriptor import LayerDescriptor, MapPlace
 from .fit import check_fit
@@ -76,8 +82,13 @@ class Program:
     @property
     def busy_cycles(self) -> int:
         """From an image's first address to its last."""
-        between = (len(self.layers) - 1) * (self.config.drain - 1)
-        return sum(layer.cycles for layer in self.layers) + between
+        return self.start(len(self.layers) - 1) + self.layers[-1].cycles - self.image.words
+
+    def start(self, index: int) -> int:
+        """Cycle of a layer's first address, the image's first word being in cycle 0, under the
+        same conditions as `cycles`."""
+        before = self.layers[:index]
+        return self.image.words + sum(one.cycles + self.config.drain - 1 for one in before)
 
     @property
     def cycles(self) -> int:
@@ -112,6 +123,7 @@ def compile_model(model: QuantizedModel, config: AcceleratorConfig) -> Program:
     what the accelerator cannot run, or does not fit."""
     check_fit(model, config)
     layers = place_layers(model, config)
+    check_sizes(model, layers)
     weights = [weight_words(layer, d) for layer, d in zip(model.layers, layers, strict=True)]
     return Program(
         config=config,
@@ -137,14 +149,9 @@ def memory_map(program: Program) -> str:
 
 def _map_lines(program: Program) -> Iterator[str]:
     maps = [program.image, *(layer.target for layer in program.layers if layer.target)]
-    used = {
-        "activation": max(place.base + place.words for place in maps),
-        "weight": len(program.weights),
-        "constant": len(program.constants.offset),
-    }
     yield f"{'memory':16} {'used':>8} {'words':>8}"
-    for name, words in used.items():
-        yield f"{name:16} {words:8} {getattr(program.config, f'{name}_words'):8}"
+    for name, words in needed_words(program.layers).items():
+        yield f"{name.removesuffix('_words'):16} {words:8} {getattr(program.config, name):8}"
     yield ""
     yield f"{'map':16} {'shape':>14} {'words':>15}"
     for place in maps:

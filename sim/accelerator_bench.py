@@ -6,8 +6,8 @@ from hw.program import Program
 
 
 def bench_verilog(program: Program, traces: bool = False) -> str:
-    """Verilog of the module `bench`. traces: `traced` has every PE's activations and sum, of column
-    after column; else it is one bit."""
+    """Verilog of the module `bench`. traces: `traced` has every PE's activations, weights and sum,
+    column after column from the lowest bits on; else it is one bit."""
     config = program.config
     part = config.map_width * config.array.cols
     parts = [f"{{{part}{{dut.probe_write_parts[{p}]}}}}" for p in reversed(range(config.parts))]
@@ -28,22 +28,17 @@ def word_width(program: Program) -> int:
     return program.config.map_width * program.config.channels
 
 
-def traced_widths(program: Program) -> tuple[int, int]:
-    """Bits of a PE's activations and of its sum."""
-    array = program.config.array
-    return array.width * array.lanes, array.tile_width
-
-
 def trace_width(program: Program) -> int:
+    """Bits of `traced`."""
     array = program.config.array
-    return array.rows * array.cols * sum(traced_widths(program))
+    return array.rows * array.cols * (2 * array.lanes * array.width + array.tile_width)
 
 
 def _traced(program: Program) -> list[str]:
     """The highest bits first."""
     array = program.config.array
     names = [f"dut.array.pe_{r}_{c}" for c in range(array.cols) for r in range(array.rows)]
-    return [f"{name}.sum, {name}.a" for name in reversed(names)]
+    return [f"{name}.sum, {name}.weights, {name}.a" for name in reversed(names)]
 
 
 BENCH = """\

@@ -58,7 +58,7 @@ def compare(
     sums_of: Accumulate | None = None,
     update: Update | None = None,
 ) -> Comparison:
-    """Every image's class, cycles and stored codes; codes, sums_of: as of `golden.reference.run`."""
+    """Every image's class, cycles and stored codes. codes, sums_of: as of `reference.run`."""
     classes, wrong, compared, wrong_codes, first = [], [], 0, 0, None
     for start, stop in pairwise([*range(0, len(codes), BATCH), len(codes)]):
         if update:

