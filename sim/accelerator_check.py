@@ -24,6 +24,14 @@ class Difference:
     expected: int
     actual: int
 
+    @property
+    def summary(self) -> str:
+        return (
+            f"first in image {self.image}, layer {self.layer}, filter "
+            "{}, row {}, column {}: ".format(*self.place)
+            + f"code {self.actual}, expected {self.expected}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -43,12 +51,14 @@ class Comparison:
         return self.image is None
 
     @property
-    def summary(self) -> str:
-        return (
+    def lines(self) -> list[str]:
+        """Counts, and the first code that differs."""
+        counts = (
             f"{self.images:,} images: {self.wrong_classes:,} classes and {self.wrong_codes:,} of "
             f"{self.codes:,} codes differ from the reference, {self.wrong_cycles:,} cycle counts "
             "from the prediction"
         )
+        return [counts, self.first.summary] if self.first else [counts]
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -247,5 +248,19 @@ def test_an_accelerator_classifies_an_image_as_the_reference_does():
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert (report["images"], report["wrong_classes"], report["wrong_cycles"]) == (1, 0, 0)
+    assert (report["codes"], report["wrong_codes"]) == (1_780, 0)
     assert report["cycles"] == 22_560
     assert "fc3" in Path("run/memory_map.txt").read_text()
+
+
+@pytest.mark.slow
+def test_an_accelerator_with_a_fault_is_explained():
+    array = ("--rows", 4, "--cols", 4, "--lanes", 4, "--depth", 400, "--model", ADDER)
+    assert call("accelerator", *array, "--out", "made").exit_code == 0
+    text = Path("made/adderforge_accelerator.v").read_text()
+    Path("faulty.v").write_text(re.sub(r"(pe_2_3 \(\s+\.a\()(.*?)\)", r"\1~(\2))", text, count=1))
+    images = ("--vectors", VECTORS, "--images", 1, "--verilog", "faulty.v", "--explain")
+    done = call("accelerator", *array, *images, "--out", "run")
+    assert done.exit_code == 1
+    assert "first in image 0, layer conv1, filter 3, row 0, column 0: code" in done.output
+    assert "first at PE (row 2, column 3) in cycle " in done.output
