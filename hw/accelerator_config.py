@@ -58,8 +58,7 @@ class AcceleratorConfig:
             )
         if self.channels % array.cols:
             raise ValueError(
-                f"the channels of a word, {self.channels}, must be a multiple of cols, not of "
-                f"{array.cols}"
+                f"the channels of a word, {self.channels}, must be a multiple of cols, {array.cols}"
             )
         if not array.width <= self.map_width <= MAX_WIDTH:
             raise ValueError(

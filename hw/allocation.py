@@ -20,10 +20,13 @@ class ImageColumns:
 
 
 def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColumns | None:
-    """The first kernel's columns, if a row of it fits a word and no other layer takes the image."""
+    """The first kernel's columns, if a row of it fits a word and no other layer takes the image;
+    but no code stands for padding beside signs."""
     first = model.layers[0].spec
     users = [name for layer in model.layers for name in (layer.spec.source, layer.spec.residual)]
     if first.in_shape[0] * first.kernel[1] > config.channels or users.count(IMAGE) > 1:
+        return None
+    if first.kind == "xnor" and first.padding[1]:
         return None
     return ImageColumns(kernel=first.kernel[1], stride=first.stride[1], padding=first.padding[1])
 

@@ -11,6 +11,7 @@ from golden import reference
 from golden.model_file import load
 from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
+from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.interpreter import stored_map
 from hw.program import compile_model
@@ -103,15 +104,8 @@ def program_of(kind, sizes, layers, in_shape, requantize="multiply", pe=None, wi
         dataflow="weight-stationary",
     )
     model = generated_model(kind, in_shape, layers, requantize=requantize, **changes)
-    config = AcceleratorConfig(
-        array=array,
-        map_width=8,
-        requantize=requantize,
-        activation_words=128,
-        weight_words=2**15,
-        constant_words=32,
-    )
-    return model, compile_model(model, config)
+    config = AcceleratorConfig(array=array, map_width=8, requantize=requantize)
+    return model, compile_model(model, sized(model, config))
 
 
 def check_maps(model, bench, codes):
@@ -159,13 +153,10 @@ ADDED = [
 ]
 
 
-RESIDUAL = [
-    {"kind": "mac", "out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
-    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
-    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
-    {"out_channels": 3, "kernel": (3, 3), "padding": (1, 1), "stride": (2, 2)},
-    {"out_channels": 3, "source": "layer2", "stride": (2, 2), "residual": "layer3", "mean": (2, 2)},
-    {"kind": "mac", "out_channels": 3},
+ENDS = [
+    {"kind": "mac", "out_channels": 3, "kernel": (2, 2)},
+    {"out_channels": 3, "kernel": (1, 3), "padding": (0, 1), "residual": "layer0"},
+    {"kind": "mac", "out_channels": 3, "flatten": True},
 ]
 NARROW = [
     {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "out_zero_point": 48},
@@ -188,8 +179,8 @@ NARROW = [
         ("xnor", (2, 2, 4), "xnor", 1),
     ],
 )
-def test_residual_networks_with_ordinary_ends(kind, sizes, pe, width):
-    check(*program_of(kind, sizes, RESIDUAL, (3, 4, 4), pe=pe, width=width))
+def test_networks_with_ordinary_ends(kind, sizes, pe, width):
+    check(*program_of(kind, sizes, ENDS, (3, 3, 2), pe=pe, width=width))
 
 
 @pytest.mark.slow
