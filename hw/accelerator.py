@@ -193,7 +193,8 @@ class Accelerator(Component):
         """The codes of the added map at the place of the cycle before."""
         memory = self.activations
         m.d.comb += memory.added_address.eq(place.added)
-        return memory.added_word[delay(m, place.part, 1, "added_part")]
+        parts = Array(memory.added_word[part] for part in range(self.program.config.parts))
+        return parts[delay(m, place.part, 1, "added_part")]  # a layout's index is a product
 
     def _place(self, m: Module, array: WeightStationaryArray) -> View:
         """Where the sums that leave the array now belong."""
