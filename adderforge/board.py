@@ -111,7 +111,7 @@ class Board:
             )
 
     def _packed(self, word: np.ndarray) -> bytes:
-        bits = self.program.word_bits // len(word)
+        bits = self.program.config.map_width
         number = sum(int(code) << bits * channel for channel, code in enumerate(word))
         return number.to_bytes(self._told.word_bytes, "little")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,16 +63,24 @@ def accelerator_options(command: Callable) -> Callable:
 def accelerator_config(
     options: dict[str, object], network: "QuantizedModel"
 ) -> "AcceleratorConfig":
-    """The accelerator that `accelerator_options` describe, requantizing as the network does; its
-    array is weight-stationary unless they say otherwise."""
+    """The accelerator that `accelerator_options` describe, as the network needs it: memories as
+    large as it takes, unless they are given; the array is weight-stationary unless they say
+    otherwise."""
     from hw.accelerator_config import AcceleratorConfig
+    from hw.allocation import sized
 
-    sizes = {name: value for name in MEMORY_OPTIONS if (value := options[name]) is not None}
+    sizes = given({name: options[name] for name in MEMORY_OPTIONS})
     of_array = {name: value for name, value in options.items() if name not in MEMORY_OPTIONS}
     if of_array["dataflow"] is None and of_array["config"] is None:
         of_array["dataflow"] = "weight-stationary"
     array = array_config(**of_array)
-    return AcceleratorConfig(array=array, requantize=network.requantize, **sizes)
+    stored = (layer.spec.out_width for layer in network.layers[:-1])
+    config = AcceleratorConfig(
+        array=array,
+        map_width=max(array.width, network.input_width, *stored),
+        requantize=network.requantize,
+    )
+    return replace(sized(network, config), **sizes)
 
 
 def library_options(command: Callable) -> Callable:

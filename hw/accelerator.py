@@ -1,18 +1,21 @@
 """The accelerator: a quantized network from an image's codes to its class, without the host."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
-from amaranth import Module, Mux, Signal, Value, signed, unsigned
+from amaranth import Array, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from .accelerator_config import POOLING_LATENCY, REQUANTIZER_LATENCY
 from .argmax import ArgMax
+from .array_sums import Plane
 from .config import ArrayConfig
 from .descriptor import WRITE_LEVELS
 from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
+from .operands import operands
 from .pipeline import delay
 from .pooling import Pooling
 from .program import Program
@@ -49,7 +52,7 @@ class Accelerator(Component):
         self.sequencer = Sequencer(program)
         tiles = program.layers[-1].tiles
         self._argmax = ArgMax(config.array.cols, program.code_width, tiles)
-        image = ArrayLayout(config.array.width, config.channels)
+        image = ArrayLayout(config.map_width, config.channels)
         super().__init__(
             {
                 "i_image": In(stream.Signature(image)),
@@ -61,32 +64,64 @@ class Accelerator(Component):
         m = Module()
         m.submodules.sequencer = self.sequencer
         m.submodules.activations = self.activations
-        m.submodules.array = array = WeightStationaryArray(self.program.config.array, self._pe)
+        m.submodules.array = array = WeightStationaryArray(
+            self.program.config.array, self._pe, doubles=len(self.program.planes) > 1
+        )
         self._feed_activations(m, array)
         self._feed_weights(m, array)
         image = self._take_images(m)
+        self._probe(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
         self._store(m, image, place, self._pool(m, place, codes))
         return m
 
+    def _probe(self, m: Module) -> None:
+        """Names for simulations that look inside, which Verilog keeps."""
+        memory, sequencer = self.activations, self.sequencer
+        probes = {
+            "write_address": memory.write_address,
+            "write_word": memory.write_word.as_value(),
+            "write_parts": memory.write_parts,
+            "layer_ends": sequencer.load & ~sequencer.idle,
+        }
+        for name, value in probes.items():
+            probe = Signal(len(value), name=f"probe_{name}", attrs={"keep": True})
+            m.d.comb += probe.eq(value)
+
     def _feed_activations(self, m: Module, array: WeightStationaryArray) -> None:
-        """The walks' word, or padding where they are outside the map; two cycles later."""
-        sequencer, layer = self.sequencer, self.sequencer.layer
+        """Operands of the walks' word, or of padding where they are outside the map; two cycles
+        later."""
+        sequencer, layer, config = self.sequencer, self.sequencer.layer, self.program.config
         walks = {
             name: self._walk(m, name, sequencer.step, sequencer.goes_on)
             for name in ("address", "row", "column")
         }
         inside = (walks["row"] < layer.rows) & (walks["column"] < layer.columns)
-        padding = layer.in_zero.replicate(self.program.config.channels)
-        word = Mux(delay(m, inside, 1, "inside"), self.activations.read_word.as_value(), padding)
+        inside = delay(m, inside, 1, "inside")
+        padding = layer.in_zero.replicate(config.channels)
+        word = Mux(inside, self.activations.read_word.as_value(), padding)
+        fills = layer.fills & delay(m, sequencer.group_ends, 1, "ends").replicate(config.channels)
+        blank = fills | (~inside).replicate(config.channels)
+        bit = delay(m, self._of_plane(lambda plane: plane.operand_bit), 1, "operand_bit")
+        a = operands(self.program, m, layer, word, blank, bit)
         m.d.comb += [
             self.activations.read_address.eq(walks["address"]),
-            array.a.eq(delay(m, word, 1, "a")),
+            array.a.eq(delay(m, a, 1, "a")),
             array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
             array.first.eq(delay(m, sequencer.first, 2, "first")),
             array.last.eq(delay(m, sequencer.last, 2, "last")),
         ]
+        planes = self.program.planes
+        if len(planes) > 1:
+            lighter = {next: next.weight < before.weight for before, next in pairwise(planes)}
+            double = sequencer.plane_starts & self._of_plane(lambda plane: lighter.get(plane, 0))
+            m.d.comb += array.double.eq(delay(m, double, 2, "double"))
+
+    def _of_plane(self, number: Callable[[Plane], int]) -> Value:
+        """This number of the sequencer's plane."""
+        numbers = [Const(number(plane)) for plane in self.program.planes]
+        return Array(numbers)[self.sequencer.plane]
 
     def _walk(self, m: Module, name: str, step: Value, goes_on: Value) -> Value:
         """The value of the descriptor's walk of this name."""
@@ -138,7 +173,7 @@ class Accelerator(Component):
         m.submodules.requantizer = requantizer = Requantizer(
             config.array.cols,
             as_shape(bits),
-            config.array.width,
+            config.map_width,
             self.program.code_width,
             self.program.constants,
             config.requantize,
@@ -158,7 +193,8 @@ class Accelerator(Component):
         """The codes of the added map at the place of the cycle before."""
         memory = self.activations
         m.d.comb += memory.added_address.eq(place.added)
-        return memory.added_word[delay(m, place.part, 1, "added_part")]
+        parts = Array(memory.added_word[part] for part in range(self.program.config.parts))
+        return parts[delay(m, place.part, 1, "added_part")]  # a layout's index is a product
 
     def _place(self, m: Module, array: WeightStationaryArray) -> View:
         """Where the sums that leave the array now belong."""
@@ -199,11 +235,11 @@ class Accelerator(Component):
 
     def _pool(self, m: Module, place: View, codes: View) -> Pooling:
         layer, layers = self.sequencer.layer, self.program.layers
-        array = self.program.config.array
+        config = self.program.config
         pooled_columns = [one.write_counts[1] for one in layers if one.window[0] > 1]
         m.submodules.pooling = pooling = Pooling(
-            array.cols,
-            array.width,
+            config.array.cols,
+            config.map_width,
             max(pooled_columns, default=1),
             max(one.pool_shift for one in layers),
         )

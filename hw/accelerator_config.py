@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from golden.spec import MAX_WIDTH
+
 from .config import ArrayConfig
 from .weight_schedule import TURNAROUND, memory_latency
 
@@ -14,28 +16,33 @@ POOLING_LATENCY = 3
 class AcceleratorConfig:
     """Parameters of an accelerator; frozen, checked at construction.
 
-    array: a weight-stationary one whose rows · lanes, the channels of a word of activations, are a
+    array: a weight-stationary one; the channels of a word of activations, its rows · lanes, are a
     multiple of its cols. activation_words, weight_words, constant_words: sizes of the memories; a
     word holds one pixel's group of channels, the weights of one row of PEs, or the requantizer's
-    constants of one tile of filters. requantize: "multiply", or "shift" for a requantizer without
-    multipliers, which runs models of that kind alone. ValueError with one line: what, the rule,
-    what it got.
+    constants of one tile of filters. map_width: bits of a stored code, the array's width by
+    default. requantize: "multiply", or "shift" for a requantizer without multipliers, which runs
+    models of that kind alone. An `xnor` array takes two lanes for a channel, see `hw.array_sums`.
+    ValueError with one line: what, the rule, what it got.
     """
 
     kinds: ClassVar = {  # of layers, by the PE that computes them
-        "complement": "adder",
-        "two_adder": "adder",
-        "compare_swap": "adder",
-        "mac": "mac",
+        "complement": ("adder", "mac", "xnor"),
+        "two_adder": ("adder", "mac", "xnor"),
+        "compare_swap": ("adder", "mac", "xnor"),
+        "mac": ("mac", "xnor"),
+        "xnor": ("xnor", "mac"),
     }
     array: ArrayConfig
     activation_words: int = 2048
     weight_words: int = 8192
     constant_words: int = 256
+    map_width: int | None = None
     requantize: str = "multiply"
 
     def __post_init__(self) -> None:
         array = self.array
+        if self.map_width is None:
+            object.__setattr__(self, "map_width", array.width)
         if array.dataflow != "weight-stationary":
             raise ValueError(
                 f"dataflow of an accelerator's array must be 'weight-stationary', "
@@ -45,9 +52,17 @@ class AcceleratorConfig:
             raise ValueError(
                 f"pe of an accelerator must be one of {', '.join(self.kinds)}, not {array.pe!r}"
             )
+        if array.lanes % self.lanes_per_channel:
+            raise ValueError(
+                f"lanes must be even for pe 'xnor', two for each channel, not {array.lanes}"
+            )
         if self.channels % array.cols:
             raise ValueError(
-                f"rows · lanes must be a multiple of cols, {array.cols}, not {self.channels}"
+                f"the channels of a word, {self.channels}, must be a multiple of cols, {array.cols}"
+            )
+        if not array.width <= self.map_width <= MAX_WIDTH:
+            raise ValueError(
+                f"map_width must be {array.width} to {MAX_WIDTH} bits, not {self.map_width}"
             )
         if self.requantize not in ("multiply", "shift"):
             raise ValueError(f"requantize must be 'multiply' or 'shift', not {self.requantize!r}")
@@ -56,14 +71,13 @@ class AcceleratorConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
     @property
-    def kind(self) -> str:
-        """Of the layers that it runs."""
-        return self.kinds[self.array.pe]
+    def lanes_per_channel(self) -> int:
+        return 2 if self.array.pe == "xnor" else 1
 
     @property
     def channels(self) -> int:
         """Channels in a word of activations."""
-        return self.array.rows * self.array.lanes
+        return self.array.rows * self.array.lanes // self.lanes_per_channel
 
     @property
     def parts(self) -> int:

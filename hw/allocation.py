@@ -1,7 +1,7 @@
 """Where the maps of a network lie in the memory of activations, and its layers' descriptors."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from golden.spec import IMAGE, LayerSpec, QuantizedModel
 
@@ -20,16 +20,19 @@ class ImageColumns:
 
 
 def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColumns | None:
-    """The first kernel's columns, if a row of it fits a word and no other layer takes the image."""
+    """The first kernel's columns, if a row of it fits a word and no other layer takes the image;
+    but no code stands for padding beside signs."""
     first = model.layers[0].spec
     users = [name for layer in model.layers for name in (layer.spec.source, layer.spec.residual)]
     if first.in_shape[0] * first.kernel[1] > config.channels or users.count(IMAGE) > 1:
+        return None
+    if first.kind == "xnor" and first.padding[1]:
         return None
     return ImageColumns(kernel=first.kernel[1], stride=first.stride[1], padding=first.padding[1])
 
 
 def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[LayerDescriptor, ...]:
-    """A descriptor for each layer. ValueError when a memory is too small."""
+    """A descriptor for each layer, whether or not the memories are as large as that."""
     columns = image_columns(model, config)
     places = _place_maps(model, config, _image_shape(model, columns))
     descriptors, weight_base, constant_base = [], 0, 0
@@ -38,6 +41,7 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
         descriptor = LayerDescriptor(
             config=config,
             name=spec.name,
+            kind=spec.kind,
             source=source,
             target=places.get(spec.name),
             residual=places[spec.residual] if spec.residual else None,
@@ -46,6 +50,9 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
             window=spec.pool.kernel if spec.pool else (1, 1),
             mean=spec.pool is not None and spec.pool.kind == "mean",
             in_zero=spec.in_zero_point,
+            in_width=spec.in_width,
+            drop=max(spec.drop),
+            width=spec.width,
             out_zero=spec.out_zero_point,
             highest=2**spec.out_width - 1,
             weight_base=weight_base,
@@ -55,11 +62,33 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
         weight_base += descriptor.weight_words
         constant_base += descriptor.tiles
         descriptors.append(descriptor)
-    activation_words = max(place.base + place.words for place in places.values())
-    _check_size(model, config, "activation_words", activation_words)
-    _check_size(model, config, "weight_words", weight_base)
-    _check_size(model, config, "constant_words", constant_base)
     return tuple(descriptors)
+
+
+def needed_words(layers: tuple[LayerDescriptor, ...]) -> dict[str, int]:
+    """Of each memory of the accelerator, by the name of its size."""
+    places = [layers[0].source, *(layer.target for layer in layers if layer.target)]
+    return {
+        "activation_words": max(place.base + place.words for place in places),
+        "weight_words": sum(layer.weight_words for layer in layers),
+        "constant_words": sum(layer.tiles for layer in layers),
+    }
+
+
+def sized(model: QuantizedModel, config: AcceleratorConfig) -> AcceleratorConfig:
+    """The configuration with memories that are as large as the model needs."""
+    return replace(config, **needed_words(place_layers(model, config)))
+
+
+def check_sizes(model: QuantizedModel, layers: tuple[LayerDescriptor, ...]) -> None:
+    """ValueError when a memory is too small."""
+    for name, needed in needed_words(layers).items():
+        has = getattr(layers[0].config, name)
+        if needed > has:
+            raise ValueError(
+                f"{model.name} needs {needed} {name}, but the accelerator has {has}; "
+                f"set {name} to at least {needed}"
+            )
 
 
 def _place_maps(
@@ -109,11 +138,3 @@ def _place(
         if base + words > other.base:
             base = max(base, other.base + other.words)
     return MapPlace(name=name, shape=shape, base=base, groups=groups)
-
-
-def _check_size(model: QuantizedModel, config: AcceleratorConfig, name: str, needed: int) -> None:
-    if needed > getattr(config, name):
-        raise ValueError(
-            f"{model.name} needs {needed} {name}, but the accelerator has {getattr(config, name)}; "
-            f"set {name} to at least {needed}"
-        )

@@ -41,17 +41,16 @@ class ArgMax(Component):
         m = Module()
         code, index, rounds = self._tournament(m)
         valid = delay(m, self.valid, rounds, "valid", reset_less=False)
-        tile = Signal(range(self.tiles))
+        first = Signal(range(self.cols * self.tiles))  # of the tile's indices
         best = Signal.like(code)
         with m.If(self.o_class.valid & self.o_class.ready):
             m.d.sync += self.o_class.valid.eq(0)
         with m.If(valid):
-            m.d.sync += tile.eq(tile + 1)
-            with m.If((tile == 0) | (code > best)):
-                # tiles are few: the product is a table of constants
-                m.d.sync += [best.eq(code), self.o_class.payload.eq(tile * self.cols + index)]
-            with m.If(tile == self.tiles - 1):
-                m.d.sync += [tile.eq(0), self.o_class.valid.eq(1)]
+            m.d.sync += first.eq(first + self.cols)
+            with m.If((first == 0) | (code > best)):
+                m.d.sync += [best.eq(code), self.o_class.payload.eq(first + index)]
+            with m.If(first == (self.tiles - 1) * self.cols):
+                m.d.sync += [first.eq(0), self.o_class.valid.eq(1)]
         return m
 
     def _tournament(self, m: Module) -> tuple[Value, Value, int]:

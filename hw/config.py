@@ -34,7 +34,7 @@ class ArrayConfig(BaseModel):
     rows: int = Field(default=8, ge=1)
     cols: int = Field(default=8, ge=1)
     lanes: int = Field(default=1, ge=1, le=64)
-    depth: int = Field(default=1024, ge=1, le=2**20)
+    depth: int = Field(default=1024, ge=1, le=2**24)
     dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"
     positions: int = Field(default=1024, ge=1, le=2**20)
     pipeline: Literal[0, 1, 2, 4] = 0

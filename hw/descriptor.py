@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from golden.spec import LayerSpec
 
 from .accelerator_config import AcceleratorConfig
+from .array_sums import in_planes, ordinary_planes
 
-READ_LEVELS = ("column", "row", "group", "kernel column", "kernel row", "tile")
+READ_LEVELS = ("column", "row", "group", "kernel column", "kernel row", "plane", "tile")
 WRITE_LEVELS = ("window column", "column", "window row", "row", "part", "group")
 
 
@@ -38,14 +39,17 @@ class LayerDescriptor:
     """One layer as the accelerator runs it; a fully connected layer has a kernel as large as the
     map it takes.
 
-    source: the map it takes. target: the map it gives, or None for the last layer, whose codes are
-    compared and not stored. size: rows and columns of the outputs that are computed, without those
-    that pooling drops. window: of the pooling, (1, 1) without. in_zero: code of padding. out_zero,
-    highest: of the codes it gives. weight_base, constant_base: its first words there.
+    kind: as in `golden.spec`. source: the map it takes. target: the map it gives, or None for the
+    last layer, whose codes are compared and not stored. size: rows and columns of the outputs that
+    are computed, without those that pooling drops. window: of the pooling, (1, 1) without.
+    in_zero: code of padding. in_width: bits of the codes it takes. drop: of them those that are
+    rounded off. width: bits of an operand. out_zero, highest: of the codes it gives. weight_base,
+    constant_base: its first words there.
     """
 
     config: AcceleratorConfig
     name: str
+    kind: str
     source: MapPlace
     target: MapPlace | None
     filters: int
@@ -57,6 +61,9 @@ class LayerDescriptor:
     mean: bool
     residual: MapPlace | None
     in_zero: int
+    in_width: int
+    drop: int
+    width: int
     out_zero: int
     highest: int
     weight_base: int
@@ -67,9 +74,25 @@ class LayerDescriptor:
         return math.ceil(self.filters / self.config.array.cols)
 
     @property
+    def rounds(self) -> bool:
+        """Whether an operand may be other than the code."""
+        return self.kind != "xnor" and (self.drop > 0 or self.in_width > self.width)
+
+    @property
+    def planes(self) -> int:
+        """Of weights, see `hw.array_sums`."""
+        return len(ordinary_planes(self.config)) if in_planes(self.kind, self.config) else 1
+
+    @property
+    def fills(self) -> int:
+        """The channels of a pixel's last word that only fill it up, a bit each."""
+        used = (self.source.shape[0] - 1) % self.config.channels + 1
+        return 2**self.config.channels - 2**used
+
+    @property
     def folds(self) -> int:
-        """Passes that add up to a sum: one for each kernel position and group of channels."""
-        return math.prod(self.kernel) * self.source.groups
+        """Passes that add up to a sum: for each plane, kernel position and group of channels."""
+        return self.planes * math.prod(self.kernel) * self.source.groups
 
     @property
     def positions(self) -> int:
@@ -93,16 +116,17 @@ class LayerDescriptor:
     def read_counts(self) -> tuple[int, ...]:
         """Turns of each of READ_LEVELS."""
         (rows, columns), (kernel_rows, kernel_columns) = self.size, self.kernel
-        return columns, rows, self.source.groups, kernel_columns, kernel_rows, self.tiles
+        inner = columns, rows, self.source.groups, kernel_columns, kernel_rows
+        return *inner, self.planes, self.tiles
 
     @property
     def read_strides(self) -> dict[str, tuple[int, ...]]:
         """What a turn of each level adds to the address, the row and the column in the source."""
         (down, right), groups, row_words = self.stride, self.source.groups, self.source.row_words
         return {
-            "address": (right * groups, down * row_words, 1, groups, row_words, 0),
-            "row": (0, down, 0, 0, 1, 0),
-            "column": (right, 0, 0, 1, 0, 0),
+            "address": (right * groups, down * row_words, 1, groups, row_words, 0, 0),
+            "row": (0, down, 0, 0, 1, 0, 0),
+            "column": (right, 0, 0, 1, 0, 0, 0),
         }
 
     @property

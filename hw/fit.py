@@ -2,9 +2,11 @@
 
 import math
 
-from golden.spec import IMAGE, LayerSpec, QuantizedModel
+from golden.spec import IMAGE, LayerSpec, QuantizedLayer, QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
+from .array_sums import array_sums
+from .config import ArrayConfig
 from .descriptor import computed_size
 
 
@@ -23,10 +25,11 @@ def check_fit(model: QuantizedModel, config: AcceleratorConfig) -> None:
         where = f"layer {layer.spec.name!r} of {model.name}"
         _check_kind(where, layer.spec, config)
         _check_numbers(where, layer.spec, config)
+        _check_sums(where, layer, config)
         _check_pool(where, layer.spec)
         _check_shape(where, layer.spec, shapes[layer.spec.source])
         if index < len(model.layers) - 1:
-            _check_at_most(where, "out_width", layer.spec.out_width, "width", config.array.width)
+            _check_at_most(where, "out_width", layer.spec.out_width, "map_width", config)
         elif math.prod(layer.spec.out_shape[1:]) > 1 or layer.spec.pool:
             raise ValueError(
                 f"{where} is the last and must give a 1 × 1 map without pooling, "
@@ -35,35 +38,49 @@ def check_fit(model: QuantizedModel, config: AcceleratorConfig) -> None:
 
 
 def _check_kind(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
-    if spec.kind != config.kind:
+    kinds = config.kinds[config.array.pe]
+    if spec.kind not in kinds:
         raise ValueError(
-            f"{where} must be of kind {config.kind!r} for pe {config.array.pe!r}, "
-            f"not {spec.kind!r}; train the network with layers of that kind alone"
+            f"{where} must be of kind {' or '.join(map(repr, kinds))} for pe {config.array.pe!r}, "
+            f"not {spec.kind!r}"
         )
-    if any(spec.drop):
+    if len(set(spec.drop)) > 1:
         raise ValueError(
-            f"{where} must take codes with all their bits, not drop up to {max(spec.drop)} of "
-            "them, which is not supported yet; quantize with groups 1 and one width"
+            f"{where} must drop as many bits of all channels, not {min(spec.drop)} to "
+            f"{max(spec.drop)}, which is not supported yet; quantize with groups 1"
         )
 
 
 def _check_numbers(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
     array, positions = config.array, math.prod(computed_size(spec))
-    _check_at_most(where, "width", spec.width, "width", array.width)
-    _check_at_most(where, "in_width", spec.in_width, "width", array.width)
-    if spec.in_width > spec.width:
+    if array.pe == "xnor":
+        _check_at_most(where, "width", spec.width, "map_width", config)
+    else:
+        _check_at_most(where, "width", spec.width, "width", array)
+    _check_at_most(where, "in_width", spec.in_width, "map_width", config)
+    _check_at_most(where, "reduction", spec.reduction, "depth", array)
+    _check_at_most(where, "positions", positions, "positions", array)
+
+
+def _check_sums(where: str, layer: QuantizedLayer, config: AcceleratorConfig) -> None:
+    """Sums of planes are more than those of as many terms."""
+    array = config.array
+    needed = int(array_sums(layer, config).highest.max()).bit_length()
+    if not array.acc_signed and needed > array.acc_width:
+        most = array.acc_width - (array.depth - 1).bit_length()
         raise ValueError(
-            f"{where} must take codes of at most its width, {spec.width} bits, "
-            f"not {spec.in_width}, which is not supported yet"
+            f"{where} needs sums of {needed} bits, but the array's have {array.acc_width} for "
+            f"depth {array.depth}; set depth to at least {2 ** (needed - most - 1) + 1}"
         )
-    _check_at_most(where, "reduction", spec.reduction, "depth", array.depth)
-    _check_at_most(where, "positions", positions, "positions", array.positions)
 
 
-def _check_at_most(where: str, what: str, needed: int, name: str, has: int) -> None:
-    if needed > has:
+def _check_at_most(
+    where: str, what: str, needed: int, name: str, has: ArrayConfig | AcceleratorConfig
+) -> None:
+    if needed > getattr(has, name):
+        owner = "array" if isinstance(has, ArrayConfig) else "accelerator"
         raise ValueError(
-            f"{where} needs {what} {needed}, but the array has {name} {has}; "
+            f"{where} needs {what} {needed}, but the {owner} has {name} {getattr(has, name)}; "
             f"set {name} to at least {needed}"
         )
 

@@ -5,37 +5,66 @@ import numpy as np
 from .descriptor import LayerDescriptor
 from .loops import walk
 from .program import Program
+from .program_words import in_lanes
 
 
 def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
     """The class of an image, codes (channels, rows, columns), and every layer's map by its name,
     (filters, rows, columns), as the memory of activations holds it when the layer ends."""
+    memory = image_memory(program, codes)
+    maps = {layer.name: run_layer(program, layer, memory) for layer in program.layers}
+    return int(maps[program.layers[-1].name].argmax()), maps
+
+
+def image_memory(program: Program, codes: np.ndarray) -> np.ndarray:
+    """The memory of activations (words, channels) with an image in it."""
     memory = np.zeros((program.config.activation_words, program.config.channels), np.int64)
     words = program.image_words(codes)
     memory[program.image.base : program.image.base + len(words)] = words
-    maps = {}
-    for layer in program.layers:
-        sums = _sums(program, layer, memory)
-        tiles = [_codes(program, layer, tile, sums[tile], memory) for tile in range(layer.tiles)]
-        if layer.target is None:
-            maps[layer.name] = np.concatenate(tiles, axis=1)[0, : layer.filters, None, None]
-            break
-        for tile, given in enumerate(tiles):
-            _store(memory, layer, tile, given)
-        maps[layer.name] = stored_map(memory, layer)
-    return int(maps[layer.name].argmax()), maps
+    return memory
+
+
+def run_layer(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.ndarray:
+    """The layer's map, which is also stored in the memory, if it is not the last."""
+    sums = _sums(program, layer, memory)
+    tiles = [_codes(program, layer, tile, sums[tile], memory) for tile in range(layer.tiles)]
+    if layer.target is None:
+        return np.concatenate(tiles, axis=1)[0, : layer.filters, None, None]
+    for tile, given in enumerate(tiles):
+        _store(memory, layer, tile, given)
+    return stored_map(memory, layer)
 
 
 def stored_map(memory: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
     """A layer's map (filters, rows, columns) out of the memory (words, channels)."""
     place = layer.target
-    words = memory[place.base : place.base + place.words]
-    pixels = words.reshape(*place.shape[1:], -1)[:, :, : layer.filters]
+    return map_of_words(memory[place.base : place.base + place.words], layer)
+
+
+def map_of_words(words: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
+    """A layer's map (filters, rows, columns) of its words (words, channels)."""
+    pixels = words.reshape(*layer.target.shape[1:], -1)[:, :, : layer.filters]
     return pixels.transpose(2, 0, 1).copy()
 
 
 def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.ndarray:
     """(tiles, positions, cols) sums of the array."""
+    taken, weights = fold_operands(program, layer, memory)
+    if program.config.array.pe == "mac":
+        return np.einsum("tfpc,tfnc->tpn", taken, weights)
+    sums = np.zeros((layer.tiles, layer.positions, program.config.array.cols), np.int64)
+    heavy = [plane.weight for plane in program.planes] if layer.planes > 1 else [0]
+    for tile, fold in np.ndindex(layer.tiles, layer.folds):
+        distances = np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
+        sums[tile] += distances << heavy[fold * layer.planes // layer.folds]
+    return sums
+
+
+def fold_operands(
+    program: Program, layer: LayerDescriptor, memory: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Activations (tiles, folds, positions, rows · lanes) and weights (tiles, folds, cols, rows ·
+    lanes) as the array takes them."""
     array = program.config.array
     count = (layer.tiles, layer.folds, layer.positions)
     read = {
@@ -47,17 +76,35 @@ def _sums(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.nd
     inside &= (0 <= read["column"]) & (read["column"] < columns)
     taken = memory[np.where(inside, read["address"], 0)]
     taken = np.where(inside[..., None], taken, layer.in_zero)
+    taken = operands(program, layer, taken, inside)
     first = layer.weight_base
     weights = program.weights[first : first + layer.weight_words]
     weights = weights.reshape(layer.tiles, layer.folds, array.rows, array.cols, array.lanes)
     weights = weights[:, :, ::-1].transpose(0, 1, 3, 2, 4)
-    weights = weights.reshape(layer.tiles, layer.folds, array.cols, -1)
-    if array.pe == "mac":
-        return np.einsum("tfpc,tfnc->tpn", taken, weights)
-    sums = np.zeros((layer.tiles, layer.positions, array.cols), np.int64)
-    for tile, fold in np.ndindex(layer.tiles, layer.folds):
-        sums[tile] += np.abs(taken[tile, fold, :, None] - weights[tile, fold]).sum(-1)
-    return sums
+    return taken, weights.reshape(layer.tiles, layer.folds, array.cols, -1)
+
+
+def operands(
+    program: Program, layer: LayerDescriptor, codes: np.ndarray, inside: np.ndarray
+) -> np.ndarray:
+    """(tiles, folds, positions, rows · lanes) of codes (tiles, folds, positions, channels).
+
+    min((code + 2**(drop − 1)) >> drop, 2**width − 1); of a binary layer 0 and 2 for signs, 1 for
+    padding and channels that only fill up a word. An `xnor` array takes those in two lanes each,
+    and of an ordinary layer the plane's bit.
+    """
+    config, groups = program.config, layer.source.groups
+    if layer.kind == "xnor":
+        fills = [layer.fills >> channel & 1 for channel in range(config.channels)]
+        ends = np.arange(layer.folds) % groups == groups - 1
+        blank = ~inside[..., None] | (ends[:, None, None] & np.array(fills, bool))
+        return in_lanes(np.where(blank, 1, 2 * (codes >= layer.in_zero)), config)
+    numbers = (codes + (1 << layer.drop >> 1)) >> layer.drop
+    numbers = np.minimum(numbers, 2**layer.width - 1)
+    if config.array.pe != "xnor":
+        return numbers
+    bits = np.repeat([plane.operand_bit for plane in program.planes], layer.folds // layer.planes)
+    return in_lanes(numbers >> bits[:, None, None] & 1, config)
 
 
 def _codes(

@@ -20,7 +20,7 @@ def layer_layout(program: Program) -> StructLayout:
     )
     reads, writes = len(READ_LEVELS), len(WRITE_LEVELS)
     turns = _widest(max(*layer.read_counts, *layer.write_counts) for layer in layers)
-    width = program.config.array.width
+    width = program.config.map_width
     return StructLayout(
         {
             "read_limits": ArrayLayout(turns, reads),
@@ -30,6 +30,11 @@ def layer_layout(program: Program) -> StructLayout:
             "rows": row,
             "columns": column,
             "in_zero": width,
+            "signs": 1,
+            "fills": program.config.channels,
+            "half": max(_half(layer) for layer in layers).bit_length(),
+            "drop": max(layer.drop for layer in layers).bit_length(),
+            "most": max(layer.width for layer in layers),
             "rest": _widest(layer.rest for layer in layers),
             "write_limits": ArrayLayout(turns, writes),
             "write": _walk_layout(address, writes),
@@ -57,6 +62,11 @@ def layer_values(layer: LayerDescriptor, layout: StructLayout) -> dict:
         "rows": rows,
         "columns": columns,
         "in_zero": layer.in_zero,
+        "signs": layer.kind == "xnor",
+        "fills": layer.fills,
+        "half": _half(layer),
+        "drop": layer.drop,
+        "most": 2**layer.width - 1,
         "rest": layer.rest,
         "out_zero": layer.out_zero if layer.target else 0,
         "highest": layer.highest,
@@ -82,6 +92,11 @@ def _walk_values(
     modulus = 2 ** layout["start"].width
     added = [step % modulus for step in steps(counts, strides)]
     return {"start": start % modulus, "steps": added}
+
+
+def _half(layer: LayerDescriptor) -> int:
+    """What rounds half up."""
+    return 1 << layer.drop >> 1
 
 
 def _widest(values) -> int:

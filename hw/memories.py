@@ -101,7 +101,7 @@ class ActivationMemory(Component):
     def __init__(self, config: AcceleratorConfig, adds: bool):
         self.config = config
         self._adds = adds
-        word = ArrayLayout(config.array.cols * config.array.width, config.parts)
+        word = ArrayLayout(config.array.cols * config.map_width, config.parts)
         address = range(config.activation_words)
         super().__init__(
             {
@@ -152,7 +152,7 @@ class ImageLoader(Component):
         config = program.config
         super().__init__(
             {
-                "i_image": In(stream.Signature(ArrayLayout(config.array.width, config.channels))),
+                "i_image": In(stream.Signature(ArrayLayout(config.map_width, config.channels))),
                 "free": In(1),
                 "taken": In(1),
                 "full": Out(1),

@@ -9,7 +9,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from golden.spec import QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
-from .allocation import ImageColumns, image_columns, place_layers
+from .allocation import (
+    ImageColumns,
+    check_sizes,
+    image_columns,
+    needed_words,
+    place_layers,
+)
+from .array_sums import Plane, ordinary_planes
 from .descriptor import LayerDescriptor, MapPlace
 from .fit import check_fit
 from .program_words import Constants, constant_words, weight_words
@@ -17,10 +24,9 @@ from .program_words import Constants, constant_words, weight_words
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What an accelerator runs. columns: how the image is unfolded,
-    if it is. weights: (words, cols, lanes)
-    in the order in which the array takes them. constants: the requantizer's, a word for each tile
-    of filters."""
+    """What an accelerator runs. columns: how the image is unfolded, if it is. weights: (words,
+    cols, lanes) in the order in which the array takes them. constants: the requantizer's, a word
+    for each tile of filters."""
 
     config: AcceleratorConfig
     name: str
@@ -36,7 +42,7 @@ class Program:
     @property
     def word_bits(self) -> int:
         """Of a word of activations, as an image's words are too."""
-        return self.config.array.width * self.config.channels
+        return self.config.map_width * self.config.channels
 
     @property
     def image_bytes(self) -> int:
@@ -51,6 +57,22 @@ class Program:
     def adds(self) -> bool:
         """Whether a layer adds a map."""
         return "residual_mult" in self.constants.factors
+
+    @property
+    def signs(self) -> bool:
+        """Whether a layer takes signs."""
+        return any(layer.kind == "xnor" for layer in self.layers)
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a layer takes fewer bits than the codes have."""
+        return any(layer.rounds for layer in self.layers)
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Of the layer that has most; without ordinary ones, or with products, there is one."""
+        several = any(layer.planes > 1 for layer in self.layers)
+        return ordinary_planes(self.config) if several else (Plane(0, 0, 0),)
 
     @property
     def code_width(self) -> int:
@@ -70,8 +92,13 @@ class Program:
     @property
     def busy_cycles(self) -> int:
         """From an image's first address to its last."""
-        between = (len(self.layers) - 1) * (self.config.drain - 1)
-        return sum(layer.cycles for layer in self.layers) + between
+        return self.start(len(self.layers) - 1) + self.layers[-1].cycles - self.image.words
+
+    def start(self, index: int) -> int:
+        """Cycle of a layer's first address, the image's first word being in cycle 0, under the
+        same conditions as `cycles`."""
+        before = self.layers[:index]
+        return self.image.words + sum(one.cycles + self.config.drain - 1 for one in before)
 
     @property
     def cycles(self) -> int:
@@ -106,6 +133,7 @@ def compile_model(model: QuantizedModel, config: AcceleratorConfig) -> Program:
     what the accelerator cannot run, or does not fit."""
     check_fit(model, config)
     layers = place_layers(model, config)
+    check_sizes(model, layers)
     weights = [weight_words(layer, d) for layer, d in zip(model.layers, layers, strict=True)]
     return Program(
         config=config,
@@ -131,14 +159,9 @@ def memory_map(program: Program) -> str:
 
 def _map_lines(program: Program) -> Iterator[str]:
     maps = [program.image, *(layer.target for layer in program.layers if layer.target)]
-    used = {
-        "activation": max(place.base + place.words for place in maps),
-        "weight": len(program.weights),
-        "constant": len(program.constants.offset),
-    }
     yield f"{'memory':16} {'used':>8} {'words':>8}"
-    for name, words in used.items():
-        yield f"{name:16} {words:8} {getattr(program.config, f'{name}_words'):8}"
+    for name, words in needed_words(program.layers).items():
+        yield f"{name.removesuffix('_words'):16} {words:8} {getattr(program.config, name):8}"
     yield ""
     yield f"{'map':16} {'shape':>14} {'words':>15}"
     for place in maps:

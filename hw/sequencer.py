@@ -21,6 +21,9 @@ class Sequencer(Component):
     step : this cycle is a turn, of which the next three are
     fold_starts : the first turn of a fold
     first, last : a turn of a reduction's first, last fold
+    plane_starts : a turn of a plane's first fold
+    plane : the turn of the planes
+    group_ends : a turn of a pixel's last group of channels
     goes_on : as of `hw.loops.Loops`
     load : walks start anew with this cycle's `layer`
     layer : the descriptor; it changes, one cycle before `load`, when all codes of the layer
@@ -38,6 +41,9 @@ class Sequencer(Component):
                 "fold_starts": Out(1),
                 "first": Out(1),
                 "last": Out(1),
+                "plane_starts": Out(1),
+                "plane": Out(range(len(program.planes))),
+                "group_ends": Out(1),
                 "goes_on": Out(len(READ_LEVELS)),
                 "load": Out(1),
                 "layer": Out(self.layout),
@@ -55,8 +61,11 @@ class Sequencer(Component):
             loops.limits.eq(self.layer.read_limits),
             self.goes_on.eq(loops.goes_on),
             self.fold_starts.eq(loops.firsts[:2].all()),
-            self.first.eq(loops.firsts[2:5].all()),
-            self.last.eq(loops.lasts[2:5].all()),
+            self.first.eq(loops.firsts[2:6].all()),
+            self.last.eq(loops.lasts[2:6].all()),
+            self.plane_starts.eq(loops.firsts[2:5].all()),
+            self.plane.eq(loops.turns[5]),
+            self.group_ends.eq(loops.lasts[2]),
         ]
         self._pace(m, loops)
         return m

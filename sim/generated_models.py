@@ -18,10 +18,10 @@ def generated_model(
     requantize: str = "multiply",
     seed: int = 0,
 ) -> QuantizedModel:
-    """A model with layers of these fields of LayerSpec, named layer0 and on; the others follow from
-    the maps they take. `flatten` in place of in_shape takes its map flattened; `pool` is a window,
-    whose maximum is taken, `mean` one whose mean is. Codes and zero points are random, and each
-    layer's sums are spread over all codes."""
+    """A model with layers of these fields of LayerSpec, named layer0 and on, of this kind where
+    they name none; the others follow from the maps they take. `flatten` in place of in_shape takes
+    its map flattened; `pool` is a window, whose maximum is taken, `mean` one whose mean is. Codes
+    and zero points are random, and each layer's sums are spread over all codes."""
     rng, layers, made = np.random.default_rng(seed), list(layers), []
     zero = first_zero = int(rng.integers(0, 2**width))
     maps = {IMAGE: (rng.integers(0, 2**width, (2, *in_shape)), zero)}
@@ -32,10 +32,11 @@ def generated_model(
         if fields.pop("flatten", False):
             codes = codes.reshape(2, -1, 1, 1)
         added, added_zero = maps.get(fields.get("residual"), (None, 0))
-        last = index == len(layers) - 1
+        last, own_kind = index == len(layers) - 1, fields.get("kind", kind)
         spec = LayerSpec(
-            **{"kind": kind, "in_shape": codes.shape[1:], "pool": _pool(fields)}
-            | {"width": width, "in_width": width, "in_zero_point": zero}
+            **{"kind": own_kind, "in_shape": codes.shape[1:], "pool": _pool(fields)}
+            | {"width": 1 if own_kind == "xnor" else width}
+            | {"in_width": width, "in_zero_point": zero}
             | {"out_width": 16 if last else width, "residual_zero_point": added_zero}
             | {"out_zero_point": 2**15 if last else int(rng.integers(0, 2**width))}
             | fields

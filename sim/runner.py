@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
@@ -156,9 +155,7 @@ def _build(
         log.write_text(f"{top}.v was built before: {program} in the cache\n", encoding="utf-8")
         return
     build_cache.fetch(objects, build)
-    soon = time.time() + 3600  # else make takes them for older than the make file yet to be written
-    for path in build.glob("verilated*.o"):
-        os.utime(path, (soon, soon))
+    build_cache.make_newest(build.glob("verilated*.o"))
     runner.build(**options, build_args=arguments, waves=waves)
     build_cache.keep(program, [build / top])
     build_cache.keep(objects, build.glob("verilated*.o"))

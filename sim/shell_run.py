@@ -45,7 +45,7 @@ def run_shell(
         "constants": constants,
         "layer_cycles": layers,
         "image_cycles": program.busy_cycles,
-        "width": program.config.array.width,
+        "width": program.config.map_width,
     }
     arrays = {
         "words": np.array([program.image_words(image) for image in images.codes]),

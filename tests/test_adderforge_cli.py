@@ -2,19 +2,22 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
-from golden import checkpoint
+from golden import checkpoint, model_file
 from golden.networks import build
 from golden.train_config import TrainConfig
 from golden.training import TrainResult
+from sim.generated_models import generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER = FIXTURES / "lenet5-bn-digits-adder.npz"
@@ -289,5 +292,22 @@ def test_an_accelerator_classifies_an_image_as_the_reference_does():
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert (report["images"], report["wrong_classes"], report["wrong_cycles"]) == (1, 0, 0)
+    assert (report["codes"], report["wrong_codes"]) == (1_780, 0)
     assert report["cycles"] == 22_560
     assert "fc3" in Path("run/memory_map.txt").read_text()
+
+
+@pytest.mark.slow
+def test_an_accelerator_with_a_fault_is_explained():
+    layers = [{"out_channels": 2, "kernel": (2, 1)}, {"out_channels": 3, "flatten": True}]
+    model_file.save(generated_model("adder", (1, 3, 3), layers), "small.npz")
+    np.savez("vectors.npz", images=np.arange(9.0).reshape(1, 1, 3, 3))
+    array = ("--rows", 2, "--cols", 1, "--lanes", 1, "--depth", 18, "--model", "small.npz")
+    assert call("accelerator", *array, "--out", "made").exit_code == 0
+    text = Path("made/adderforge_accelerator.v").read_text()
+    Path("faulty.v").write_text(re.sub(r"(pe_0_0 \(\s+\.a\()(.*?)\)", r"\1~(\2))", text, count=1))
+    images = ("--vectors", "vectors.npz", "--images", 1, "--verilog", "faulty.v", "--explain")
+    done = call("accelerator", *array, *images, "--out", "run")
+    assert done.exit_code == 1
+    assert "first in image 0, layer layer0, filter 0, row 0, column 0: code" in done.output
+    assert "first at PE (row 0, column 0) in cycle 10, plane 0, kernel row 0" in done.output

@@ -19,7 +19,7 @@ from adderforge.exploration.suggest import FILL, Adviser, Option, Wish
 from adderforge.exploration.workloads import of_model
 from golden import model_file
 from hw.schedule import cycles
-from hw.synth import TARGETS
+from hw.choices import TARGETS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"

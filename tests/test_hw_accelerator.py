@@ -11,6 +11,7 @@ from golden import reference
 from golden.model_file import load
 from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
+from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.interpreter import stored_map
 from hw.program import compile_model
@@ -18,7 +19,7 @@ from sim.generated_models import generated_codes, generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
-PE = {"adder": "complement", "mac": "mac"}
+PE = {"adder": "complement", "mac": "mac", "xnor": "xnor"}
 ALWAYS = np.ones(1, bool)
 
 
@@ -80,7 +81,7 @@ class Bench:
         for part in range(config.parts):
             if parts >> part & 1:
                 word = ctx.get(memory.write_word)[part]
-                width, cols = config.array.width, config.array.cols
+                width, cols = config.map_width, config.array.cols
                 codes = [word >> (width * c) & (2**width - 1) for c in range(cols)]
                 address = ctx.get(memory.write_address)
                 self._memory[address, part * cols : (part + 1) * cols] = codes
@@ -90,20 +91,21 @@ class Bench:
             self.maps.append(stored_map(self._memory, layer))
 
 
-def program_of(kind, sizes, layers, in_shape, requantize="multiply", **changes):
+def program_of(kind, sizes, layers, in_shape, requantize="multiply", pe=None, width=8, **changes):
     rows, cols, lanes = sizes
     array = ArrayConfig(
-        pe=PE[kind], rows=rows, cols=cols, lanes=lanes, dataflow="weight-stationary", positions=64
+        pe=pe or PE[kind],
+        width=width,
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        depth=2**22,
+        positions=64,
+        dataflow="weight-stationary",
     )
     model = generated_model(kind, in_shape, layers, requantize=requantize, **changes)
-    config = AcceleratorConfig(
-        array=array,
-        requantize=requantize,
-        activation_words=128,
-        weight_words=2048,
-        constant_words=32,
-    )
-    return model, compile_model(model, config)
+    config = AcceleratorConfig(array=array, map_width=8, requantize=requantize)
+    return model, compile_model(model, sized(model, config))
 
 
 def check_maps(model, bench, codes):
@@ -151,9 +153,45 @@ ADDED = [
 ]
 
 
+ENDS = [
+    {"kind": "mac", "out_channels": 3, "kernel": (2, 2)},
+    {"out_channels": 3, "kernel": (1, 3), "padding": (0, 1), "residual": "layer0"},
+    {"kind": "mac", "out_channels": 3, "flatten": True},
+]
+NARROW = [
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "out_zero_point": 48},
+    {
+        **{"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
+        **{"width": 4, "drop": (4,), "out_zero_point": 32},
+    },
+    {"out_channels": 9, "width": 4, "drop": (4,), "out_width": 4, "out_zero_point": 5},
+    {"out_channels": 3, "width": 3, "in_width": 4, "flatten": True},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "sizes", "pe", "width"),
+    [
+        ("adder", (2, 2, 2), "complement", 8),
+        ("xnor", (2, 2, 2), "complement", 8),
+        ("xnor", (2, 2, 2), "mac", 8),
+        ("xnor", (2, 2, 4), "xnor", 1),
+    ],
+)
+def test_networks_with_ordinary_ends(kind, sizes, pe, width):
+    check(*program_of(kind, sizes, ENDS, (3, 3, 2), pe=pe, width=width))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adder", "mac"])
+def test_layers_that_round_off_the_low_bits_of_a_map(kind):
+    check(*program_of(kind, (2, 2, 2), NARROW, (3, 3, 2)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
-@pytest.mark.parametrize("kind", PE)
+@pytest.mark.parametrize("kind", ["adder", "mac"])
 def test_strides_padding_and_pooling(kind, requantize):
     check(*program_of(kind, (2, 2, 2), POOLED, (1, 7, 5), requantize))
 
@@ -170,9 +208,10 @@ def test_added_maps_and_means(kind, requantize):
     check(*program_of(kind, (2, 2, 2), ADDED, (5, 4, 6), requantize))
 
 
-@pytest.mark.parametrize("kind", PE)
-def test_a_single_layer(kind):
-    check(*program_of(kind, (2, 2, 1), [{"out_channels": 5}], (3, 1, 1)))
+@pytest.mark.parametrize(("kind", "width"), [("adder", 8), ("mac", 8), ("xnor", 1)])
+def test_a_single_layer(kind, width):
+    lanes = 2 if kind == "xnor" else 1
+    check(*program_of(kind, (2, 2, lanes), [{"out_channels": 5}], (3, 1, 1), width=width))
 
 
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])

@@ -46,7 +46,7 @@ def holds(bits, signed, value):
         ({"lanes": 0}, "lanes must be at least 1, not 0"),
         ({"lanes": 65}, "lanes must be at most 64, not 65"),
         ({"depth": 0}, "depth must be at least 1, not 0"),
-        ({"depth": 2**20 + 1}, "depth must be at most 1048576, not 1048577"),
+        ({"depth": 2**24 + 1}, "depth must be at most 16777216, not 16777217"),
         ({"rows": "8"}, "rows must be an integer, not '8'"),
         ({"rows": 8.0}, "rows must be an integer, not 8.0"),
         ({"rows": True}, "rows must be an integer, not True"),

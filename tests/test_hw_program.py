@@ -1,7 +1,6 @@
 """Programs: what they hold, what is refused, and that the twin that runs them gives the integer
 reference's maps."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from golden import reference
 from golden.model_file import load
 from hw.accelerator_config import AcceleratorConfig
+from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.interpreter import interpret
 from hw.loops import steps, walk
@@ -19,6 +19,7 @@ from sim.generated_models import generated_codes, generated_model
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 PE = {"adder": "complement", "mac": "mac"}
+ENDS = {"kind": "mac"}
 NETWORKS = {
     "one layer": ((3, 2, 2), [{"flatten": True, "out_channels": 3}]),
     "stride, padding, pooling": (
@@ -58,6 +59,32 @@ NETWORKS = {
             {"out_channels": 3},
         ],
     ),
+    "ordinary ends": (
+        (3, 6, 4),
+        [
+            ENDS | {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+            {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+            {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
+            {"out_channels": 9, "kernel": (3, 3), "padding": (1, 1), "stride": (2, 2)},
+            {
+                **{"out_channels": 9, "source": "layer2", "stride": (2, 2)},
+                **{"residual": "layer3", "mean": (3, 2)},
+            },
+            ENDS | {"out_channels": 3},
+        ],
+    ),
+    "fewer bits than are stored": (
+        (3, 3, 2),
+        [
+            {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "out_zero_point": 48},
+            {
+                **{"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
+                **{"width": 4, "drop": (4,), "out_zero_point": 32},
+            },
+            {"out_channels": 9, "width": 4, "drop": (4,), "out_width": 4, "out_zero_point": 5},
+            {"out_channels": 3, "width": 3, "in_width": 4, "flatten": True},
+        ],
+    ),
     "fully connected": (
         (5, 1, 1),
         [{"out_channels": 9}, {"out_channels": 17}, {"out_channels": 6}],
@@ -65,9 +92,11 @@ NETWORKS = {
 }
 
 
-def config_of(kind="adder", rows=2, cols=2, lanes=2, requantize="multiply", **sizes):
+def config_of(kind="adder", rows=2, cols=2, lanes=2, requantize="multiply", depth=2**14, **sizes):
     array = ArrayConfig(
-        pe=PE[kind], rows=rows, cols=cols, lanes=lanes, dataflow="weight-stationary"
+        **{"pe": PE.get(kind, kind), "width": 1 if kind == "xnor" else 8},
+        **{"rows": rows, "cols": cols, "lanes": lanes, "depth": depth},
+        dataflow="weight-stationary",
     )
     return AcceleratorConfig(array=array, requantize=requantize, **sizes)
 
@@ -79,7 +108,7 @@ def network(name, kind="adder", **changes):
 
 def check_twin(model, config, count=2):
     codes = generated_codes(model, count)
-    program, records = compile_model(model, config), reference.run(model, codes)
+    program, records = compile_model(model, sized(model, config)), reference.run(model, codes)
     for index in range(count):
         answer, maps = interpret(program, codes[index])
         for record in records:
@@ -109,6 +138,33 @@ def test_the_twin_gives_every_map_of_the_reference(name, sizes, kind):
     check_twin(network(name, kind), config_of(kind, rows, cols, lanes))
 
 
+@pytest.mark.parametrize("kind", ["complement", "mac", "xnor"])
+@pytest.mark.parametrize(
+    "name", ["groups of channels", "stride, padding, pooling", "ordinary ends"]
+)
+def test_the_twin_runs_binary_layers(name, kind):
+    lanes = 4 if kind == "xnor" else 2
+    config = config_of(kind, lanes=lanes, depth=2**22, map_width=8)
+    check_twin(network(name, "xnor"), config)
+
+
+def test_narrow_arrays_run_layers_with_ordinary_ends_whose_maps_have_more_bits():
+    layers = [
+        {"kind": "mac", "out_channels": 4, "width": 4, "drop": (4,), "out_zero_point": 64},
+        {"out_channels": 4, "width": 4, "drop": (4,), "residual": "layer0", "out_zero_point": 16},
+        {"kind": "mac", "out_channels": 4, "width": 3, "drop": (4,)},
+    ]
+    model = generated_model("adder", (3, 1, 1), layers, seed=zero_multiple(16))
+    array = ArrayConfig(width=4, rows=2, cols=2, depth=2**10, dataflow="weight-stationary")
+    check_twin(model, AcceleratorConfig(array=array, map_width=8), count=9)
+
+
+def zero_multiple(of):
+    """A seed whose image has such a zero point."""
+    zeros = (np.random.default_rng(seed).integers(0, 256) for seed in range(1000))
+    return next(seed for seed, zero in enumerate(zeros) if zero % of == 0)
+
+
 @pytest.mark.parametrize("kind", PE)
 @pytest.mark.parametrize("name", ["groups of channels", "added maps and means"])
 def test_the_twin_runs_models_for_a_requantizer_that_only_shifts(name, kind):
@@ -122,7 +178,7 @@ def test_the_twin_runs_lenet(kind, sizes):
     model = load(FIXTURES / f"lenet5-bn-digits-{kind}.npz")
     rows, cols, lanes = sizes
     config = config_of("mac" if kind == "cnn" else kind, rows, cols, lanes)
-    check_twin(model, replace(config, weight_words=16384), count=1)
+    check_twin(model, config, count=1)
 
 
 def test_an_image_is_unfolded_along_its_rows_when_a_row_of_the_kernel_fits_a_word():
@@ -199,14 +255,14 @@ WHERE = "layer 'layer0' of generated adder"
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (
-            {"pe": "mac"},
-            f"{WHERE} must be of kind 'mac' for pe 'mac', not 'adder'; train the network with "
-            "layers of that kind alone",
-        ),
+        ({"pe": "mac"}, f"{WHERE} must be of kind 'mac' or 'xnor' for pe 'mac', not 'adder'"),
         (
             {"width": 7},
             f"{WHERE} needs width 8, but the array has width 7; set width to at least 8",
+        ),
+        (
+            {"pe": "xnor", "width": 1, "lanes": 4},
+            f"{WHERE} must be of kind 'xnor' or 'mac' for pe 'xnor', not 'adder'",
         ),
         (
             {"depth": 5},
@@ -231,20 +287,31 @@ def test_what_the_array_cannot_run_is_refused_with_the_numbers(array, message):
     ("layer", "rule"),
     [
         ({"out_channels": 2, "kernel": (1, 1)}, "must give a 1 × 1 map without pooling"),
-        ({"out_channels": 2, "kernel": (3, 3), "drop": (1,)}, "not drop up to 1"),
-        ({"out_channels": 2, "kernel": (3, 3), "width": 6}, "must take codes of at most its width"),
+        (
+            {"out_channels": 2, "kernel": (3, 3), "width": 6, "drop": (1, 2)},
+            "must drop as many bits of all channels, not 1 to 2",
+        ),
+        (
+            {"kind": "mac", "out_channels": 2, "kernel": (3, 3)},
+            "needs sums of 20 bits, but the array's have 18 for depth 1000; set depth to at least "
+            "2049",
+        ),
     ],
 )
 def test_layers_that_are_not_supported_yet_are_refused(layer, rule):
-    model = generated_model("adder", (1, 3, 3), [layer], seed=2)
+    model = generated_model("adder", (2, 3, 3), [layer], seed=zero_multiple(4))
     with pytest.raises(ValueError, match=rule):
-        compile_model(model, config_of())
+        compile_model(model, config_of(depth=1000))
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"cols": 3}, "rows · lanes must be a multiple of cols, 3, not 4"),
+        ({"cols": 3}, "the channels of a word, 4, must be a multiple of cols, 3"),
+        (
+            {"pe": "xnor", "width": 1, "lanes": 3},
+            "lanes must be even for pe 'xnor', two for each channel, not 3",
+        ),
         (
             {"dataflow": "output-stationary"},
             "dataflow of an accelerator's array must be 'weight-stationary', not "
@@ -252,8 +319,8 @@ def test_layers_that_are_not_supported_yet_are_refused(layer, rule):
         ),
         (
             {"pe": "square"},
-            "pe of an accelerator must be one of complement, two_adder, compare_swap, mac, not "
-            "'square'",
+            "pe of an accelerator must be one of complement, two_adder, compare_swap, mac, xnor, "
+            "not 'square'",
         ),
     ],
 )
@@ -267,5 +334,7 @@ def test_arrays_that_make_no_accelerator_are_refused(values, message):
 def test_sizes_of_an_accelerator_are_checked():
     with pytest.raises(ValueError, match="weight_words must be at least 1, not 0"):
         config_of(weight_words=0)
+    with pytest.raises(ValueError, match="map_width must be 8 to 16 bits, not 7"):
+        config_of(map_width=7)
     with pytest.raises(ValueError, match="requantize must be 'multiply' or 'shift', not 'divide'"):
         config_of(requantize="divide")

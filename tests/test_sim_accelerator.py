@@ -8,48 +8,103 @@ import pytest
 from golden import reference
 from golden.model_file import load
 from hw.accelerator_config import AcceleratorConfig
+from hw.accelerator_verilog import accelerator_verilog
+from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.program import compile_model
+from sim.accelerator_check import compare
+from sim.accelerator_explain import first_fault
 from sim.accelerator_run import run_images
 from sim.generated_models import generated_codes, generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
-PE = {"adder": "complement", "mac": "mac"}
+RESIDUAL = [
+    {"kind": "mac", "out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
+    {"out_channels": 9, "kernel": (3, 3), "padding": (1, 1), "stride": (2, 2)},
+    {"out_channels": 9, "kernel": (3, 3), "padding": (1, 1)},
+    {
+        **{"out_channels": 9, "source": "layer2", "stride": (2, 2)},
+        **{"residual": "layer4", "mean": (3, 2)},
+    },
+    {"kind": "mac", "out_channels": 3},
+]
 
 
-def program_of(model, kind, rows, cols, lanes, **sizes):
+def program_of(model, pe, rows, cols, lanes):
     array = ArrayConfig(
-        pe=PE[kind], rows=rows, cols=cols, lanes=lanes, dataflow="weight-stationary"
+        pe=pe,
+        width=1 if pe == "xnor" else 8,
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        depth=2**22,
+        dataflow="weight-stationary",
     )
-    return compile_model(model, AcceleratorConfig(array=array, **sizes))
+    return compile_model(model, sized(model, AcceleratorConfig(array=array, map_width=8)))
 
 
-def check(model, program, codes, folder):
-    answers = run_images(program, codes, folder)
-    scores = reference.run(model, codes)[-1].codes_out.reshape(len(codes), -1)
-    assert [answer.image_class for answer in answers] == scores.argmax(1).tolist()
-    wanted = program.cycles + program.interval * np.arange(len(codes))
-    assert [answer.cycle for answer in answers] == wanted.tolist()
+def small_program(kind="adder", pe="complement", lanes=2):
+    model = generated_model(kind, (3, 6, 4), RESIDUAL)
+    return model, program_of(model, pe, 2, 2, lanes)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", PE)
-def test_a_small_networks_verilog_gives_the_answers_in_the_predicted_cycles(kind, tmp_path):
-    layers = [
-        {"out_channels": 5, "kernel": (3, 2), "padding": (1, 1), "pool": (2, 2)},
-        {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
-        {"out_channels": 11, "flatten": True},
-    ]
-    model = generated_model(kind, (1, 7, 5), layers)
-    program = program_of(model, kind, 2, 2, 2, activation_words=128, weight_words=512)
-    check(model, program, generated_codes(model, 5), tmp_path)
+def check(model, program, codes, folder, processes=1):
+    comparison = compare(model, codes, run_images(program, codes, folder, processes))
+    assert comparison.passed, comparison
+    assert comparison.images == len(codes)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "name"), [("adder", "adder"), ("mac", "cnn")])
-def test_lenets_verilog_gives_the_answers_in_the_predicted_cycles(kind, name, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "pe", "lanes"), [("adder", "complement", 2), ("mac", "mac", 2), ("xnor", "xnor", 4)]
+)
+def test_a_residual_networks_verilog_gives_every_code_in_the_predicted_cycles(
+    kind, pe, lanes, tmp_path
+):
+    model, program = small_program(kind, pe, lanes)
+    check(model, program, generated_codes(model, 5), tmp_path, processes=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pe", "name"), [("complement", "adder"), ("mac", "cnn")])
+def test_lenets_verilog_gives_every_code_in_the_predicted_cycles(pe, name, tmp_path):
     model = load(FIXTURES / f"lenet5-bn-digits-{name}.npz")
     images = np.load(FIXTURES / "digits-vectors.npz")["images"]
-    program = program_of(model, kind, 4, 4, 4)
+    program = program_of(model, pe, 4, 4, 4)
     check(model, program, reference.encode(model, images), tmp_path)
+
+
+def with_fault(verilog, pe, port, change):
+    """The Verilog with a change of what comes into a port of one PE."""
+    head, instance = verilog.split(f"adderforge_pe pe_{pe} (", 1)
+    before, rest = instance.split(f".{port}(", 1)
+    value, after = rest.split(")", 1)
+    return f"{head}adderforge_pe pe_{pe} ({before}.{port}({change.format(value)}){after}"
+
+
+@pytest.mark.slow
+def test_a_fault_is_traced_to_its_pe_term_and_cycle(tmp_path):
+    model, program = small_program()
+    codes = generated_codes(model, 3)
+    verilog = with_fault(accelerator_verilog(program), "1_0", "a", "{} & 16'hffdf")
+    comparison = compare(model, codes, run_images(program, codes, tmp_path, verilog=verilog))
+    assert not comparison.passed and comparison.wrong_codes and comparison.wrong_cycles == 0
+    first = comparison.first
+    assert (first.image, first.layer) == (0, "layer0")
+    fault = first_fault(program, codes[0], first.layer, tmp_path / "traced", verilog)
+    [(channel, (activation, weight), (wanted, wanted_weight))] = fault.terms
+    assert (fault.row, fault.column, channel) == (1, 0, 2)
+    assert (activation, weight) == (wanted & 0xDF, wanted_weight) and wanted & 0x20
+    assert abs(fault.sums[0] - fault.sums[1]) == 0x20
+    assert program.start(0) < fault.cycle < program.start(1)
+
+
+@pytest.mark.slow
+def test_without_a_fault_no_pe_is_to_blame(tmp_path):
+    model, program = small_program()
+    codes = generated_codes(model, 1)
+    for name in ("layer0", "layer5", "layer6"):
+        assert first_fault(program, codes[0], name, tmp_path) is None

@@ -1,27 +1,40 @@
 """adderforge accelerator"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, array_config, array_options, as_json, show, with_data
+from ..options import FILE, accelerator_config, accelerator_options, as_json, show, with_data
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from golden.spec import QuantizedModel
-    from hw.accelerator_config import AcceleratorConfig
-    from sim.accelerator_run import Answer
+    from hw.program import Program
+    from sim.accelerator_check import Comparison
+    from sim.accelerator_explain import Fault
+
+    from ..progress import Stages
+
+LINES_EVERY = 60  # seconds, off a terminal
 
 
 @click.command()
-@array_options
-@click.option("--model", type=FILE, required=True, help="quantized network (.npz)")
-@click.option("--activation-words", type=int, help="words of the activation memory")
-@click.option("--weight-words", type=int, help="words of the weight memory")
-@click.option("--constant-words", type=int, help="words of the requantizer's memory")
+@accelerator_options
 @click.option("--images", default=0, show_default=True, help="how many to run on Verilator")
 @click.option("--vectors", type=FILE, help="images from a file, in place of --data")
 @with_data
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="that share the images",
+)
+@click.option("--explain", is_flag=True, help="trace a first difference to its PE, term and cycle")
+@click.option("--verilog", type=FILE, help="run this file in place of the Verilog that is made")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/accelerator-…")
 @as_json
 def accelerator(
@@ -30,25 +43,32 @@ def accelerator(
     vectors: Path | None,
     data: str,
     data_dir: str | None,
+    processes: int,
+    explain: bool,
+    verilog: Path | None,
     out: Path | None,
     as_json: bool,
     **options: object,
 ) -> None:
     """Make an accelerator that runs a whole network, from an image's codes to its class.
 
-    The array is weight-stationary. Prints where everything lies in the memories, and an image's
-    cycles; the run folder gets the Verilog, whose memories hold the program. With --images the
-    Verilog runs on images back to back, and every class and cycle is compared; exit code 1 when
-    one differs.
+    The array is weight-stationary; arrays of adders run ordinary and binary layers, too, in
+    several passes. Memories are as large as the network needs, unless sizes are given. Prints
+    where everything lies in them, and an image's cycles; the run folder gets the Verilog, whose
+    memories hold the program. With --images the Verilog runs on images back to back, and every
+    class, every stored code and every cycle count is compared with the integer reference and the
+    prediction; exit code 1 when one differs, and with --explain the first PE that was wrong.
 
     \b
     Example:  adderforge accelerator --model fixtures/lenet5-bn-digits-adder.npz \\
                   --rows 4 --cols 4 --lanes 4 --depth 400 \\
                   --vectors fixtures/digits-vectors.npz --images 4
+              adderforge accelerator --model run/resnet20-cifar10-adder.npz \\
+                  --rows 16 --cols 16 --depth 16384 --data cifar10 --images 20 --explain
     """
     from rich.console import Console
 
-    from golden import model_file
+    from golden import model_file, reference
     from hw.accelerator_verilog import TOP, accelerator_verilog
     from hw.program import compile_model, memory_map
 
@@ -57,12 +77,16 @@ def accelerator(
     from .arrays import images_from
 
     network = model_file.load(model)
-    program = compile_model(network, _config(options, network))
-    pictures = images_from(vectors, data, data_dir, images) if images else None
+    program = compile_model(network, accelerator_config(options, network))
+    codes = None
+    if images:
+        codes = reference.encode(network, images_from(vectors, data, data_dir, images))
+    text = verilog.read_text(encoding="utf-8") if verilog else None
     folder = new_run_folder("accelerator", out)
-    stages = Stages(2 if images else 1, Console(stderr=True))
+    stages = Stages(2 if images else 1, Console(stderr=True), every=LINES_EVERY)
     with stages.stage("verilog"):
-        write_text(folder / f"{TOP}.v", accelerator_verilog(program))
+        text = text or accelerator_verilog(program)
+        write_text(folder / f"{TOP}.v", text)
     lines = [memory_map(program)]
     write_text(folder / "memory_map.txt", lines[0] + "\n")
     lines.append(
@@ -70,43 +94,51 @@ def accelerator(
         "from class to class"
     )
     figures = {"cycles": program.cycles, "interval": program.interval}
-    if images:
-        from golden import reference
-        from sim.accelerator_run import run_images
-
-        codes = reference.encode(network, pictures)
-        with stages.stage(f"simulate {len(codes)} images"):
-            answers = run_images(program, codes, folder / "simulation")
-        wanted = reference.classify(network, pictures)
-        figures |= _compared(answers, wanted, program.cycles, program.interval)
-        lines.append(
-            "{images} images: {wrong_classes} classes and {wrong_cycles} cycle counts differ from "
-            "the reference and the prediction".format(**figures)
-        )
+    passed = True
+    if codes is not None:
+        comparison = _simulated(network, program, codes, text, processes, folder, stages)
+        figures |= asdict(comparison)
+        lines += comparison.lines
+        passed = comparison.passed
+        if explain and not passed:
+            fault = _fault(program, codes, comparison, text, folder)
+            figures["fault"] = fault and asdict(fault)
+            lines.append(fault.summary if fault else "no PE was wrong: what is lies behind them")
     write_json(folder / "report.json", figures)
     show(figures, as_json, "\n".join(lines))
     click.echo(folder, err=as_json)
-    if figures.get("wrong_classes") or figures.get("wrong_cycles"):
+    if not passed:
         raise SystemExit(1)
 
 
-def _config(options: dict[str, object], network: "QuantizedModel") -> "AcceleratorConfig":
-    """Of the options, which this takes out, and as the network is requantized."""
-    from hw.accelerator_config import AcceleratorConfig
+def _simulated(
+    network: "QuantizedModel",
+    program: "Program",
+    codes: "np.ndarray",
+    verilog: str,
+    processes: int,
+    folder: Path,
+    stages: "Stages",
+) -> "Comparison":
+    from golden import fast
+    from sim.accelerator_check import compare
+    from sim.accelerator_run import run_images
 
-    names = ("activation_words", "weight_words", "constant_words")
-    sizes = {name: value for name in names if (value := options.pop(name)) is not None}
-    if options["dataflow"] is None and options["config"] is None:
-        options["dataflow"] = "weight-stationary"
-    array = array_config(**options)
-    return AcceleratorConfig(array=array, requantize=network.requantize, **sizes)
+    with stages.stage(f"simulate {len(codes):,} images") as update:
+        run = run_images(program, codes, folder / "simulation", processes, update, verilog)
+        return compare(network, codes, run, fast.accumulate, update)
 
 
-def _compared(answers: "list[Answer]", wanted, cycles: int, interval: int) -> dict[str, int]:
-    """How many classes and cycles are not as they should be."""
-    due = [cycles + number * interval for number in range(len(answers))]
-    return {
-        "images": len(answers),
-        "wrong_classes": sum(a.image_class != int(w) for a, w in zip(answers, wanted, strict=True)),
-        "wrong_cycles": sum(a.cycle != d for a, d in zip(answers, due, strict=True)),
-    }
+def _fault(
+    program: "Program",
+    codes: "np.ndarray",
+    comparison: "Comparison",
+    verilog: str,
+    folder: Path,
+) -> "Fault | None":
+    """Of the first image that differs, in its first layer that does, or else the last."""
+    from sim.accelerator_explain import first_fault
+
+    layer = comparison.first.layer if comparison.first else program.layers[-1].name
+    image = comparison.first.image if comparison.first else comparison.image
+    return first_fault(program, codes[image], layer, folder / "traced", verilog)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hw.choices import BUILT_IN_LIBRARY, TARGETS
 from hw.fabric import FABRICS
 from hw.liberty_text import read_text
-from hw.synth import BUILT_IN_LIBRARY, TARGETS
 
 CYCLES, SYNTHESIS, CLOCK, ENERGY, ACCURACY = range(5)
 LEVELS = ("cycles", "synthesis", "clock rate", "energy", "accuracy")
@@ -15,9 +15,9 @@ LEVELS = ("cycles", "synthesis", "clock rate", "energy", "accuracy")
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """target: of `hw.synth.TARGETS`. liberty: cell library of "asic". seeds: placements of level 2.
-    images, batches, cycles: of level 3, as in `adderforge energy`. test_images: of level 4, the
-    first so many; None for all. ValueError for anything else."""
+    """target: of `hw.choices.TARGETS`. liberty: cell library of "asic". seeds: placements of
+    level 2. images, batches, cycles: of level 3, as in `adderforge energy`. test_images: of level
+    4, the first so many; None for all. ValueError for anything else."""
 
     target: str = "asic"
     liberty: Path = BUILT_IN_LIBRARY

@@ -59,16 +59,16 @@ def energy(
 ) -> dict[str, float | None]:
     """Of an operation, with gate delays, on the activations of effort.images · effort.batches test
     images; a sum that differs from the integer reference is an error. ValueError for
-    weight-stationary arrays."""
+    weight-stationary arrays whose memory is too large to be simulated as flip-flops."""
     from golden import data, reference
     from hw.delays import Surroundings
     from sim import events
-    from sim.gate_run import CLOCK_MHZ, check_dataflow
+    from sim.gate_run import CLOCK_MHZ, check_memory
     from sim.workload import KINDS, check_layer, for_array, matrix_forms
 
     from ..energy_run import map_array, run_energy, summarize
 
-    check_dataflow(config)
+    check_memory(config)
     model = model_of(workload, config)
     specs = [layer.spec for layer in model.layers if layer.spec.kind == KINDS[config.pe]]
     for spec in specs:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import TypeAdapter, ValidationError
 
+from hw.choices import MULTIPLIERS
 from hw.config import ArrayConfig
-from hw.synth import MULTIPLIERS
 
 from .design import NAMES, Design
 

@@ -109,5 +109,5 @@ def _words(program: Program, codes: np.ndarray) -> np.ndarray:
 
 
 def _packed(word: np.ndarray, program: Program) -> int:
-    width = program.config.array.width
+    width = program.config.map_width
     return sum(int(code) << (width * channel) for channel, code in enumerate(word))

@@ -1,0 +1,136 @@
+// Runs the accelerator's bench on images; started by sim/accelerator_run.py, which says what the
+// files hold.
+//
+//   count words drain limit from to images answers trace (base words)*
+//
+// count: of images; words: of all of them; drain: cycles after the reset; limit: cycles after which
+// it gives up; from, to: cycles of the trace, which goes into that file in place of the maps; base,
+// words: where each layer's map lies. A word is offered in every cycle, an answer taken at once.
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "Vbench.h"
+#include "verilated.h"
+
+namespace {
+
+constexpr std::size_t WORD_BYTES = BENCH_WORD_BYTES;
+
+struct Place {
+    std::size_t base, words;
+};
+
+[[noreturn]] void fail(const char* what) {
+    std::fprintf(stderr, "error: %s\n", what);
+    std::exit(1);
+}
+
+std::FILE* opened(const char* name, const char* mode) {
+    std::FILE* file = std::fopen(name, mode);
+    if (!file) fail(name);
+    return file;
+}
+
+void put(const void* bytes, std::size_t count, std::FILE* file) {
+    if (std::fwrite(bytes, 1, count, file) != count) fail("a result could not be written");
+}
+
+// The activation memory as it is written, and the maps that it held when their layers ended.
+class Maps {
+public:
+    Maps(std::vector<Place> places, std::FILE* file)
+        : places_(std::move(places)), file_(file), memory_(std::size_t{BENCH_WORDS} * WORD_BYTES) {}
+
+    template <typename Word>
+    void write(std::size_t address, const Word& word, const Word& mask) {
+        std::uint8_t codes[WORD_BYTES] = {}, bits[WORD_BYTES] = {};
+        std::memcpy(codes, &word, sizeof(word));
+        std::memcpy(bits, &mask, sizeof(mask));
+        std::uint8_t* to = &memory_[address * WORD_BYTES];
+        for (std::size_t i = 0; i < WORD_BYTES; ++i)
+            to[i] = static_cast<std::uint8_t>((to[i] & ~bits[i]) | (codes[i] & bits[i]));
+    }
+
+    void layer_ends() {
+        if (places_.empty()) return;
+        const Place& place = places_[next_];
+        next_ = (next_ + 1) % places_.size();
+        put(&memory_[place.base * WORD_BYTES], WORD_BYTES * place.words, file_);
+    }
+
+private:
+    std::vector<Place> places_;
+    std::FILE* file_;
+    std::vector<std::uint8_t> memory_;
+    std::size_t next_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 10) fail("too few arguments");
+    const auto number = [&](int index) { return std::int64_t{std::atoll(argv[index])}; };
+    const std::int64_t count = number(1), words = number(2), drain = number(3), limit = number(4);
+    const std::int64_t trace_from = number(5), trace_to = number(6);
+    std::FILE* images = opened(argv[7], "rb");
+    std::FILE* answers = opened(argv[8], "wb");
+    std::FILE* map_file = opened(argv[9], "wb");
+    std::vector<Place> places;
+    for (int i = 10; i + 1 < argc; i += 2)
+        places.push_back({static_cast<std::size_t>(number(i)),
+                          static_cast<std::size_t>(number(i + 1))});
+    Maps maps(places, map_file);
+
+    VerilatedContext context;
+    auto bench = std::make_unique<Vbench>(&context);
+    const auto tick = [&] {
+        bench->clk = 1;
+        bench->eval();
+        bench->clk = 0;
+    };
+    bench->rst = 1;
+    bench->offered = 0;
+    bench->eval();
+    tick();
+    bench->rst = 0;
+
+    std::vector<std::uint8_t> word(WORD_BYTES);
+    const auto next_word = [&] {
+        if (std::fread(word.data(), WORD_BYTES, 1, images) != 1) fail("the images end too early");
+        std::memcpy(&bench->word, word.data(), sizeof(bench->word));
+    };
+    std::int64_t sent = 0, answered = 0;
+    for (std::int64_t cycle = -drain; cycle < limit && answered < count; ++cycle) {
+        if (cycle == 0) {
+            next_word();
+            bench->offered = 1;
+        }
+        bench->eval();
+        if (cycle >= trace_from && cycle < trace_to)
+            put(&bench->traced, sizeof(bench->traced), map_file);
+        if (bench->written)
+            maps.write(bench->write_address, bench->write_word, bench->write_mask);
+        if (bench->layer_ends) maps.layer_ends();
+        if (bench->answered) {
+            const std::int64_t answer[] = {static_cast<std::int64_t>(bench->answer), cycle + 1};
+            put(answer, sizeof(answer), answers);
+            std::fflush(answers);  // its size tells how far this is
+            ++answered;
+        }
+        const bool taken = bench->offered && bench->ready;
+        tick();
+        if (taken && ++sent < words)
+            next_word();
+        else if (taken)
+            bench->offered = 0;
+    }
+    bench->final();
+    std::fclose(answers);
+    std::fclose(map_file);
+    return 0;
+}
