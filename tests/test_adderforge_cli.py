@@ -310,4 +310,4 @@ def test_an_accelerator_with_a_fault_is_explained():
     done = call("accelerator", *array, *images, "--out", "run")
     assert done.exit_code == 1
     assert "first in image 0, layer layer0, filter 0, row 0, column 0: code" in done.output
-    assert "first at PE (row 0, column 0) in cycle 10, plane 0, kernel row 0" in done.output
+    assert "first at PE (row 0, column 0) in cycle 12, plane 0, kernel row 0" in done.output

@@ -8,7 +8,10 @@ from amaranth.sim import Simulator
 from golden import reference
 from golden.requantizer import two_powers
 from golden.spec import LayerSpec, Pool, QuantizedLayer
+from hw.accelerator_config import AcceleratorConfig
 from hw.argmax import ArgMax
+from hw.array_sums import array_sums
+from hw.config import ArrayConfig
 from hw.factor import powers, scaled
 from hw.pooling import Pooling
 from hw.program_words import Constants, requantizer_numbers, total_width
@@ -79,18 +82,22 @@ def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(
 ):
     layer = random_layer(kind, requantize, (8, 16)[seed], residual, seed)
     low, high = limits(layer)
+    pe = {"adder": "complement", "mac": "mac"}[kind]
+    array = ArrayConfig(pe=pe, rows=2, cols=2, dataflow="weight-stationary")
+    own = array_sums(layer, AcceleratorConfig(array=array))
+    assert (own.lowest.tolist(), own.highest.tolist()) == (low.tolist(), high.tolist())
     rng = np.random.default_rng(seed)
     sums = np.stack([low, high, low, high, *rng.integers(low, high + 1, (40, 4))])
     added = np.stack(
         [np.full(4, 255)] * 2 + [np.zeros(4, int)] * 2 + [*rng.integers(0, 256, (40, 4))]
     )
-    numbers = {name: value[None] for name, value in requantizer_numbers(layer).items()}
+    numbers = {name: value[None] for name, value in requantizer_numbers(layer, own).items()}
     factors = ("mult", "residual_mult") if residual else ("mult",)
     constants = Constants(
         offset=numbers["offset"],
         shift=numbers["shift"],
         factors={name: numbers[name] for name in factors},
-        total_width=total_width(layer, 8 * residual),
+        total_width=total_width(numbers, own, 8 * residual),
     )
     shape = unsigned(12) if kind == "adder" else signed(20)
     dut = Requantizer(4, shape, 8, layer.spec.out_width, constants, requantize)

@@ -33,14 +33,14 @@ RESIDUAL = [
 ]
 
 
-def program_of(model, pe, rows, cols, lanes):
+def program_of(model, pe, rows, cols, lanes, depth=2**22):
     array = ArrayConfig(
         pe=pe,
         width=1 if pe == "xnor" else 8,
         rows=rows,
         cols=cols,
         lanes=lanes,
-        depth=2**22,
+        depth=depth,
         dataflow="weight-stationary",
     )
     return compile_model(model, sized(model, AcceleratorConfig(array=array, map_width=8)))
@@ -73,7 +73,7 @@ def test_a_residual_networks_verilog_gives_every_code_in_the_predicted_cycles(
 def test_lenets_verilog_gives_every_code_in_the_predicted_cycles(pe, name, tmp_path):
     model = load(FIXTURES / f"lenet5-bn-digits-{name}.npz")
     images = np.load(FIXTURES / "digits-vectors.npz")["images"]
-    program = program_of(model, pe, 4, 4, 4)
+    program = program_of(model, pe, 4, 4, 4, depth=400)
     check(model, program, reference.encode(model, images), tmp_path)
 
 
