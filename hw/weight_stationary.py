@@ -8,9 +8,10 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .arithmetic import PLAIN, add_terms, check_structure, pe_arithmetic
+from .arithmetic import PLAIN, add_terms, check_structure, kind_arithmetic, pe_arithmetic
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
+from .distance import ALONE
 from .mapping import weights_inverted
 from .pipeline import delay, in_step
 from .weight_schedule import memory_latency
@@ -103,6 +104,33 @@ class WeightStationaryPE(Component):
         return m
 
 
+class StayingRowSum(Component):
+    """Adds its lanes' activations to the sum from above; a `min` array has a column of them.
+    structure, adder: as of `ProcessingElement`.
+
+    Members
+    -------
+    a, above, sum : as of `WeightStationaryPE`
+    """
+
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
+        self.config = config
+        self._structure = structure
+        self._adder = adder
+        ports = weight_pe_signature(config).members
+        super().__init__({name: ports[name] for name in ("a", "above", "sum")})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pairs = [(a, a) for a in self.a]
+        above, total = Signal(len(self.above)), Signal(len(self.sum), name="total")
+        m.d.comb += above.eq(self.above)
+        arithmetic = kind_arithmetic(ALONE, self.config, self._structure, self._adder)
+        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, arithmetic))
+        m.d.comb += self.sum.eq(delay(m, total, 1, "sum_register"))
+        return m
+
+
 class FoldMemory(Component):
     """Adds up the folds of a reduction, position by position. The sum of a position can be read
     anew 4 cycles after it was read (`hw.weight_schedule.TURNAROUND`).
@@ -113,12 +141,12 @@ class FoldMemory(Component):
     swap : the next operands are those of position 0
     active : two cycles later `folds` are the sums of a position, and then of the next position
     first, last : they are those of a reduction's first, last fold
-    folds : one fold's sums, cols × tile_width bits
-    sums : sums of the folds so far, cols × acc_width bits, one cycle after `folds`
+    folds : one fold's sums, columns × tile_width bits
+    sums : sums of the folds so far, columns × pe_acc_width bits, one cycle after `folds`
     valid : `sums` are those of all folds
     """
 
-    def __init__(self, config: ArrayConfig):
+    def __init__(self, config: ArrayConfig, columns: int):
         self.config = config
         super().__init__(
             {
@@ -126,8 +154,8 @@ class FoldMemory(Component):
                 "active": In(1),
                 "first": In(1),
                 "last": In(1),
-                "folds": In(ArrayLayout(config.tile_width, config.cols)),
-                "sums": Out(ArrayLayout(config.acc_width, config.cols)),
+                "folds": In(ArrayLayout(config.tile_width, columns)),
+                "sums": Out(ArrayLayout(config.pe_acc_width, columns)),
                 "valid": Out(1),
             }
         )
@@ -140,16 +168,17 @@ class FoldMemory(Component):
             m.d.sync += place.eq(0)
         with m.Elif(self.active):
             m.d.sync += place.eq(place + 1)
-        memory = Memory(shape=config.cols * config.acc_width, depth=config.positions, init=[])
+        width = config.pe_acc_width
+        memory = Memory(shape=len(self.sums.as_value()), depth=config.positions, init=[])
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
         active = delay(m, self.active, 2, "active", reset_less=False)
         first, last = delay(m, self.first, 2, "first"), delay(m, self.last, 2, "last")
         sums = Signal(self.sums.shape(), name="sums_register", reset_less=True)
         before = Mux(first, 0, delay(m, read.data, 1, "read"))  # block RAM is slow to answer
-        for c in range(config.cols):
-            old = before.word_select(c, config.acc_width)
-            fold = self.folds[c].as_signed() if config.acc_signed else self.folds[c]
+        for c in range(len(self.sums)):
+            old = before.word_select(c, width)
+            fold = self.folds[c].as_signed() if config.weight_signed else self.folds[c]
             m.d.sync += sums[c].eq(old + fold)
         m.d.comb += [
             read.addr.eq(place),
@@ -180,8 +209,12 @@ class WeightStationaryArray(Component):
     t + rows + cols + pipeline, with one PE in t + 3 + pipeline. Reset: `rst` for one cycle; then
     load weights anew.
 
-    pe: makes a PE from the configuration; Verilog output passes one that instantiates a module of
-    its own.
+    A `min` array has a column of `StayingRowSum` at the left edge, and gives
+    Σa − 2 · Σmin(a, w) = Σ|a − w| − Σw: the SAD less a constant of the filter, which belongs in the
+    bias.
+
+    pe, row_sum: make a PE and a row's sum from the configuration; Verilog output passes a PE that
+    instantiates a module of its own.
 
     Members
     -------
@@ -191,7 +224,7 @@ class WeightStationaryArray(Component):
     swap : the words that have come are the weights of the next activations
     active : `a` is one position's activations
     first, last : they are of the reduction's first, last fold
-    sums : sums of one position, cols × acc_width bits; two's complement in `mac`
+    sums : sums of one position, cols × acc_width bits; two's complement in `mac` and `min`
     valid : `sums` holds a row
     """
 
@@ -199,9 +232,11 @@ class WeightStationaryArray(Component):
         self,
         config: ArrayConfig,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+        row_sum: Callable[[ArrayConfig], Component] = StayingRowSum,
     ):
         self.config = config
         self._pe = pe
+        self._row_sum = row_sum
         super().__init__(weight_array_signature(config))
 
     def elaborate(self, platform: object) -> Module:
@@ -213,17 +248,34 @@ class WeightStationaryArray(Component):
                 m.submodules[f"pe_{r}_{c}"] = grid[r][c]
         self._feed_weights(m, grid)
         self._feed_activations(m, grid)
-        m.submodules.folds = memory = FoldMemory(self.config)
+        bottoms = [(c, pe.sum) for c, pe in enumerate(grid[-1])]
+        if self.config.pe == "min":
+            bottoms.append((0, self._add_rows(m, grid)))
+        m.submodules.folds = memory = FoldMemory(self.config, len(bottoms))
         latency = memory_latency(self.config)
-        for c, bottom in enumerate(grid[-1]):
+        for index, (c, total) in enumerate(bottoms):
             late = latency - self.config.pipeline - rows - 1 - c
-            fold = delay(m, in_step(m, bottom.sum, self.config, f"low_{c}"), late, f"deskew_{c}")
-            m.d.comb += memory.folds[c].eq(fold)
+            total = in_step(m, total, self.config, f"low_{index}")
+            m.d.comb += memory.folds[index].eq(delay(m, total, late, f"deskew_{index}"))
         for name in ("swap", "active", "first", "last"):
             flag = delay(m, getattr(self, name), latency - 3, f"late_{name}", reset_less=False)
             m.d.comb += getattr(memory, name).eq(flag)
-        m.d.comb += [self.sums.eq(memory.sums), self.valid.eq(memory.valid)]
+        for c, sums in enumerate(self.sums):
+            less = self.config.pe == "min"
+            total = memory.sums[cols] - (memory.sums[c] << 1) if less else memory.sums[c]
+            m.d.comb += sums.eq(total)
+        m.d.comb += self.valid.eq(memory.valid)
         return m
+
+    def _add_rows(self, m: Module, grid: list[list[Component]]) -> Value:
+        """Σa of all rows, in step with the first column's sum."""
+        column = [self._row_sum(self.config) for _ in grid]
+        for r, (row_sum, row) in enumerate(zip(column, grid, strict=True)):
+            m.submodules[f"row_sum_{r}"] = row_sum
+            m.d.comb += row_sum.a.eq(row[0].a)
+        for upper, lower in pairwise(column):
+            m.d.comb += lower.above.eq(upper.sum)
+        return column[-1].sum
 
     def _feed_weights(self, m: Module, grid: list[list[Component]]) -> None:
         """Column c starts c cycles late. Row r takes a tile's words from the word r on."""
