@@ -17,7 +17,7 @@ class ArrayConfig(BaseModel):
     2 to 16; 1 for `xnor` and for it alone, whose operands are signs. rows, cols: PEs down and
     across. lanes: products per PE and cycle. depth: terms of the longest reduction; it sizes the
     accumulator. dataflow: "output-stationary" (`hw.systolic`), or "weight-stationary"
-    (`hw.weight_stationary`), which has no `min` PEs. positions: outputs whose sums the memory of a
+    (`hw.weight_stationary`). positions: outputs whose sums the memory of a
     weight-stationary array holds; the other dataflow has no memory. pipeline: registers between a
     PE's operands and its sum: 1 holds what a cycle adds, 2 the carry between the halves of the
     accumulator as well; 4, for output-stationary arrays, the operands and the sum, too. target: the
@@ -51,11 +51,6 @@ class ArrayConfig(BaseModel):
             )
         if self.pe != "xnor" and self.width == 1:
             raise ValueError("width must be at least 2, not 1")
-        if self.pe == "min" and self.dataflow == "weight-stationary":
-            raise ValueError(
-                "dataflow must be 'output-stationary' for pe 'min', not 'weight-stationary', which "
-                "has no sums of activations; use pe 'complement'"
-            )
         if self.pipeline == 4 and self.dataflow == "weight-stationary":
             raise ValueError(
                 "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "

@@ -18,7 +18,12 @@ from .config import ArrayConfig
 from .pe import ProcessingElement, RowSum, pe_signature
 from .systolic import SystolicArray
 from .tools import yosys
-from .weight_stationary import WeightStationaryArray, WeightStationaryPE, weight_pe_signature
+from .weight_stationary import (
+    StayingRowSum,
+    WeightStationaryArray,
+    WeightStationaryPE,
+    weight_pe_signature,
+)
 
 TOP = "adderforge_array"
 PE = "adderforge_pe"
@@ -57,7 +62,11 @@ def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStation
     """The array, made of instances of the module `adderforge_pe`."""
     if config.dataflow == "weight-stationary":
         signature = weight_pe_signature(config)
-        return WeightStationaryArray(config, pe=lambda config: PeInstance(signature))
+        return WeightStationaryArray(
+            config,
+            pe=lambda config: PeInstance(signature),
+            row_sum=lambda config: StayingRowSum(config, structure, full_adder_instance),
+        )
     signature = pe_signature(config)
     return SystolicArray(
         config,

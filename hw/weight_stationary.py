@@ -8,9 +8,10 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .arithmetic import PLAIN, add_terms, check_structure, pe_arithmetic
+from .arithmetic import PLAIN, add_terms, check_structure, kind_arithmetic, pe_arithmetic
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
+from .distance import ALONE
 from .mapping import weights_inverted
 from .pipeline import delay, in_step
 from .weight_schedule import memory_latency
@@ -104,6 +105,33 @@ class WeightStationaryPE(Component):
         return m
 
 
+class StayingRowSum(Component):
+    """Adds its lanes' activations to the sum from above; a `min` array has a column of them.
+    structure, adder: as of `ProcessingElement`.
+
+    Members
+    -------
+    a, above, sum : as of `WeightStationaryPE`
+    """
+
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
+        self.config = config
+        self._structure = structure
+        self._adder = adder
+        ports = weight_pe_signature(config).members
+        super().__init__({name: ports[name] for name in ("a", "above", "sum")})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pairs = [(a, a) for a in self.a]
+        above, total = Signal(len(self.above)), Signal(len(self.sum), name="total")
+        m.d.comb += above.eq(self.above)
+        arithmetic = kind_arithmetic(ALONE, self.config, self._structure, self._adder)
+        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, arithmetic))
+        m.d.comb += self.sum.eq(delay(m, total, 1, "sum_register"))
+        return m
+
+
 class FoldMemory(Component):
     """Adds up the folds of a reduction, position by position. The sum of a position can be read
     anew 4 cycles after it was read (`hw.weight_schedule.TURNAROUND`).
@@ -115,12 +143,12 @@ class FoldMemory(Component):
     active : two cycles later `folds` are the sums of a position, and then of the next position
     first, last : they are those of a reduction's first, last fold
     double : they are added to twice the sums so far; only if the memory `doubles`
-    folds : one fold's sums, cols × tile_width bits
-    sums : sums of the folds so far, cols × acc_width bits, one cycle after `folds`
+    folds : one fold's sums, columns × tile_width bits
+    sums : sums of the folds so far, columns × pe_acc_width bits, one cycle after `folds`
     valid : `sums` are those of all folds
     """
 
-    def __init__(self, config: ArrayConfig, doubles: bool = False):
+    def __init__(self, config: ArrayConfig, columns: int, doubles: bool = False):
         self.config, self._doubles = config, doubles
         super().__init__(
             ({"double": In(1)} if doubles else {})
@@ -129,8 +157,8 @@ class FoldMemory(Component):
                 "active": In(1),
                 "first": In(1),
                 "last": In(1),
-                "folds": In(ArrayLayout(config.tile_width, config.cols)),
-                "sums": Out(ArrayLayout(config.acc_width, config.cols)),
+                "folds": In(ArrayLayout(config.tile_width, columns)),
+                "sums": Out(ArrayLayout(config.pe_acc_width, columns)),
                 "valid": Out(1),
             }
         )
@@ -143,7 +171,8 @@ class FoldMemory(Component):
             m.d.sync += place.eq(0)
         with m.Elif(self.active):
             m.d.sync += place.eq(place + 1)
-        memory = Memory(shape=config.cols * config.acc_width, depth=config.positions, init=[])
+        width = config.pe_acc_width
+        memory = Memory(shape=len(self.sums.as_value()), depth=config.positions, init=[])
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
         active = delay(m, self.active, 2, "active", reset_less=False)
@@ -152,11 +181,11 @@ class FoldMemory(Component):
         before = Mux(first, 0, delay(m, read.data, 1, "read"))  # block RAM is slow to answer
         if self._doubles:
             double = delay(m, self.double, 2, "double")
-        for c in range(config.cols):
-            old = before.word_select(c, config.acc_width)
+        for c in range(len(self.sums)):
+            old = before.word_select(c, width)
             if self._doubles:
                 old = Mux(double, old << 1, old)
-            fold = self.folds[c].as_signed() if config.acc_signed else self.folds[c]
+            fold = self.folds[c].as_signed() if config.weight_signed else self.folds[c]
             m.d.sync += sums[c].eq(old + fold)
         m.d.comb += [
             read.addr.eq(place),
@@ -187,8 +216,12 @@ class WeightStationaryArray(Component):
     t + rows + cols + pipeline, with one PE in t + 3 + pipeline. Reset: `rst` for one cycle; then
     load weights anew.
 
-    pe: makes a PE from the configuration; Verilog output passes one that instantiates a module of
-    its own. doubles: with the port `double`.
+    A `min` array has a column of `StayingRowSum` at the left edge, and gives
+    Σa − 2 · Σmin(a, w) = Σ|a − w| − Σw: the SAD less a constant of the filter, which belongs in the
+    bias.
+
+    pe, row_sum: make a PE and a row's sum from the configuration; Verilog output passes a PE that
+    instantiates a module of its own. doubles: with the port `double`.
 
     Members
     -------
@@ -199,7 +232,7 @@ class WeightStationaryArray(Component):
     active : `a` is one position's activations
     first, last : they are of the reduction's first, last fold
     double : this fold is added to twice the sum of those before
-    sums : sums of one position, cols × acc_width bits; two's complement in `mac`
+    sums : sums of one position, cols × acc_width bits; two's complement in `mac` and `min`
     valid : `sums` holds a row
     """
 
@@ -207,10 +240,11 @@ class WeightStationaryArray(Component):
         self,
         config: ArrayConfig,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+        row_sum: Callable[[ArrayConfig], Component] = StayingRowSum,
         doubles: bool = False,
     ):
         self.config = config
-        self._pe, self._doubles = pe, doubles
+        self._pe, self._row_sum, self._doubles = pe, row_sum, doubles
         super().__init__(weight_array_signature(config, doubles))
 
     def elaborate(self, platform: object) -> Module:
@@ -222,17 +256,34 @@ class WeightStationaryArray(Component):
                 m.submodules[f"pe_{r}_{c}"] = grid[r][c]
         self._feed_weights(m, grid)
         self._feed_activations(m, grid)
-        m.submodules.folds = memory = FoldMemory(self.config, self._doubles)
+        bottoms = [(c, pe.sum) for c, pe in enumerate(grid[-1])]
+        if self.config.pe == "min":
+            bottoms.append((0, self._add_rows(m, grid)))
+        m.submodules.folds = memory = FoldMemory(self.config, len(bottoms), self._doubles)
         latency = memory_latency(self.config)
-        for c, bottom in enumerate(grid[-1]):
+        for index, (c, total) in enumerate(bottoms):
             late = latency - self.config.pipeline - rows - 1 - c
-            fold = delay(m, in_step(m, bottom.sum, self.config, f"low_{c}"), late, f"deskew_{c}")
-            m.d.comb += memory.folds[c].eq(fold)
+            total = in_step(m, total, self.config, f"low_{index}")
+            m.d.comb += memory.folds[index].eq(delay(m, total, late, f"deskew_{index}"))
         for name in ("swap", "active", "first", "last") + self._doubles * ("double",):
             flag = delay(m, getattr(self, name), latency - 3, f"late_{name}", reset_less=False)
             m.d.comb += getattr(memory, name).eq(flag)
-        m.d.comb += [self.sums.eq(memory.sums), self.valid.eq(memory.valid)]
+        for c, sums in enumerate(self.sums):
+            less = self.config.pe == "min"
+            total = memory.sums[cols] - (memory.sums[c] << 1) if less else memory.sums[c]
+            m.d.comb += sums.eq(total)
+        m.d.comb += self.valid.eq(memory.valid)
         return m
+
+    def _add_rows(self, m: Module, grid: list[list[Component]]) -> Value:
+        """Σa of all rows, in step with the first column's sum."""
+        column = [self._row_sum(self.config) for _ in grid]
+        for r, (row_sum, row) in enumerate(zip(column, grid, strict=True)):
+            m.submodules[f"row_sum_{r}"] = row_sum
+            m.d.comb += row_sum.a.eq(row[0].a)
+        for upper, lower in pairwise(column):
+            m.d.comb += lower.above.eq(upper.sum)
+        return column[-1].sum
 
     def _feed_weights(self, m: Module, grid: list[list[Component]]) -> None:
         """Column c starts c cycles late. Row r takes a tile's words from the word r on."""

@@ -18,8 +18,8 @@ from adderforge.exploration.store import Measurement
 from adderforge.exploration.suggest import FILL, Adviser, Option, Wish
 from adderforge.exploration.workloads import of_model
 from golden import model_file
-from hw.schedule import cycles
 from hw.choices import TARGETS
+from hw.schedule import cycles
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"

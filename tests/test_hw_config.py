@@ -56,11 +56,6 @@ def holds(bits, signed, value):
             {"dataflow": "none"},
             "dataflow must be 'output-stationary' or 'weight-stationary', not 'none'",
         ),
-        (
-            {"pe": "min", "dataflow": "weight-stationary"},
-            "dataflow must be 'output-stationary' for pe 'min', not 'weight-stationary', which has "
-            "no sums of activations; use pe 'complement'",
-        ),
         ({"positions": 0}, "positions must be at least 1, not 0"),
         ({"pipeline": 3}, "pipeline must be 0, 1, 2 or 4, not 3"),
         (

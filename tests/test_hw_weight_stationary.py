@@ -12,7 +12,7 @@ from hw.schedule import unpack, words
 from hw.weight_schedule import WeightSchedule
 from hw.weight_stationary import WeightStationaryArray, WeightStationaryPE
 
-KINDS = ("complement", "two_adder", "compare_swap", "mac", "xnor", "square")
+KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 
 
 def config_of(pe="complement", **values):
@@ -24,6 +24,8 @@ def matrix_form(a, w, pe):
     if pe == "mac":
         return a @ w.T
     distances = np.abs(a[:, None, :] - w[None, :, :])
+    if pe == "min":
+        return distances.sum(axis=2) - w.sum(axis=1)
     return (distances**2 if pe == "square" else distances).sum(axis=2)
 
 
