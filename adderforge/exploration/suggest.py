@@ -205,7 +205,7 @@ class Adviser:
             raise ValueError(
                 f"there are too few measurements to guess the size of {', '.join(self.wish.pes)} "
                 f"PEs on {self.effort.target}; measure some with 'python -m "
-                f"adderforge.exploration.calibrate STORE {self.effort.target}'"
+                f"adderforge.exploration.calibrate STORE {self.effort.target}', and give --store STORE"
             )
         return options
 
