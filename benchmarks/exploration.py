@@ -275,11 +275,11 @@ def main() -> None:
         report["networks"] = networks(store, asked.models)
     text = json.dumps(report, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
-    (RESULTS / "exploration.md").write_text(_page(report), encoding="utf-8")
+    (RESULTS / "exploration.md").write_text(page(report), encoding="utf-8")
     draw(pictures, RESULTS / "exploration.png")
 
 
-def _page(report: dict) -> str:
+def page(report: dict) -> str:
     from jinja2 import Environment, StrictUndefined
 
     text = Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8")

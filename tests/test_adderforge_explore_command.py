@@ -11,7 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from adderforge.exploration.design import Design
+from adderforge.exploration.effort import Effort
+from adderforge.exploration.levels import measure
 from adderforge.exploration.store import Store
+from adderforge.exploration.task import Task
+from adderforge.exploration.workloads import network
+from hw.tools import ToolError, failed
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SPACE = """
@@ -181,28 +187,34 @@ def test_an_fpga_is_synthesized_with_its_own_pes():
     assert entry["design"]["target"] == "ecp5" and 20 < entry["figures"]["luts"] < 60
 
 
-@pytest.mark.slow
-def test_a_tool_that_fails_leaves_its_reason_and_log(monkeypatch):
-    script = "adderforge.exploration.levels.synthesize"
+def failing(monkeypatch, error):
+    """What measuring gives when synthesis leaves a log and raises."""
 
     def broken(config, target, folder, *others):
-        from hw.tools import failed
-
         folder.mkdir(parents=True)
         (folder / "synth.log").write_text("reading\nERROR: no such cell\n")
-        raise failed("yosys failed", folder / "synth.log")
+        raise error or failed("yosys failed", folder / "synth.log")
 
-    monkeypatch.setattr(script, broken)
-    from adderforge.exploration.design import Design
-    from adderforge.exploration.effort import Effort
-    from adderforge.exploration.levels import measure
-    from adderforge.exploration.task import Task
-    from adderforge.exploration.workloads import network
-
-    effort = Effort(target="ecp5")
+    monkeypatch.setattr("adderforge.exploration.levels.synthesize", broken)
     design = Design.of({"rows": 1, "target": "ecp5"})
-    task = Task(level=1, design=design, workload=network("lenet5-bn"), effort=effort)
-    made = measure(task)
-    assert made.status == "failed"
+    workload, effort = network("lenet5-bn"), Effort(target="ecp5")
+    return measure(Task(level=1, design=design, workload=workload, effort=effort))
+
+
+def test_a_tool_that_fails_leaves_its_reason_and_log(monkeypatch):
+    made = failing(monkeypatch, None)
+    assert made.status == "failed" and "ERROR: no such cell" in made.log
     assert made.reason == "yosys failed: ERROR: no such cell; see design/synth.log"
-    assert "ERROR: no such cell" in made.log
+
+
+def test_an_error_that_nobody_foresaw_is_data_as_well(monkeypatch):
+    made = failing(monkeypatch, KeyError("net"))
+    assert made.reason == "KeyError: 'net'" and "Traceback" in made.log
+
+
+def test_a_disk_that_is_full_for_a_tool_is_no_failure_of_the_design(monkeypatch):
+    for error in (ToolError("no space left on the disk"), OSError(errno.ENOSPC, "full")):
+        with pytest.raises(OSError) as raised:
+            failing(monkeypatch, error)
+        assert raised.value.errno == errno.ENOSPC
+        monkeypatch.undo()

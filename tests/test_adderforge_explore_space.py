@@ -36,6 +36,11 @@ def test_what_is_no_configuration_is_no_design_and_adders_have_no_multiplier():
     ]
 
 
+def test_a_mac_with_a_multiplier_is_not_one_made_by_hand():
+    designs = Space(pe="mac", multiplier=[None, "dsp"]).designs(target="ecp5")
+    assert [d.array.target for d in designs] == ["ecp5", "generic"]
+
+
 def test_defaults_fill_what_the_space_leaves_open():
     (design,) = Space(rows=3).designs(depth=77)
     assert (design.array.rows, design.array.depth) == (3, 77)

@@ -159,6 +159,7 @@ def _result(option: "Option", board: "Board", clock_mhz: float, route: bool) -> 
         return f"{text}\nrouted: failed: {option.failure}"
     if route:
         holds = "holds" if option.fmax_mhz >= clock_mhz else "DOES NOT HOLD"
-        part = "HX8K" if board.target == "ice40" else "LFE5U-85F, speed grade 6"
-        text += f"\nrouted on {part}: {option.fmax_mhz:g} MHz; {clock_mhz:g} MHz {holds}"
+        part = "iCE40HX8K" if board.target == "ice40" else "LFE5U-85F"
+        slower = "" if part == board.device else f" there; {board.device} may be slower"
+        text += f"\nrouted on {part}: {option.fmax_mhz:g} MHz; {clock_mhz:g} MHz {holds}{slower}"
     return text

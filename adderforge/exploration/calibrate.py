@@ -30,6 +30,7 @@ KINDS = (
     ("complement", "weight-stationary"),
     ("mac", "weight-stationary"),
 )
+DSP = (("mac", "output-stationary", "dsp"),)  # on FPGAs
 SIZES = (1, 2, 4, 8)
 SINGLE = {"width": (4, 8, 16), "lanes": (1, 4, 16)}  # of PEs by themselves
 
@@ -37,10 +38,12 @@ SINGLE = {"width": (4, 8, 16), "lanes": (1, 4, 16)}  # of PEs by themselves
 def designs(effort: Effort) -> list[Design]:
     """The sample, whose largest arrays have 128 products a cycle, and single PEs."""
     drawn = []
-    for pe, dataflow in KINDS:
+    kinds = [(*kind, None) for kind in KINDS] + [*DSP] * (effort.target != "asic")
+    for pe, dataflow, multiplier in kinds:
         space = Space(
             pe=pe,
             dataflow=dataflow,
+            multiplier=multiplier,
             width=(4, 6, 8, 10, 12, 16),
             rows=SIZES,
             cols=SIZES,
@@ -50,7 +53,8 @@ def designs(effort: Effort) -> list[Design]:
             constraints=["rows * cols * lanes <= 128", "rows * cols * lanes * width <= 1024"],
         )
         drawn += random.Random(pe + dataflow).sample(space.designs(**effort.defaults), SAMPLE)
-        single = Space(pe=pe, dataflow=dataflow, rows=1, cols=1, depth=576, positions=16, **SINGLE)
+        fixed = {"rows": 1, "cols": 1, "depth": 576, "positions": 16, "multiplier": multiplier}
+        single = Space(pe=pe, dataflow=dataflow, **fixed, **SINGLE)
         drawn += single.designs(**effort.defaults)
     return list(dict.fromkeys(drawn))
 

@@ -11,7 +11,8 @@ NAMES = (*ArrayConfig.model_fields, "multiplier")
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """An array, and for MACs how products are made: one of `hw.synth.candidates`, such as "dsp",
-    or None for the smallest made of logic. Other PEs have no multiplier: theirs is None."""
+    or None for the smallest made of logic. Other PEs have no multiplier: theirs is None. PEs made
+    by hand for an FPGA hold their own, so a design with another has the target "generic"."""
 
     array: ArrayConfig
     multiplier: str | None = None
@@ -22,7 +23,9 @@ class Design:
         values = dict(values)
         multiplier = values.pop("multiplier", None)
         array = ArrayConfig(**values)
-        return cls(array=array, multiplier=multiplier if array.pe == "mac" else None)
+        if array.pe != "mac" or multiplier is None:
+            return cls(array=array)
+        return cls(array=array.model_copy(update={"target": "generic"}), multiplier=multiplier)
 
     @cached_property
     def values(self) -> dict[str, object]:

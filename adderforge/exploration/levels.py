@@ -5,10 +5,12 @@ Liberty's delays for "asic". 3 energy with gate delays on the network's own acti
 4 accuracy of the network quantized to the design's width. `measure` runs in any process.
 """
 
+import errno
 import hashlib
 import json
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from golden.archive import write_whole
@@ -30,29 +32,36 @@ LIKELY = {  # multipliers of which one was the smallest wherever all were tried 
     "ice40": ("rows",),
 }
 LOG_LINES = 40
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SIZES = ("luts", "carries", "flip_flops", "dsps", "block_rams", "area_um2", "sequential_area_um2")
 
 
 def measure(task: Task) -> Measurement:
-    """Make it. What fails with ToolError or ValueError becomes a failed measurement, with the end
-    of the tools' logs; a full disk is raised as OSError, for nothing is wrong with the design."""
+    """Make it. Whatever goes wrong with it becomes a failed measurement, with the end of the tools'
+    logs; but a full disk is raised as OSError, for nothing is wrong with the design."""
     started = time.monotonic()
     result: dict[str, object]
     with tempfile.TemporaryDirectory(prefix="adderforge-") as name:
         folder = Path(name)
         try:
             result = {"figures": _measures[task.level](task, folder)}
-        except (ToolError, ValueError) as error:
-            if "no space left" in str(error):
-                raise OSError(str(error)) from None
-            reason = " ".join(str(error).split()).replace(f"{folder}/", "")
-            result = {"reason": reason, "log": _logs(folder)}
+        except Exception as error:
+            if getattr(error, "errno", None) in DISK_FULL or "no space left" in str(error):
+                raise OSError(errno.ENOSPC, str(error)) from None
+            result = {"reason": _reason(error, folder), "log": _logs(folder, error)}
     return Measurement(
         subject=task.subject,
         design=task.design.values,
         seconds=round(time.monotonic() - started, 2),
         **result,
     )
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """One line; with its type where it is no error that AdderForge reports."""
+    text = " ".join(str(error).split()).replace(f"{folder}/", "")
+    known = isinstance(error, ToolError | ValueError)
+    return text if known and text else f"{type(error).__name__}: {text}"
 
 
 def _synthesis(task: Task, folder: Path) -> dict[str, float | str | None]:
@@ -127,10 +136,10 @@ def _smallest(single: ArrayConfig, effort: Effort, folder: Path) -> str:
     return min(names, key=size)
 
 
-def _logs(folder: Path) -> str:
-    """The last lines of every log that a tool left."""
+def _logs(folder: Path, error: Exception) -> str:
+    """The last lines of every log that a tool left, and where the error came from."""
     texts = []
     for path in sorted(folder.rglob("*.log")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         texts.append("\n".join([f"== {path.relative_to(folder)}", *lines[-LOG_LINES:]]))
-    return "\n".join(texts)
+    return "\n".join([*texts, *traceback.format_exception(error)])

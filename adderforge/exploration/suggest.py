@@ -204,8 +204,8 @@ class Adviser:
         if not options:
             raise ValueError(
                 f"there are too few measurements to guess the size of {', '.join(self.wish.pes)} "
-                f"PEs on {self.effort.target}; measure some with 'python -m "
-                f"adderforge.exploration.calibrate STORE {self.effort.target}'"
+                f"PEs on {self.effort.target}; measure some with 'python -m adderforge.exploration."
+                f"calibrate STORE {self.effort.target}', and give --store STORE"
             )
         return options
 
