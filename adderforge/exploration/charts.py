@@ -102,10 +102,12 @@ def _draw(axes, pair, behind, front, panel) -> None:
             gid=f"{POINT}{number}-{panel}",
         )
     values = [(across.of(point), up.of(point)) for point in (*behind, *front)]
-    for name, side in (("x", 0), ("y", 1)):
+    for name, axis, side in (("x", axes.xaxis, 0), ("y", axes.yaxis, 1)):
         some = [value[side] for value in values]
         if some and min(some) > 0 and max(some) > 20 * min(some):
             getattr(axes, f"set_{name}scale")("log")
+            axis.set_major_formatter("{x:,.6g}")  # powers as formulas take a second to typeset
+            axis.set_minor_formatter("")
     axes.set_xlabel(label(across))
     axes.set_ylabel(label(up))
     axes.spines[["top", "right"]].set_visible(False)
