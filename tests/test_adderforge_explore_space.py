@@ -27,7 +27,7 @@ def test_a_constraint_is_a_function_of_parameters_or_a_text():
 
 def test_what_is_no_configuration_is_no_design_and_adders_have_no_multiplier():
     flows = ["output-stationary", "weight-stationary"]
-    assert len(Space(pe=["min", "mac"], dataflow=flows).designs()) == 3
+    assert len(Space(pipeline=[0, 4], dataflow=flows).designs()) == 3
     designs = Space(pe=["complement", "mac"], multiplier=[None, "dsp"]).designs()
     assert [(d.array.pe, d.multiplier) for d in designs] == [
         ("complement", None),
