@@ -33,7 +33,7 @@ RESIDUAL = [
 ]
 
 
-def program_of(model, pe, rows, cols, lanes, depth=2**22):
+def program_of(model, pe, rows, cols, lanes, depth=2**22, pipeline=0):
     array = ArrayConfig(
         pe=pe,
         width=1 if pe == "xnor" else 8,
@@ -41,14 +41,15 @@ def program_of(model, pe, rows, cols, lanes, depth=2**22):
         cols=cols,
         lanes=lanes,
         depth=depth,
+        pipeline=pipeline,
         dataflow="weight-stationary",
     )
     return compile_model(model, sized(model, AcceleratorConfig(array=array, map_width=8)))
 
 
-def small_program(kind="adder", pe="complement", lanes=2):
+def small_program(kind="adder", pe="complement", lanes=2, pipeline=0):
     model = generated_model(kind, (3, 6, 4), RESIDUAL)
-    return model, program_of(model, pe, 2, 2, lanes)
+    return model, program_of(model, pe, 2, 2, lanes, pipeline=pipeline)
 
 
 def check(model, program, codes, folder, processes=1):
@@ -104,7 +105,7 @@ def test_a_fault_is_traced_to_its_pe_term_and_cycle(tmp_path):
 
 @pytest.mark.slow
 def test_without_a_fault_no_pe_is_to_blame(tmp_path):
-    model, program = small_program()
+    model, program = small_program("mac", "mac", pipeline=2)
     codes = generated_codes(model, 1)
     for name in ("layer0", "layer5", "layer6"):
         assert first_fault(program, codes[0], name, tmp_path) is None
