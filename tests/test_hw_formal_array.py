@@ -31,6 +31,7 @@ def staying(pe, width, lanes, pipeline):
     [
         ("complement", 8, 1, "plain"),
         ("complement", 2, 4, "tree"),
+        ("min", 8, 1, "plain"),
         ("two_adder", 8, 1, "plain"),
         ("compare_swap", 8, 1, "plain"),
         ("xnor", 1, 7, "tree"),
