@@ -59,8 +59,8 @@ def test_the_sum_of_activations_is_proven(tmp_path, structure, width, lanes, pip
 @pytest.mark.parametrize(
     ("width", "target", "structure"),
     [
-        (8, "generic", "booth-tree"),
-        (8, "generic", "array-tree"),
+        (6, "generic", "booth-tree"),
+        (6, "generic", "array-tree"),
         (6, "ecp5", "plain"),
         (6, "xilinx7", "plain"),
     ],
