@@ -31,6 +31,7 @@ def staying(pe, width, lanes, pipeline):
     [
         ("complement", 8, 1, "plain"),
         ("complement", 2, 4, "tree"),
+        ("min", 8, 1, "plain"),
         ("two_adder", 8, 1, "plain"),
         ("compare_swap", 8, 1, "plain"),
         ("xnor", 1, 7, "tree"),
@@ -58,8 +59,8 @@ def test_the_sum_of_activations_is_proven(tmp_path, structure, width, lanes, pip
 @pytest.mark.parametrize(
     ("width", "target", "structure"),
     [
-        (8, "generic", "booth-tree"),
-        (8, "generic", "array-tree"),
+        (6, "generic", "booth-tree"),
+        (6, "generic", "array-tree"),
         (6, "ecp5", "plain"),
         (6, "xilinx7", "plain"),
     ],
