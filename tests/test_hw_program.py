@@ -70,6 +70,7 @@ NETWORKS = {
                 **{"out_channels": 9, "source": "layer2", "stride": (2, 2)},
                 **{"residual": "layer3", "mean": (3, 2)},
             },
+            ENDS | {"out_channels": 9, "residual": "layer4"},
             ENDS | {"out_channels": 3},
         ],
     ),
