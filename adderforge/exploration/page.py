@@ -12,6 +12,7 @@ from ..runs import write_json, write_text
 from .charts import draw_png, draw_svg
 from .design import Design, DesignPoint
 from .effort import LEVELS
+from .objectives import number
 from .result import Exploration
 from .space_file import plain
 from .tables import write_csv
@@ -115,7 +116,7 @@ def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
         cells = [str(point.design.values[name] or "–") for name in names]
         for goal in found.objectives:
             value, error = goal.of(point), goal.error(point)
-            cells.append(f"{value:,.4g}" + (f" ± {error:.0%}" if error else ""))
+            cells.append(number(value) + (f" ± {error:.0%}" if error else ""))
         rows.append(cells)
     return [*names, *(goal.name for goal in found.objectives)], rows
 
@@ -158,10 +159,11 @@ def _html(found: Exploration, report: dict) -> str:
         model=model_lines(found),
         command=report["command"],
         tools={name: version for name, version in report["tools"].items() if version},
+        number=number,
     )
 
 
 def _title(point: DesignPoint, found: Exploration) -> str:
-    lines = [f"{goal.name}: {goal.of(point):,.4g}" for goal in found.objectives]
+    lines = [f"{goal.name}: {number(goal.of(point))}" for goal in found.objectives]
     lines += [f"{name} = {value}" for name, value in point.design.values.items()]
     return "\n".join([*lines, build_command(point.design, found.effort.target)])
