@@ -10,6 +10,7 @@ from hw.verilog import config_hash
 
 from ..runs import write_json, write_text
 from .charts import draw_png, draw_svg
+from .cost_model import GROUP, group_of
 from .design import Design, DesignPoint
 from .effort import LEVELS
 from .objectives import number
@@ -123,20 +124,20 @@ def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
 
 def model_lines(found: Exploration) -> list[str]:
     """The cost model's errors, for the place, the designs and the objectives at hand."""
-    arrays = [point.design.array for point in found.points]
-    kinds = {(array.pe, array.dataflow, array.pipeline) for array in arrays}
+    groups = {group_of(point.design) for point in found.points}
     figures = {name for goal in found.objectives for name in goal.needs}
     rows = [
         row
         for row in found.model.table()
         if row["place"] == found.effort.place
-        and (row["pe"], row["dataflow"], row["pipeline"]) in kinds
+        and tuple(row[name] for name in GROUP) in groups
         and row["figure"] in figures
     ]
     return [
-        f"- guesses of {row['figure']} of {row['pe']}, {row['dataflow']}, pipeline "
-        f"{row['pipeline']}: {row['median_error']:.1%} median error, {row['error_90']:.1%} at "
-        f"most for 90 %, of {row['measurements']} measurements, each left out in turn"
+        f"- guesses of {row['figure']} of {row['pe']} (made of {row['multiplier']}), "
+        f"{row['dataflow']}, pipeline {row['pipeline']}: {row['median_error']:.1%} median error, "
+        f"{row['error_90']:.1%} at most for 90 %, of {row['measurements']} measurements, each left "
+        "out in turn"
         for row in rows
     ]
 
