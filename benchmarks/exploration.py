@@ -265,7 +265,8 @@ def main() -> None:
         report["errors"][target] = [
             row
             for row in found.model.table()
-            if row["figure"] == SIZES[target] and row["place"] == found.effort.place
+            if (row["figure"], row["place"]) == (SIZES[target], found.effort.place)
+            and row["multiplier"] == "logic"
         ]
         if asked.check:
             report["checks"][target] = check(pictures[-2][2], target, store)

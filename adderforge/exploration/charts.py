@@ -20,6 +20,14 @@ COLORS = {
     "xnor": "#6c757d",
     "square": "#7b2cbf",
 }
+LABELS = {
+    "luts": "LUTs",
+    "area_um2": "area, µm²",
+    "fmax_mhz": "clock rate, MHz",
+    "pj_per_op": "energy of an operation, pJ",
+    "microjoules": "energy of an image, µJ",
+    "microseconds": "time of an image, µs",
+}
 MARKERS = {"output-stationary": "o", "weight-stationary": "s"}
 BEHIND = 5000  # points behind the Pareto set that are drawn, evenly chosen of more
 POINT = "design-point-"
@@ -128,4 +136,5 @@ def _legend(axes, points: list[DesignPoint]) -> None:
 
 
 def label(goal: Objective) -> str:
-    return f"{goal.name.replace('_', ' ')} ({'more' if goal.maximize else 'less'} is better)"
+    name = LABELS.get(goal.name, goal.name.replace("_", " "))
+    return f"{name} ({'more' if goal.maximize else 'less'} is better)"

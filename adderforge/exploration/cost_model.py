@@ -19,6 +19,7 @@ from hw.config import DRAIN_GROUP, ArrayConfig
 from .design import Design
 
 RIDGE = 1e-4
+GROUP = ("pe", "dataflow", "pipeline", "mapping", "multiplier")
 SPARE = 2  # measurements more than terms, below which there is no model
 QUANTILE = 0.9  # of the errors, that is stated beside a guess
 
@@ -52,7 +53,7 @@ class CostModel:
         groups: dict[tuple, list[Sample]] = defaultdict(list)
         for sample in samples:
             if sample.figure in TERMS and sample.value > 0:
-                groups[_group(sample.figure, sample.place, sample.design)].append(sample)
+                groups[sample.figure, sample.place, *group_of(sample.design)].append(sample)
         self._samples = groups
         self._fits: dict[tuple, Fit | None] = {}
 
@@ -74,7 +75,7 @@ class CostModel:
         found: list[tuple[dict[str, float], dict[str, float]]] = [({}, {}) for _ in designs]
         groups: dict[tuple, list[int]] = defaultdict(list)
         for index, design in enumerate(designs):
-            groups[_group("", place, design)[1:]].append(index)
+            groups[place, *group_of(design)].append(index)
         for figure, terms in TERMS.items():
             for group, members in groups.items():
                 if fit := self.fit((figure, *group)):
@@ -87,7 +88,7 @@ class CostModel:
 
     def table(self) -> list[dict[str, object]]:
         """Every fit's group, count and errors."""
-        names = ("figure", "place", "pe", "dataflow", "pipeline", "mapping", "multiplier")
+        names = ("figure", "place", *GROUP)
         return [
             dict(zip(names, group, strict=True))
             | {
@@ -100,9 +101,10 @@ class CostModel:
         ]
 
 
-def _group(figure: str, place: str, design: Design) -> tuple:
-    array, dsp = design.array, "dsp" if design.multiplier == "dsp" else "logic"
-    return figure, place, array.pe, array.dataflow, array.pipeline, array.target, dsp
+def group_of(design: Design) -> tuple:
+    """What designs have in common that are guessed by each other, by GROUP."""
+    array, made_of = design.array, "dsp" if design.multiplier == "dsp" else "logic"
+    return array.pe, array.dataflow, array.pipeline, array.target, made_of
 
 
 def _fit(figure: str, samples: list[Sample]) -> Fit | None:

@@ -25,8 +25,8 @@ def processes(count: int | None = None) -> ProcessPoolExecutor:
 @contextmanager
 def scheduler(address: str, patience: float | None = None) -> Iterator[Executor]:
     """The workers of the Dask scheduler at an address such as tcp://host:8786, which have
-    AdderForge installed; a worker that dies costs only what it was at. ToolError when the
-    scheduler does not answer or Dask is not installed."""
+    AdderForge installed, and see networks and libraries by the same paths; a worker that dies costs
+    only what it was at. ToolError when the scheduler does not answer or Dask is not installed."""
     patience = PATIENCE if patience is None else patience
     try:
         from distributed import Client

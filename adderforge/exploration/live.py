@@ -10,7 +10,7 @@ from rich.table import Table
 
 from .design import DesignPoint
 from .effort import LEVELS
-from .objectives import Objective
+from .objectives import Objective, number
 from .result import Step, Watch
 
 SHOWN = 12  # of the Pareto set
@@ -51,7 +51,7 @@ def front_table(front: list[DesignPoint], goals: tuple[Objective, ...], title: s
         table.add_column(name, justify="right")
     for point in front[:SHOWN]:
         values = [str(point.design.values[name]) for name in PARAMETERS]
-        table.add_row(*values, *(f"{goal.of(point):,.4g}" for goal in goals))
+        table.add_row(*values, *(number(goal.of(point)) for goal in goals))
     if len(front) > SHOWN:
         table.caption = f"and {len(front) - SHOWN} more"
     return table

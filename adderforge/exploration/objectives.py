@@ -85,6 +85,11 @@ def checked(values: Iterable[Callable[..., float] | str | Objective]) -> tuple[O
     return found
 
 
+def number(value: float) -> str:
+    """For people: whole from 1,000 on, else four digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def images_per_second(fmax_mhz: float, cycles: int) -> float:
     return fmax_mhz * 1e6 / cycles
 

@@ -10,8 +10,10 @@ from hw.verilog import config_hash
 
 from ..runs import write_json, write_text
 from .charts import draw_png, draw_svg
+from .cost_model import GROUP, group_of
 from .design import Design, DesignPoint
 from .effort import LEVELS
+from .objectives import number
 from .result import Exploration
 from .space_file import plain
 from .tables import write_csv
@@ -115,27 +117,27 @@ def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
         cells = [str(point.design.values[name] or "–") for name in names]
         for goal in found.objectives:
             value, error = goal.of(point), goal.error(point)
-            cells.append(f"{value:,.4g}" + (f" ± {error:.0%}" if error else ""))
+            cells.append(number(value) + (f" ± {error:.0%}" if error else ""))
         rows.append(cells)
     return [*names, *(goal.name for goal in found.objectives)], rows
 
 
 def model_lines(found: Exploration) -> list[str]:
     """The cost model's errors, for the place, the designs and the objectives at hand."""
-    arrays = [point.design.array for point in found.points]
-    kinds = {(array.pe, array.dataflow, array.pipeline) for array in arrays}
+    groups = {group_of(point.design) for point in found.points}
     figures = {name for goal in found.objectives for name in goal.needs}
     rows = [
         row
         for row in found.model.table()
         if row["place"] == found.effort.place
-        and (row["pe"], row["dataflow"], row["pipeline"]) in kinds
+        and tuple(row[name] for name in GROUP) in groups
         and row["figure"] in figures
     ]
     return [
-        f"- guesses of {row['figure']} of {row['pe']}, {row['dataflow']}, pipeline "
-        f"{row['pipeline']}: {row['median_error']:.1%} median error, {row['error_90']:.1%} at "
-        f"most for 90 %, of {row['measurements']} measurements, each left out in turn"
+        f"- guesses of {row['figure']} of {row['pe']} (made of {row['multiplier']}), "
+        f"{row['dataflow']}, pipeline {row['pipeline']}: {row['median_error']:.1%} median error, "
+        f"{row['error_90']:.1%} at most for 90 %, of {row['measurements']} measurements, each left "
+        "out in turn"
         for row in rows
     ]
 
@@ -158,10 +160,11 @@ def _html(found: Exploration, report: dict) -> str:
         model=model_lines(found),
         command=report["command"],
         tools={name: version for name, version in report["tools"].items() if version},
+        number=number,
     )
 
 
 def _title(point: DesignPoint, found: Exploration) -> str:
-    lines = [f"{goal.name}: {goal.of(point):,.4g}" for goal in found.objectives]
+    lines = [f"{goal.name}: {number(goal.of(point))}" for goal in found.objectives]
     lines += [f"{name} = {value}" for name, value in point.design.values.items()]
     return "\n".join([*lines, build_command(point.design, found.effort.target)])
