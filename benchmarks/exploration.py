@@ -18,6 +18,7 @@ from statistics import geometric_mean, median
 
 import numpy as np
 
+from adderforge.exploration.calibration import shipped
 from adderforge.exploration.design import Design, DesignPoint
 from adderforge.exploration.effort import ACCURACY, SYNTHESIS, Effort
 from adderforge.exploration.executors import processes
@@ -153,13 +154,16 @@ def utilization(found: Exploration) -> dict[str, float]:
 
 
 def check(found: Exploration, target: str, store: Store) -> list[dict]:
-    """Guesses beside synthesis, of 8-bit designs spread over the Pareto sets of each kind."""
+    """Guesses beside synthesis, of 8-bit designs spread over the Pareto sets of each kind, which
+    the model was not fitted to."""
     effort, tasks, guesses = Effort(target=target), [], []
+    fitted = {sample.design for sample in shipped() if sample.place == effort.place}
     for pes in (("mac",), ("complement",), ("min",)):
         points = [
             point
             for point in front(found, target, 8, pes)
-            if 16
+            if point.design not in fitted
+            and 16
             <= point.design.array.rows * point.design.array.cols * point.design.array.lanes
             <= MOST_PRODUCTS
         ]
