@@ -17,6 +17,7 @@ from hw.delays import find_delays
 from hw.liberty import read_library
 from hw.memory import memory_energy
 from hw.netlist import read_netlist
+from hw.recording import joined, save
 from hw.route import ROUTED, route
 from hw.schedule import cycles
 from hw.synth import SynthReport, synthesize, synthesize_best
@@ -97,7 +98,7 @@ def energies(
 ) -> Measured:
     """The contender's netlist with gate delays on each batch: that which `sizes` left or, of a
     MAC, that of the tree of least energy, which need not be the smallest. With a clock rate those
-    that meet it come first."""
+    that meet it come first. Its activity is saved beside it, in activity.npz."""
     names = dict.fromkeys((smallest.multiplier, *(TREES if one.config.pe == "mac" else ())))
     library, tried = read_library(flow.liberty), []
     for name in names:
@@ -118,9 +119,12 @@ def energies(
             update=update,
         )
         tried.append(Measured(design=design, place=place, runs=tuple(runs)))
-    return min(
+    best = min(
         tried, key=lambda found: (found.design.synthesis.clock_met is False, found.pj_per_op)
     )
+    recording = joined([run.recording for run in best.runs])
+    save(recording, best.design.netlist, folder / best.place / "activity.npz")
+    return best
 
 
 def image_cycles(one: Contender, config: ArrayConfig | None = None) -> int:

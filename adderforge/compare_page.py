@@ -87,8 +87,9 @@ def sources(report: dict) -> list[Source]:
             f"{checked:,} sums of the netlists were compared with the integer reference, {wrong} "
             "were wrong.",
             files=tuple(
-                (f"{name_of(pe)}: netlist.json", f"{pe}/{twin['energy']['place']}/netlist.json")
+                (f"{name_of(pe)}: {name}", f"{pe}/{twin['energy']['place']}/{name}")
                 for pe, twin in twins.items()
+                for name in ("netlist.json", "activity.npz")
             ),
         ),
         Source(

@@ -246,7 +246,9 @@ def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
         "cells.lib",
         "sram.lib",
         "complement/asic/netlist.json",
+        "complement/asic/activity.npz",
         "mac/asic-array-tree/netlist.json",
+        "mac/asic-array-tree/activity.npz",
         "xnor/asic/synth.log",
     } <= links
     assert json.loads((tmp_path / "compare.json").read_text()) == report

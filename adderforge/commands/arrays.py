@@ -251,7 +251,9 @@ def synth(
 def _lines(report: dict) -> str:
     """The report's figures in one line, and in another what routing gave."""
     figures = {
-        name: value for name, value in report.items() if isinstance(value, str | int | float)
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in report.items()
+        if isinstance(value, str | int | float)
     }
     text = ", ".join(f"{name} {value}" for name, value in figures.items())
     if "route" not in report:
