@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from amaranth import Elaboratable, Module
+from amaranth.lib import io
 
 from .link.device import SerialAccelerator
 from .link.protocol import Frame
@@ -71,8 +72,11 @@ class _OnBoard(Elaboratable):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.device = device = self._device
-        uart, led = platform.request("uart", 0), platform.request("led", 0)
-        m.d.comb += [device.rx.eq(uart.rx.i), uart.tx.o.eq(device.tx), led.o.eq(device.busy)]
+        uart, led = platform.request("uart", 0, dir="-"), platform.request("led", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.submodules.led = light = io.Buffer("o", led)
+        m.d.comb += [device.rx.eq(rx.i), tx.o.eq(device.tx), light.o.eq(device.busy)]
         return m
 
 
