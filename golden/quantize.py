@@ -94,7 +94,7 @@ def quantize_whole(
         requantize=recipe.requantize,
         metadata=metadata or {},
     )
-    _check_products(model)
+    check_products(model)
     return Quantization(model=model, formats=formats, steps=steps)
 
 
@@ -105,7 +105,7 @@ def traced(network: nn.Module, recipe: Recipe) -> list[FloatLayer]:
     return layers
 
 
-def _check_products(model: QuantizedModel) -> None:
+def check_products(model: QuantizedModel) -> None:
     """ValueError when a requantizer's products do not fit int64, in which they are defined."""
     for proof in certify(model):
         if proof.product_bits > 64:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ from golden.graph import run, trace
 from golden.l2 import L2Conv2d
 from golden.layers import AdderConv2d, AdderConvTranspose2d
 from golden.networks import Block, Chain, build, lenet5_bn
-from golden.quantize import quantize, quantize_whole
+from golden.quantize import check_products, quantize, quantize_whole
 from golden.recipe import Recipe
 from golden.residual import ResNet
 from golden.spec import signed_digits
+from sim.generated_models import generated_model
 
 STEP = 1 / 64  # activations and weights are multiples, so that codes hold them exactly
 
@@ -295,6 +298,18 @@ def test_outputs_that_are_not_finite_are_refused():
         network.blocks["conv2"].norm.running_var.fill_(1e-20)
     with pytest.raises(ValueError, match="layer 'conv2': its outputs on the calibration images"):
         quantize(network, np.ones((1, 1, 32, 32), np.float32))
+
+
+@pytest.mark.parametrize(("bias", "mult", "bits"), [(2**40, 2**30, 72), (2**31, 2**31, None)])
+def test_products_that_overflow_64_bits_are_refused_by_layer(bias, mult, bits):
+    model = generated_model("adder", (1, 4, 3), [{"out_channels": 3, "kernel": (2, 2)}])
+    layer = replace(model.layers[0], bias=np.full(3, bias), mult=np.full(3, mult))
+    model = replace(model, layers=(layer,))
+    if bits is None:
+        check_products(model)
+        return
+    with pytest.raises(ValueError, match=f"'layer0'.* must fit 64 bits, not {bits}; give it fewer"):
+        check_products(model)
 
 
 def test_weights_that_are_not_finite_are_refused():
