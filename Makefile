@@ -2,6 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 READY := $(VENV)/.ready
 
 .PHONY: demo test fast lint format fixtures cost clean
@@ -10,11 +11,11 @@ demo: $(READY)
 	$(VENV)/bin/adderforge demo $(ARGS)
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
-# Tests that need no simulator, synthesis or training: seconds.
+# Tests that need no long simulation, synthesis or training.
 fast: $(READY)
-	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

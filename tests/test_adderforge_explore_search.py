@@ -70,6 +70,7 @@ def test_constraints_that_no_draw_satisfies_are_named():
         run(space=Space(["rows > 99"], rows=range(1, 50)), trials=10)
 
 
+@pytest.mark.slow
 def test_a_large_space_is_searched_and_the_same_again(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "EXHAUSTIVE", 100)
 

@@ -68,6 +68,7 @@ def check(input, weight, upstream, moves):
         torch.testing.assert_close(got.double(), exact, rtol=2e-6, atol=2e-6 * max(1e-3, largest))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_kernels_are_the_papers_equations(shape):
     check(*tensors(shape))

@@ -164,6 +164,7 @@ def test_an_experiment_stands_beside_the_paper(name, count, made_up, tmp_path):
     assert all(row.paper for row in result.rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", paper.NETWORKS)
 def test_every_network_of_the_tables_is_trained_as_the_paper_says(name, made_up, tmp_path):
     result, entry = (
@@ -259,6 +260,7 @@ def test_a_line_is_printed_off_a_terminal_as_time_goes_by(few_digits, tmp_path, 
     assert re.search(r"about 0 min left; epochs \(\d of 2, \d+ s\)", lines[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["figure1", "figure2", "figure4"])
 def test_a_figure_is_drawn_from_trained_networks(name, few_digits, tmp_path):
     result = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1, epochs=1), quiet)

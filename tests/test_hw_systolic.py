@@ -10,6 +10,7 @@ from hw.schedule import Schedule, unpack, words
 from hw.systolic import SystolicArray
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
+PIPELINES = [0, *(pytest.param(registers, marks=pytest.mark.slow) for registers in (1, 2, 4))]
 
 
 def matrix_form(a, w, pe):
@@ -82,7 +83,7 @@ def test_extremes_do_not_overflow_the_accumulator(pe):
         (3, 9, 2, 1, (19, 9, 3)),
     ],
 )
-@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
+@pytest.mark.parametrize("pipeline", PIPELINES)
 def test_odd_sizes_give_the_sums_and_the_predicted_cycles(
     pe, width, rows, cols, lanes, shape, pipeline
 ):
@@ -100,6 +101,7 @@ def test_tiles_as_long_as_there_are_rows_follow_one_another_without_a_gap(pe, ro
     check(config, 3 * rows, rows, 2 * cols)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pipeline", [1, 2, 4])
 @pytest.mark.parametrize("pe", ["complement", "min", "mac"])
 def test_pipelined_arrays_of_random_sizes_give_the_sums_and_the_predicted_cycles(pe, pipeline):

@@ -13,6 +13,7 @@ from hw.weight_schedule import WeightSchedule
 from hw.weight_stationary import WeightStationaryArray, WeightStationaryPE
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
+PIPELINES = [0, *(pytest.param(registers, marks=pytest.mark.slow) for registers in (1, 2))]
 
 
 def config_of(pe="complement", **values):
@@ -95,11 +96,12 @@ def test_extremes_overflow_neither_a_tiles_sums_nor_the_memorys(pe):
         ({"width": 4, "rows": 2, "cols": 1, "positions": 1}, (3, 5, 2)),
     ],
 )
-@pytest.mark.parametrize("pipeline", [0, 1, 2])
+@pytest.mark.parametrize("pipeline", PIPELINES)
 def test_odd_sizes_give_the_sums_and_the_predicted_cycles(pe, sizes, shape, pipeline):
     check(config_of(pe, depth=shape[1], pipeline=pipeline, **sizes), shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pe", "structure"),
     [(pe, structure) for pe in KINDS for structure in structures(pe) if structure != PLAIN],
@@ -116,6 +118,7 @@ def test_passes_as_short_as_can_be_follow_one_another_without_a_gap(rows):
     check(config, (max(rows, 4), 4 * rows, 7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pe", ["complement", "mac"])
 @pytest.mark.parametrize("pipeline", [0, 1, 2])
 def test_random_sizes_give_the_sums_and_the_predicted_cycles(pe, pipeline):
