@@ -7,7 +7,8 @@ from hw.program import Program
 
 def bench_verilog(program: Program, traces: bool = False) -> str:
     """Verilog of the module `bench`. traces: `traced` has every PE's activations, weights and sum,
-    column after column from the lowest bits on; else it is one bit."""
+    column after column from the lowest bits on, and above them the address in the memory of
+    activations that is written and the parts of its word; else it is one bit."""
     config = program.config
     part = config.map_width * config.array.cols
     parts = [f"{{{part}{{dut.probe_write_parts[{p}]}}}}" for p in reversed(range(config.parts))]
@@ -16,7 +17,7 @@ def bench_verilog(program: Program, traces: bool = False) -> str:
         top=TOP,
         word_msb=word_width(program) - 1,
         class_msb=class_width(config.array.cols, program.layers[-1].tiles) - 1,
-        address_msb=max((config.activation_words - 1).bit_length(), 1) - 1,
+        address_msb=address_width(program) - 1,
         mask=", ".join(parts),
         trace_msb=trace_width(program) - 1 if traces else 0,
         trace=trace,
@@ -28,17 +29,28 @@ def word_width(program: Program) -> int:
     return program.config.map_width * program.config.channels
 
 
-def trace_width(program: Program) -> int:
-    """Bits of `traced`."""
+def address_width(program: Program) -> int:
+    """Bits of an address in the memory of activations."""
+    return max((program.config.activation_words - 1).bit_length(), 1)
+
+
+def pes_width(program: Program) -> int:
+    """Bits of the PEs in `traced`."""
     array = program.config.array
     return array.rows * array.cols * (2 * array.lanes * array.width + array.tile_width)
+
+
+def trace_width(program: Program) -> int:
+    """Bits of `traced`."""
+    return pes_width(program) + address_width(program) + program.config.parts
 
 
 def _traced(program: Program) -> list[str]:
     """The highest bits first."""
     array = program.config.array
     names = [f"dut.array.pe_{r}_{c}" for c in range(array.cols) for r in range(array.rows)]
-    return [f"{name}.sum, {name}.weights, {name}.a" for name in reversed(names)]
+    writes = "dut.probe_write_parts, dut.probe_write_address"
+    return [writes, *(f"{name}.sum, {name}.weights, {name}.a" for name in reversed(names))]
 
 
 BENCH = """\

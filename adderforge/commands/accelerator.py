@@ -33,7 +33,9 @@ LINES_EVERY = 60  # seconds, off a terminal
     show_default=True,
     help="that share the images",
 )
-@click.option("--explain", is_flag=True, help="trace a first difference to its PE, term and cycle")
+@click.option(
+    "--explain", is_flag=True, help="trace a first difference to its PE, term and cycle; waves"
+)
 @click.option("--verilog", type=FILE, help="run this file in place of the Verilog that is made")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/accelerator-…")
 @as_json
@@ -57,7 +59,8 @@ def accelerator(
     where everything lies in them, and an image's cycles; the run folder gets the Verilog, whose
     memories hold the program. With --images the Verilog runs on images back to back, and every
     class, every stored code and every cycle count is compared with the integer reference and the
-    prediction; exit code 1 when one differs, and with --explain the first PE that was wrong.
+    prediction; exit code 1 when one differs, and with --explain the first PE that was wrong, and
+    all signals around that cycle for GTKWave.
 
     \b
     Example:  adderforge accelerator --model fixtures/lenet5-bn-digits-adder.npz \\
@@ -83,7 +86,9 @@ def accelerator(
         codes = reference.encode(network, images_from(vectors, data, data_dir, images))
     text = verilog.read_text(encoding="utf-8") if verilog else None
     folder = new_run_folder("accelerator", out)
-    stages = Stages(2 if images else 1, Console(stderr=True), every=LINES_EVERY)
+    stages = Stages(
+        1 + bool(images) + (bool(images) and explain), Console(stderr=True), every=LINES_EVERY
+    )
     with stages.stage("verilog"):
         text = text or accelerator_verilog(program)
         write_text(folder / f"{TOP}.v", text)
@@ -101,9 +106,10 @@ def accelerator(
         lines += comparison.lines
         passed = comparison.passed
         if explain and not passed:
-            fault = _fault(program, codes, comparison, text, folder)
+            with stages.stage("explain"):
+                fault, words = _explained(program, codes, comparison, text, folder / "traced")
             figures["fault"] = fault and asdict(fault)
-            lines.append(fault.summary if fault else "no PE was wrong: what is lies behind them")
+            lines += words
     write_json(folder / "report.json", figures)
     show(figures, as_json, "\n".join(lines))
     click.echo(folder, err=as_json)
@@ -129,16 +135,29 @@ def _simulated(
         return compare(network, codes, run, fast.accumulate, update)
 
 
-def _fault(
+def _explained(
     program: "Program",
     codes: "np.ndarray",
     comparison: "Comparison",
     verilog: str,
     folder: Path,
-) -> "Fault | None":
-    """Of the first image that differs, in its first layer that does, or else the last."""
-    from sim.accelerator_explain import first_fault
+) -> tuple["Fault | None", list[str]]:
+    """Of the first image that differs, in its first layer that does, or else the last: the first PE
+    that was wrong, and lines for people. Leaves waves in the folder."""
+    from sim.accelerator_explain import first_fault, write_cycle
+    from sim.accelerator_waves import write_waves
 
-    layer = comparison.first.layer if comparison.first else program.layers[-1].name
-    image = comparison.first.image if comparison.first else comparison.image
-    return first_fault(program, codes[image], layer, folder / "traced", verilog)
+    first = comparison.first
+    layer = first.layer if first else program.layers[-1].name
+    image = codes[first.image if first else comparison.image]
+    fault = first_fault(program, image, layer, folder, verilog)
+    if fault:
+        cycle, pe, lines = fault.cycle, (fault.row, fault.column), [fault.summary]
+    else:
+        cycle, pe = first and write_cycle(program, image, first, folder, verilog), None
+        written = f"; the code was written in cycle {cycle:,}" if cycle else ""
+        lines = [f"no PE was wrong: what is lies behind them{written}"]
+    if cycle:
+        saved = write_waves(program, image, cycle, folder, verilog, pe)
+        lines.append(f"waves around cycle {cycle:,}: gtkwave {saved}")
+    return fault, lines
