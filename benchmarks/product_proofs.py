@@ -17,7 +17,13 @@ from hw.config import ArrayConfig
 from hw.formal import prove_for_each
 from hw.formal_array import StepMiter
 
-PRODUCTS = (("generic", BOOTH_TREE), ("generic", ARRAY_TREE), ("ecp5", PLAIN), ("xilinx7", PLAIN))
+PRODUCTS = (
+    ("generic", BOOTH_TREE),
+    ("generic", ARRAY_TREE),
+    ("ice40", PLAIN),
+    ("ecp5", PLAIN),
+    ("xilinx7", PLAIN),
+)
 
 
 def main() -> None:

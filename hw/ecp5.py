@@ -14,9 +14,9 @@ from amaranth import Cat, Const, Instance, Module, Signal, Value
 
 from .pipeline import Total
 from .primitives import bit, tree, truth_table
+from .products import GROUP, Products
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
-GROUP = 4  # lanes that are added one after the other before a tree: smallest at little more delay
 
 
 def _half(propagate: Callable[[int, int, int], int]) -> Const:
@@ -185,31 +185,6 @@ def _add(left: _Sum, right: _Sum) -> _Sum:
     return _Sum(right.add_to(x, width), _ZERO, left.chain)
 
 
-def accumulate_product(m: Module, acc: Signal, pairs: list[tuple[Value, Value]]) -> Value:
-    """acc + Σ a · w, a unsigned, w signed: rows of half cells that hold AND and adder both."""
-    if len(pairs) == 1:
-        return _add_product(m, acc, *pairs[0], len(acc), "lane_0")
-    return (acc.as_signed() + total_product(m, pairs).bits)[: len(acc)]
-
-
-def total_product(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
-    """Σ a · w, a unsigned, w signed."""
-    lanes = [(a, w, f"lane_{lane}") for lane, (a, w) in enumerate(pairs)]
-    groups = [_products(m, lanes[start : start + GROUP]) for start in range(0, len(lanes), GROUP)]
-    return Total(tree(groups, lambda x, y: x + y))
-
-
-def _products(m: Module, lanes: list[tuple[Value, Value, str]]) -> Value:
-    """The lanes' Σ a · w, signed; each product but the first begins from the sum before it."""
-    first, *others = lanes
-    total = _product(m, *first)
-    for count, (a, w, name) in enumerate(others, start=2):
-        width = 2 * len(a) + (count - 1).bit_length()
-        total = Cat(total, total[-1].replicate(width - len(total)))
-        total = _add_product(m, total, a, w, width, name)
-    return total.as_signed()
-
-
 def _product(m: Module, a: Value, w: Value, name: str) -> Value:
     """a · w, of twice a's bits: `_add_product` to zero, whose first two rows are one."""
     last = len(w) == 2
@@ -247,3 +222,6 @@ def _add_rows(m: Module, chain: _Chain, bits: list[Value], a: Value, rows: Value
     sign = chain.half(_PASS, _ZERO, _ZERO)
     chain.close()
     return [*ready, *bits, sign]
+
+
+PRODUCTS = Products(alone=_product, add=_add_product)

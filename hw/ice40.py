@@ -9,6 +9,7 @@ from amaranth import Cat, Const, Instance, Module, Signal, Value
 
 from .pipeline import Total
 from .primitives import bit, tree, truth_table
+from .products import Products
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
 
@@ -17,6 +18,12 @@ _SUM = truth_table(lambda _, x, y, carry: x ^ y ^ carry, 4)
 _TERM = truth_table(lambda above, x, y, carry: 1 ^ above ^ x ^ y ^ carry, 4)
 _LOAD = truth_table(lambda first, x, y, carry: y if first else x ^ y ^ carry, 4)
 _CARRY = truth_table(lambda _, x, y, carry: carry, 4)
+# Rows of a product: x + a where a bit of w, on I0, says so, else x; the carry cell knows nothing of
+# it. Inverted for the last row, which is subtracted: x − a = ~(~x + a).
+_ROW = truth_table(lambda w, x, a, carry: x ^ w & (a ^ carry), 4)
+_ROW_INVERTED = truth_table(lambda w, x, a, carry: 1 ^ x ^ w & (a ^ carry), 4)
+_ROW_CARRY = truth_table(lambda w, x, y, carry: w & carry, 4)
+_ROW_CARRY_INVERTED = truth_table(lambda w, x, y, carry: 1 ^ w & carry, 4)
 
 
 class _Chain:
@@ -118,3 +125,39 @@ def _add(left: tuple[Value, _Chain], right: tuple[Value, _Chain]) -> tuple[Value
     """The sum of two terms, one bit longer, on the right one's chain; the left one's is left."""
     (x, chain), (y, used) = left, right
     return used.add(x, y, max(len(x), len(y)) + 1), chain
+
+
+def _product(m: Module, a: Value, w: Value, name: str) -> Value:
+    """a · w, of twice a's bits: gates are the first row."""
+    low, *high = a & w[0].replicate(len(a))
+    partial = Cat(*high, _ZERO)
+    return Cat(low, _add_rows(m, ~partial if len(w) == 2 else partial, a, w[1:], name))
+
+
+def _add_product(m: Module, x: Value, a: Value, w: Value, width: int, name: str) -> Value:
+    """x + a · w, modulo 2**width, x at least twice as long as a."""
+    low = _add_rows(m, x[: len(a)], a, w, name)
+    chain = _Chain(m, f"{name}_high")
+    high = chain.add(x[len(a) :], low[len(a) :].as_signed(), width - len(a))
+    return Cat(low[: len(a)], high)
+
+
+def _add_rows(m: Module, partial: Value, a: Value, rows: Value, name: str) -> Value:
+    """partial + Σ 2**j · a · rows[j], the last one subtracted, signed; partial is as long as a, and
+    inverted if there is but one row. A row's lowest bit is ready, the others and its carry go on to
+    the next; the row before the last gives them inverted."""
+    ready = []
+    for left, digit in zip(range(len(rows), 0, -1), rows, strict=True):
+        chain = _Chain(m, f"{name}_row_{len(ready)}")
+        inverted = _ROW_INVERTED if left <= 2 else _ROW
+        tables = [_ROW if left == 2 else inverted, *[inverted] * (len(a) - 1)]
+        low, *bits = (
+            chain.cell(table, x, y, digit) for table, x, y in zip(tables, partial, a, strict=True)
+        )
+        carry = chain.cell(_ROW_CARRY_INVERTED if left == 2 else _ROW_CARRY, _ZERO, _ZERO, digit)
+        ready.append(low)
+        partial = [*bits, carry]
+    return Cat(*ready, *partial)
+
+
+PRODUCTS = Products(alone=_product, add=_add_product)

@@ -13,6 +13,9 @@ _MADE = {
         ice40.ahead_distance,
         ice40.load_total,
     ),
+    ("ice40", "mac"): Arithmetic(
+        ice40.PRODUCTS.accumulate, ice40.PRODUCTS.total, add_total, load=ice40.load_total
+    ),
     ("ecp5", "complement"): Arithmetic(
         ecp5.accumulate_distance,
         ecp5.total_distance,
@@ -21,7 +24,7 @@ _MADE = {
         ecp5.load_total,
     ),
     ("ecp5", "mac"): Arithmetic(
-        ecp5.accumulate_product, ecp5.total_product, add_total, load=ecp5.load_total
+        ecp5.PRODUCTS.accumulate, ecp5.PRODUCTS.total, add_total, load=ecp5.load_total
     ),
     ("xilinx7", "complement"): Arithmetic(
         xilinx7.accumulate_distance, xilinx7.total_distance, add_total
@@ -41,4 +44,4 @@ def hand_made(config: ArrayConfig) -> Arithmetic | None:
 
 def weights_inverted(config: ArrayConfig) -> bool:
     """Whether the PEs take and pass on ~w, since the fabric's carry cells invert no operand."""
-    return config.target == "ice40" and hand_made(config) is not None
+    return (config.target, config.pe) == ("ice40", "complement")

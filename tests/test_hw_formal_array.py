@@ -61,6 +61,7 @@ def test_the_sum_of_activations_is_proven(tmp_path, structure, width, lanes, pip
     [
         (6, "generic", "booth-tree"),
         (6, "generic", "array-tree"),
+        (6, "ice40", "plain"),
         (6, "ecp5", "plain"),
         (6, "xilinx7", "plain"),
     ],

@@ -86,7 +86,7 @@ def test_a_pe_made_by_hand_is_equal_to_the_generic_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ecp5", "xilinx7"])
+@pytest.mark.parametrize("target", HAND_MADE)
 @pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
 @pytest.mark.parametrize(("width", "lanes", "depth"), [(2, 1, 1), (2, 3, 5), (3, 1, 4), (4, 1, 3)])
 def test_a_mac_made_by_hand_is_equal_to_the_generic_one(
@@ -112,6 +112,8 @@ def test_a_mac_made_by_hand_is_equal_to_the_generic_one(
         (hw.ice40, "_LOAD", "complement", 4),
         (hw.ecp5, "_KNOWN", "complement", 4),
         (hw.ecp5, "_LOAD", "mac", 4),
+        *[(hw.ice40, "_ROW_INVERTED", "mac", pipeline) for pipeline in (0, 2)],
+        (hw.ice40, "_ROW_CARRY", "mac", 1),
         (hw.ecp5, "_TWO_ROWS", "mac", 1),
     ],
 )
