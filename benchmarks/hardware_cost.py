@@ -157,10 +157,9 @@ output-stationary unless said otherwise, for reductions of up to 576 terms.
 
 {table}
 
-- PEs are made by hand of carry cells where AdderForge has such: `complement` on all three FPGAs,
-  MACs on ECP5 and 7-series. Other MACs have the smallest multiplier made of logic. DSP blocks are
-  not used. [hardware-cost.json](hardware-cost.json) says how each is made, and has flip-flops,
-  carry cells and block RAM too.
+- `complement` PEs and MACs are made by hand of carry cells on all three FPGAs. DSP blocks are not
+  used. [hardware-cost.json](hardware-cost.json) says how each is made, and has flip-flops, carry
+  cells and block RAM too.
 - LUTs of ECP5 count two for each carry cell. Area is of the built-in 130 nm library.
 - The weight-stationary array's memory of 16 positions is block RAM on iCE40, LUT RAM on ECP5 and
   7-series, counted as the LUTs whose place it takes, and flip-flops in the area.

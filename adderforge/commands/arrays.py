@@ -200,6 +200,8 @@ def synth(
 
     A cell library's cells are mapped for the least area or, with --clock-mhz, for the least that
     meets the clock: exit code 1 if nothing does, and the fastest is reported.
+    On an FPGA, PEs are those of the TOML file's target: made by hand of the FPGA's carry cells if
+    it is the same, generic ones by default.
 
     \b
     Example:  adderforge synth --rows 4 --cols 4 --target ecp5
