@@ -13,6 +13,8 @@ from .argmax import ArgMax
 from .array_sums import Plane
 from .config import ArrayConfig
 from .descriptor import WRITE_LEVELS
+from .external.loader import ProgramLoader, WeightFeed
+from .formats import hardware_formats, settings_values
 from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
 from .operands import operands
@@ -32,12 +34,17 @@ class Accelerator(Component):
     to the image before has been taken. Cycles are `Program.cycles` and `Program.interval`.
     Reset: `rst` for one cycle; the image that was worked on is forgotten.
 
+    With an external memory the program comes as a stream, in the hardware's formats (see
+    `hw.external.image`): its tables once after reset, then its weights over and over. A pass waits
+    until its weights are there; cycles are the same where they always are.
+
     pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`.
 
     Members
     -------
     i_image : words of rows · lanes codes
     o_class : the lowest index among the largest codes of the last layer
+    i_program : beats of a program; only with an external memory
     """
 
     def __init__(
@@ -47,34 +54,64 @@ class Accelerator(Component):
     ):
         self.program = program
         self._pe = pe
+        self.formats = formats = hardware_formats(program)
         config = program.config
-        self.activations = ActivationMemory(config, program.adds)
-        self.sequencer = Sequencer(program)
-        tiles = program.layers[-1].tiles
-        self._argmax = ArgMax(config.array.cols, program.code_width, tiles)
+        self.activations = ActivationMemory(config, formats.adds)
+        self.sequencer = Sequencer(program, formats)
+        self.settings, self.loaded = Signal(formats.settings), Signal()
+        self._argmax = ArgMax(config.array.cols, formats.code_width, formats.tiles)
+        self._external = config.external != "none"
         image = ArrayLayout(config.map_width, config.channels)
+        beats = {"i_program": In(stream.Signature(config.external_width))}
         super().__init__(
             {
                 "i_image": In(stream.Signature(image)),
                 "o_class": Out(self._argmax.o_class.signature),
             }
+            | (beats if self._external else {})
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.sequencer = self.sequencer
+        m.d.comb += self.sequencer.last_layer.eq(self.settings.last_layer)
         m.submodules.activations = self.activations
         m.submodules.array = array = WeightStationaryArray(
-            self.program.config.array, self._pe, doubles=len(self.program.planes) > 1
+            self.program.config.array, self._pe, doubles=len(self.formats.planes) > 1
         )
+        m.submodules.constants = self._constants = ConstantMemory(self.program, self.formats)
+        loader = self._load(m) if self._external else self._know(m)
         self._feed_activations(m, array)
-        self._feed_weights(m, array)
+        self._feed_weights(m, array, loader)
         image = self._take_images(m)
         self._probe(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
         self._store(m, image, place, self._pool(m, place, codes))
         return m
+
+    def _know(self, m: Module) -> None:
+        """The settings of the program that the hardware holds."""
+        values = settings_values(self.program)
+        m.d.comb += [self.settings.eq(self.formats.settings.const(values)), self.loaded.eq(1)]
+
+    def _load(self, m: Module) -> ProgramLoader:
+        """The tables of a program from outside."""
+        m.submodules.loader = loader = ProgramLoader(self.formats)
+        connect(m, flipped(self.i_program), loader.i_beats)
+        writes = {self.sequencer: loader.write_layer, self._constants: loader.write_constant}
+        for memory, write in writes.items():
+            m.d.comb += [
+                memory.write.eq(write),
+                memory.write_index.eq(loader.index),
+                memory.write_word.as_value().eq(loader.word),
+            ]
+        m.d.comb += [
+            self.settings.eq(loader.settings),
+            self.loaded.eq(loader.loaded),
+            self.sequencer.loaded.eq(loader.loaded),
+        ]
+        return loader
 
     def _probe(self, m: Module) -> None:
         """Names for simulations that look inside, which Verilog keeps."""
@@ -104,7 +141,7 @@ class Accelerator(Component):
         fills = layer.fills & delay(m, sequencer.group_ends, 1, "ends").replicate(config.channels)
         blank = fills | (~inside).replicate(config.channels)
         bit = delay(m, self._of_plane(lambda plane: plane.operand_bit), 1, "operand_bit")
-        a = operands(self.program, m, layer, word, blank, bit)
+        a = operands(self.formats, m, layer, word, blank, bit)
         m.d.comb += [
             self.activations.read_address.eq(walks["address"]),
             array.a.eq(delay(m, a, 1, "a")),
@@ -112,7 +149,7 @@ class Accelerator(Component):
             array.first.eq(delay(m, sequencer.first, 2, "first")),
             array.last.eq(delay(m, sequencer.last, 2, "last")),
         ]
-        planes = self.program.planes
+        planes = self.formats.planes
         if len(planes) > 1:
             lighter = {next: next.weight < before.weight for before, next in pairwise(planes)}
             double = sequencer.plane_starts & self._of_plane(lambda plane: lighter.get(plane, 0))
@@ -120,7 +157,7 @@ class Accelerator(Component):
 
     def _of_plane(self, number: Callable[[Plane], int]) -> Value:
         """This number of the sequencer's plane."""
-        numbers = [Const(number(plane)) for plane in self.program.planes]
+        numbers = [Const(number(plane)) for plane in self.formats.planes]
         return Array(numbers)[self.sequencer.plane]
 
     def _walk(self, m: Module, name: str, step: Value, goes_on: Value) -> Value:
@@ -136,10 +173,18 @@ class Accelerator(Component):
         ]
         return walk.value
 
-    def _feed_weights(self, m: Module, array: WeightStationaryArray) -> None:
+    def _feed_weights(
+        self, m: Module, array: WeightStationaryArray, loader: ProgramLoader | None
+    ) -> None:
         """A fold's weights become current in the cycle before its first activations, and with them
-        the next fold's come."""
-        m.submodules.weights = weights = WeightMemory(self.program)
+        the next fold's come, from the program's memory or the loader."""
+        if loader:
+            weights = WeightFeed(self.program.config)
+            connect(m, loader.o_weights, weights.i_words)
+            m.d.comb += self.sequencer.weights_ready.eq(weights.ready)
+        else:
+            weights = WeightMemory(self.program)
+        m.submodules.weights = weights
         swap = self.sequencer.step & self.sequencer.fold_starts
         m.d.comb += [
             weights.start.eq(swap),
@@ -150,7 +195,7 @@ class Accelerator(Component):
 
     def _take_images(self, m: Module) -> ImageLoader:
         """An image starts when the answer to the one before has been taken."""
-        m.submodules.image = image = ImageLoader(self.program)
+        m.submodules.image = image = ImageLoader(self.formats)
         connect(m, flipped(self.i_image), image.i_image)
         starts = self.sequencer.step & self.sequencer.idle
         owed = Signal()
@@ -160,7 +205,8 @@ class Accelerator(Component):
             m.d.sync += owed.eq(0)
         m.d.comb += [
             self.sequencer.go.eq(image.full & ~owed),
-            image.free.eq(self.sequencer.idle),
+            image.free.eq(self.sequencer.idle & self.loaded),
+            image.last.eq(self.settings.last_image_word),
             image.taken.eq(starts),
         ]
         return image
@@ -168,18 +214,19 @@ class Accelerator(Component):
     def _requantize(self, m: Module, array: WeightStationaryArray) -> tuple[View, View]:
         """Each position's codes, and in the same cycle its place in the target."""
         config, layer = self.program.config, self.sequencer.layer
-        m.submodules.constants = constants = ConstantMemory(self.program)
+        constants, formats = self._constants, self.formats
         bits, as_shape = config.array.acc_width, signed if config.array.acc_signed else unsigned
         m.submodules.requantizer = requantizer = Requantizer(
             config.array.cols,
             as_shape(bits),
             config.map_width,
-            self.program.code_width,
-            self.program.constants,
+            formats.code_width,
+            formats.constants,
             config.requantize,
         )
         place = self._place(m, array)
         m.d.comb += [
+            constants.last.eq(self.settings.last_constant),
             constants.tile_ends.eq(place.tile_ends),
             requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(delay(m, array.sums.as_value(), 1, "sums")),
@@ -228,20 +275,16 @@ class Accelerator(Component):
     def _answer(self, m: Module, place: View, codes: View) -> None:
         m.submodules.argmax = argmax = self._argmax
         m.d.comb += [
+            argmax.last_filters.eq(self.settings.last_filters),
             argmax.codes.eq(codes),
             argmax.valid.eq(place.valid & ~self.sequencer.layer.stores),
         ]
         connect(m, argmax.o_class, flipped(self.o_class))
 
     def _pool(self, m: Module, place: View, codes: View) -> Pooling:
-        layer, layers = self.sequencer.layer, self.program.layers
-        config = self.program.config
-        pooled_columns = [one.write_counts[1] for one in layers if one.window[0] > 1]
+        layer, config, formats = self.sequencer.layer, self.program.config, self.formats
         m.submodules.pooling = pooling = Pooling(
-            config.array.cols,
-            config.map_width,
-            max(pooled_columns, default=1),
-            max(one.pool_shift for one in layers),
+            config.array.cols, config.map_width, formats.pool_columns, formats.pool_shift
         )
         flags = ("first_column", "last_column", "first_row", "last_row")
         m.d.comb += [

@@ -8,6 +8,8 @@ from golden.spec import IMAGE, LayerSpec, QuantizedModel
 from .accelerator_config import AcceleratorConfig
 from .descriptor import LayerDescriptor, MapPlace, computed_size
 
+READ_AHEAD = 512  # words of weights, as many as block RAMs are deep
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageColumns:
@@ -66,11 +68,14 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
 
 
 def needed_words(layers: tuple[LayerDescriptor, ...]) -> dict[str, int]:
-    """Of each memory of the accelerator, by the name of its size."""
+    """Of each memory of the accelerator, by the name of its size; of weights from an external
+    memory those that are read in advance."""
     places = [layers[0].source, *(layer.target for layer in layers if layer.target)]
+    weights = sum(layer.weight_words for layer in layers)
+    external = layers[0].config.external != "none"
     return {
         "activation_words": max(place.base + place.words for place in places),
-        "weight_words": sum(layer.weight_words for layer in layers),
+        "weight_words": min(weights, READ_AHEAD) if external else weights,
         "constant_words": sum(layer.tiles for layer in layers),
     }
 
@@ -83,8 +88,9 @@ def sized(model: QuantizedModel, config: AcceleratorConfig) -> AcceleratorConfig
 def check_sizes(model: QuantizedModel, layers: tuple[LayerDescriptor, ...]) -> None:
     """ValueError when a memory is too small."""
     for name, needed in needed_words(layers).items():
-        has = getattr(layers[0].config, name)
-        if needed > has:
+        config = layers[0].config
+        has = getattr(config, name)
+        if needed > has and (name, config.external) != ("weight_words", "weights"):
             raise ValueError(
                 f"{model.name} needs {needed} {name}, but the accelerator has {has}; "
                 f"set {name} to at least {needed}"

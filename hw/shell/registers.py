@@ -1,12 +1,10 @@
 """The registers of the shell: one list, of which hardware, documents and drivers are made."""
 
-import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 
-import numpy as np
-
 from ..program import Program
+from ..program_hash import program_hash
 
 WORD = 4  # bytes of a register
 ID = 0x41444652  # "ADFR"
@@ -121,28 +119,6 @@ def register_map(program: Program) -> tuple[Register, ...]:
         count=len(program.layers),
     )
     return *registers, layers
-
-
-def program_hash(program: Program) -> str:
-    """16 hexadecimal digits that name the program with its configuration."""
-    content = hashlib.sha256()
-    _digest(asdict(program), content)
-    return content.hexdigest()[:16]
-
-
-def _digest(value: object, content: "hashlib._Hash") -> None:
-    if isinstance(value, dict):
-        for name, part in value.items():
-            content.update(f"{name}:".encode())
-            _digest(part, content)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            _digest(part, content)
-    elif isinstance(value, np.ndarray):
-        content.update(f"{value.shape}".encode())
-        content.update(np.ascontiguousarray(value, "<i8").tobytes())
-    else:
-        content.update(f"{value!r};".encode())
 
 
 def version_number() -> int:
