@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
-from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.lib.wiring import Component, In, Out, Signature, connect
 
 from ..accelerator import Accelerator
+from ..accelerator_config import AcceleratorConfig
 from ..config import ArrayConfig
+from ..external.reader import PORTS as READ_PORTS
+from ..external.reader import ProgramReader, axi_read_members
 from ..program import Program
 from ..weight_stationary import WeightStationaryPE
 from .axi_lite import PORTS, axi_lite_members
@@ -18,7 +21,7 @@ from .registers import ADDRESS_WIDTH, register_map
 from .self_test import SelfTest, StoredImages
 
 ANSWER_BITS = 32
-MALFORMED_BIT = 31  # of an answer
+MALFORMED_BIT, UNSOUND_BIT = 31, 30  # of an answer
 
 
 def shell_signature(program: Program) -> Signature:
@@ -35,7 +38,12 @@ def shell_signature(program: Program) -> Signature:
             "m_axis_tlast": Out(1),
         }
         | axi_lite_members("s_axi", ADDRESS_WIDTH)
+        | _external_members(program.config)
     )
+
+
+def _external_members(config: AcceleratorConfig) -> dict:
+    return {} if config.external == "none" else axi_read_members("m_axi", config.external_width)
 
 
 class Shell(Component):
@@ -47,13 +55,18 @@ class Shell(Component):
     too early or too late, for which the class means nothing. s_axi: the registers of
     `hw.shell.registers`. Everything is of the domain "sync".
 
-    images: of the self-test. pe: as of `hw.accelerator.Accelerator`.
+    With an external memory m_axi reads the program, see `hw.external.reader`; images wait until one
+    has been loaded, and bit 30 of an answer says that a read failed, so that it means nothing.
+
+    images: of the self-test, with the classes that the program has for them that the hardware is
+    made for. pe: as of `hw.accelerator.Accelerator`.
 
     Members
     -------
     s_axis_… : images
     m_axis_… : answers
     s_axi_… : registers
+    m_axi_… : programs; only with an external memory
     """
 
     def __init__(
@@ -64,10 +77,13 @@ class Shell(Component):
     ):
         word_bits = program.word_bits
         self._accelerator = Accelerator(program, pe)
-        self._packets = Packets(word_bits, program.image.words)
+        formats = self._accelerator.formats
+        self._external = program.config.external != "none"
+        self._reader = ProgramReader(formats) if self._external else None
+        self._packets = Packets(word_bits, formats.image_words)
         class_bits = len(self._accelerator.o_class.payload)
         self._self_test = SelfTest(program, images, word_bits, class_bits)
-        self._counters = Counters(len(program.layers))
+        self._counters = Counters(formats.layers)
         self._registers = RegisterBlock(register_map(program))
         self._flags = SyncFIFO(width=1, depth=2)  # at most two images wait for their answers
         super().__init__(shell_signature(program))
@@ -79,17 +95,51 @@ class Shell(Component):
         m.submodules.self_test = self._restarted(self._self_test)
         m.submodules.counters = self._restarted(self._counters)
         m.submodules.flags = self._restarted(self._flags)
-        m.d.comb += self._packets.forget.eq(self._registers.reset)
+        m.d.comb += [
+            self._packets.forget.eq(self._resets),
+            self._packets.last_word.eq(self._accelerator.settings.last_image_word),
+        ]
         self._take(m)
         self._answer(m)
         self._test(m)
         self._count(m)
         self._serve(m)
+        if self._external:
+            self._read(m)
         return m
+
+    @property
+    def _resets(self) -> Value:
+        registers = self._registers
+        return registers.reset | registers.load if self._external else registers.reset
 
     def _restarted(self, part: Component) -> Component:
         """The part, reset by CONTROL too."""
-        return ResetInserter(self._registers.reset)(part)
+        return ResetInserter(self._resets)(part)
+
+    def _read(self, m: Module) -> None:
+        """The reader outlives a reset by CONTROL, as reads that have been asked for do."""
+        m.submodules.reader = reader = self._reader
+        registers, accelerator = self._registers, self._accelerator
+        connect(m, reader.o_beats, accelerator.i_program)
+        for name, (flow, _) in READ_PORTS.items():
+            outer, inner = getattr(self, f"m_axi_{name}"), getattr(reader, f"m_axi_{name}")
+            m.d.comb += inner.eq(outer) if flow is In else outer.eq(inner)
+        settings = accelerator.settings
+        m.d.comb += [
+            reader.base.eq(Cat(registers.base_low, registers.base_high)),
+            reader.load.eq(registers.load),
+            reader.restart.eq(registers.reset),
+            registers.loaded.eq(accelerator.loaded),
+            registers.unknown.eq(reader.refused),
+            registers.failed.eq(reader.failed),
+            Cat(registers.program_low, registers.program_high).eq(reader.header.program),
+            registers.image_words.eq(settings.last_image_word + 1),
+            registers.classes.eq(settings.classes),
+            registers.layers.eq(settings.last_layer + 1),
+            registers.starved.eq(self._counters.starvation),
+            self._counters.starved.eq(accelerator.sequencer.starved),
+        ]
 
     def _take(self, m: Module) -> None:
         """Packets to the accelerator: those from outside, and between them the self-test's."""
@@ -121,9 +171,11 @@ class Shell(Component):
         with m.If(free):
             m.d.sync += [
                 self.m_axis_tvalid.eq(answer.valid & ~self._self_test.runs),
-                self.m_axis_tdata[:MALFORMED_BIT].eq(answer.payload),
+                self.m_axis_tdata[:UNSOUND_BIT].eq(answer.payload),
                 self.m_axis_tdata[MALFORMED_BIT].eq(self._flags.r_data),
             ]
+            if self._external:
+                m.d.sync += self.m_axis_tdata[UNSOUND_BIT].eq(self._reader.failed)
 
     def _test(self, m: Module) -> None:
         test, answer = self._self_test, self._accelerator.o_class
@@ -138,6 +190,7 @@ class Shell(Component):
         sequencer, answer = self._accelerator.sequencer, self._accelerator.o_class
         counters, registers = self._counters, self._registers
         m.d.comb += [
+            counters.last_layer.eq(self._accelerator.settings.last_layer),
             counters.clear.eq(registers.clear),
             counters.idle.eq(sequencer.idle & ~sequencer.step),
             counters.layer_starts.eq(sequencer.load),

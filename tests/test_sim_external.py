@@ -1,0 +1,47 @@
+"""IP blocks whose programs stream from an external memory, under cocotbext-axi's memory."""
+
+import pytest
+
+from golden import reference
+from hw.accelerator_config import AcceleratorConfig
+from hw.allocation import sized
+from hw.config import ArrayConfig
+from hw.program import compile_model
+from hw.shell.self_test import StoredImages
+from sim.generated_models import generated_codes, generated_model
+from sim.shell_run import run_shell
+
+LAYERS = [
+    {"out_channels": 5, "kernel": (3, 2), "padding": (1, 1), "pool": (2, 2)},
+    {"out_channels": 11, "flatten": True},
+]
+
+
+def images_of(model):
+    codes = generated_codes(model, 3)
+    classes = reference.run(model, codes)[-1].codes_out.reshape(3, -1).argmax(1)
+    return StoredImages(codes=codes, classes=classes)
+
+
+def played(folder, external_width):
+    """What each scenario found, of a program that another of its shapes, and a smaller one with
+    other images, take the place of."""
+    models = [
+        generated_model("adder", (1, 7, 5), LAYERS, width=6),
+        generated_model("adder", (1, 7, 5), LAYERS, width=6, seed=3),
+        generated_model("adder", (1, 4, 5), [LAYERS[0], {"out_channels": 4, "flatten": True}], 6),
+    ]
+    array = ArrayConfig(
+        pe="complement", width=6, rows=2, cols=2, lanes=2, dataflow="weight-stationary"
+    )
+    config = AcceleratorConfig(array=array, external="weights", external_width=external_width)
+    config = sized(models[0], config)
+    programs = [(compile_model(model, config), images_of(model)) for model in models]
+    return run_shell(*programs[0], folder, seed=5, others=programs[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("external_width", [32, 128])
+def test_every_scenario_passes_with_a_memory_that_pauses(external_width, tmp_path):
+    found = played(tmp_path, external_width)
+    assert len(found) == 16 and set(found.values()) == {"passed"}, found
