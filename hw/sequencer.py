@@ -34,7 +34,7 @@ class Sequencer(Component):
     loaded, write, write_index, write_word : whether all descriptors are there, and of one; only
             with an external memory, as are the others
     weights_ready : a fold may start
-    starved : an image's fold does not start because of that
+    starved : a fold of an image that is there does not start because of that
     """
 
     def __init__(self, program: Program, formats: Formats):
@@ -113,7 +113,7 @@ class Sequencer(Component):
             self.load.eq(drains & (wait == 1)),
         ]
         if self._external:
-            m.d.comb += self.starved.eq((wait == 0) & ~self.idle & ~free)
+            m.d.comb += self.starved.eq((wait == 0) & (self.go | ~self.idle) & ~free)
             with m.If(~self.loaded):  # reset goes on
                 m.d.sync += [wait.eq(config.drain - 1), index.eq(self.last_layer)]
         self._read_layers(m, index)

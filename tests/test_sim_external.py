@@ -1,5 +1,7 @@
 """IP blocks whose programs stream from an external memory, under cocotbext-axi's memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from golden import reference
@@ -8,6 +10,8 @@ from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.program import compile_model
 from hw.shell.self_test import StoredImages
+from sim.accelerator_check import compare
+from sim.external_run import run_streamed
 from sim.generated_models import generated_codes, generated_model
 from sim.shell_run import run_shell
 
@@ -45,3 +49,29 @@ def played(folder, external_width):
 def test_every_scenario_passes_with_a_memory_that_pauses(external_width, tmp_path):
     found = played(tmp_path, external_width)
     assert len(found) == 16 and set(found.values()) == {"passed"}, found
+
+
+RESIDUAL = [
+    {"kind": "mac", "out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+    {"out_channels": 5, "kernel": (3, 3), "padding": (1, 1), "residual": "layer0"},
+    {"out_channels": 9, "kernel": (3, 3), "padding": (1, 1), "stride": (2, 2)},
+    {**{"out_channels": 9, "source": "layer2", "stride": (2, 2)}, **{"residual": "layer3"}},
+    {"kind": "mac", "out_channels": 3, "flatten": True},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("latency", "share"), [(3, 256), (60, 256), (30, 40)])
+def test_a_residual_network_gives_every_code_in_the_predicted_cycles_and_those_of_waiting(
+    latency, share, tmp_path
+):
+    model = generated_model("adder", (3, 6, 4), RESIDUAL)
+    array = ArrayConfig(rows=2, cols=2, lanes=4, depth=2**22, dataflow="weight-stationary")
+    config = AcceleratorConfig(array=array, external="weights", weight_words=32)
+    program = compile_model(model, replace(sized(model, config), weight_words=32))
+    codes = generated_codes(model, 3)
+    done = run_streamed(program, codes, tmp_path, latency, share)
+    comparison = compare(model, codes, done.run)
+    assert comparison.passed, comparison
+    assert (done.starved[-1] > 0) == (latency > 3)

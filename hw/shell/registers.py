@@ -114,7 +114,7 @@ def register_map(program: Program) -> tuple[Register, ...]:
         )
     external = program.config.external != "none"
     formats = hardware_formats(program)
-    digest = hardware_hash(formats) if external else program_hash(program)
+    digest = known_hash(program)
     counters = {
         "IMAGES": "images answered",
         "REFUSED": "of them, packets whose TLAST came early or late",
@@ -162,6 +162,14 @@ def register_map(program: Program) -> tuple[Register, ...]:
         count=formats.layers,
     )
     return *registers, layers
+
+
+def known_hash(program: Program) -> str:
+    """What HASH says: it names the program with its configuration, or, where programs come from an
+    external memory, the hardware that runs them."""
+    if program.config.external == "none":
+        return program_hash(program)
+    return hardware_hash(hardware_formats(program))
 
 
 def version_number() -> int:

@@ -192,7 +192,7 @@ class Shell(Component):
         m.d.comb += [
             counters.last_layer.eq(self._accelerator.settings.last_layer),
             counters.clear.eq(registers.clear),
-            counters.idle.eq(sequencer.idle & ~sequencer.step),
+            counters.idle.eq(sequencer.idle & ~sequencer.step & ~counters.starved),
             counters.layer_starts.eq(sequencer.load),
             counters.answered.eq(answer.valid & answer.ready),
             counters.refused.eq(self._flags.r_data),
