@@ -14,6 +14,7 @@ from .array_sums import Plane
 from .config import ArrayConfig
 from .descriptor import WRITE_LEVELS
 from .external.loader import ProgramLoader, WeightFeed
+from .external.mover import MOVES, MapMover
 from .formats import hardware_formats, settings_values
 from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
@@ -45,6 +46,7 @@ class Accelerator(Component):
     i_image : words of rows · lanes codes
     o_class : the lowest index among the largest codes of the last layer
     i_program : beats of a program; only with an external memory
+    o_read, i_read, o_write, o_written : as of `hw.external.mover.MapMover`; only with maps there
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Accelerator(Component):
         self.settings, self.loaded = Signal(formats.settings), Signal()
         self._argmax = ArgMax(config.array.cols, formats.code_width, formats.tiles)
         self._external = config.external != "none"
+        self._mover = MapMover(formats) if config.external == "maps" else None
         image = ArrayLayout(config.map_width, config.channels)
         beats = {"i_program": In(stream.Signature(config.external_width))}
         super().__init__(
@@ -69,6 +72,7 @@ class Accelerator(Component):
                 "o_class": Out(self._argmax.o_class.signature),
             }
             | (beats if self._external else {})
+            | ({name: self._mover.signature.members[name] for name in MOVES} if self._mover else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -84,6 +88,8 @@ class Accelerator(Component):
         self._feed_activations(m, array)
         self._feed_weights(m, array, loader)
         image = self._take_images(m)
+        if self._mover:
+            self._move_maps(m)
         self._probe(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
@@ -143,7 +149,7 @@ class Accelerator(Component):
         bit = delay(m, self._of_plane(lambda plane: plane.operand_bit), 1, "operand_bit")
         a = operands(self.formats, m, layer, word, blank, bit)
         m.d.comb += [
-            self.activations.read_address.eq(walks["address"]),
+            self.activations.read_address.eq(self._read_address(walks["address"])),
             array.a.eq(delay(m, a, 1, "a")),
             array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
             array.first.eq(delay(m, sequencer.first, 2, "first")),
@@ -154,6 +160,11 @@ class Accelerator(Component):
             lighter = {next: next.weight < before.weight for before, next in pairwise(planes)}
             double = sequencer.plane_starts & self._of_plane(lambda plane: lighter.get(plane, 0))
             m.d.comb += array.double.eq(delay(m, double, 2, "double"))
+
+    def _read_address(self, walk: Value) -> Value:
+        """Between layers the mover's."""
+        mover = self._mover
+        return Mux(mover.reads, mover.read_address, walk) if mover else walk
 
     def _of_plane(self, number: Callable[[Plane], int]) -> Value:
         """This number of the sequencer's plane."""
@@ -193,10 +204,32 @@ class Accelerator(Component):
             array.load.eq(weights.load),
         ]
 
-    def _take_images(self, m: Module) -> ImageLoader:
+    def _move_maps(self, m: Module) -> None:
+        """Between layers, maps in and out."""
+        mover, sequencer = self._mover, self.sequencer
+        for name in MOVES:
+            connect(m, flipped(getattr(self, name)), getattr(mover, name))
+        m.d.comb += [
+            mover.load.eq(sequencer.load),
+            mover.layer.eq(sequencer.layer),
+            mover.go.eq(sequencer.go | ~sequencer.idle),
+            mover.settings.eq(self.settings),
+            mover.read_word.eq(self.activations.read_word.as_value()),
+            sequencer.maps_ready.eq(~mover.due),
+        ]
+
+    def _take_images(self, m: Module) -> ImageLoader | MapMover:
         """An image starts when the answer to the one before has been taken."""
-        m.submodules.image = image = ImageLoader(self.formats)
-        connect(m, flipped(self.i_image), image.i_image)
+        m.submodules.image = image = self._mover or ImageLoader(self.formats)
+        if self._mover:
+            m.d.comb += [
+                image.i_image.payload.eq(self.i_image.payload.as_value()),
+                image.i_image.valid.eq(self.i_image.valid),
+                self.i_image.ready.eq(image.i_image.ready),
+            ]
+        else:
+            connect(m, flipped(self.i_image), image.i_image)
+            m.d.comb += image.last.eq(self.settings.last_image_word)
         starts = self.sequencer.step & self.sequencer.idle
         owed = Signal()
         with m.If(starts):
@@ -206,7 +239,6 @@ class Accelerator(Component):
         m.d.comb += [
             self.sequencer.go.eq(image.full & ~owed),
             image.free.eq(self.sequencer.idle & self.loaded),
-            image.last.eq(self.settings.last_image_word),
             image.taken.eq(starts),
         ]
         return image
@@ -297,17 +329,23 @@ class Accelerator(Component):
         ]
         return pooling
 
-    def _store(self, m: Module, image: ImageLoader, place: View, pooling: Pooling) -> None:
-        """Write images' words, and pooled codes into their part of a word; the parts behind it
-        get the code of zero until their tiles come."""
+    def _store(
+        self, m: Module, image: ImageLoader | MapMover, place: View, pooling: Pooling
+    ) -> None:
+        """Write words of images or maps, and pooled codes into their part of a word; the parts
+        behind it get the code of zero until their tiles come."""
         config, memory = self.program.config, self.activations
         address = delay(m, place.address, POOLING_LATENCY, "write_address")
         part = delay(m, place.part, POOLING_LATENCY, "write_part")
         zeros = self.sequencer.layer.out_zero.replicate(config.array.cols)
+        if self._mover:
+            come_to, come = image.write_address, image.write_word
+        else:
+            come_to, come = image.place + self.program.image.base, image.i_image.payload
         with m.If(image.write):
             m.d.comb += [
-                memory.write_address.eq(image.place + self.program.image.base),
-                memory.write_word.eq(image.i_image.payload),
+                memory.write_address.eq(come_to),
+                memory.write_word.as_value().eq(come),
                 memory.write_parts.eq(~0),
             ]
         with m.Else():

@@ -22,9 +22,10 @@ class AcceleratorConfig:
     word holds one pixel's group of channels, the weights of one row of PEs, or the requantizer's
     constants of one tile of filters. map_width: bits of a stored code, the array's width by
     default. requantize: "multiply", or "shift" for a requantizer without multipliers, which runs
-    models of that kind alone. external: "none", or "weights" for a program that is streamed from an
-    external memory in beats of external_width bits; weight_words then are those that the reader
-    keeps in advance. An `xnor` array takes two lanes for a channel, see `hw.array_sums`.
+    models of that kind alone. external: "none"; "weights" for a program that is streamed from an
+    external memory in beats of external_width bits, where weight_words are those that the reader
+    keeps in advance; or "maps" for maps in such a memory as well, of which bands of rows are worked
+    on. An `xnor` array takes two lanes for a channel, see `hw.array_sums`.
     ValueError with one line: what, the rule, what it got.
     """
 
@@ -71,8 +72,8 @@ class AcceleratorConfig:
             )
         if self.requantize not in ("multiply", "shift"):
             raise ValueError(f"requantize must be 'multiply' or 'shift', not {self.requantize!r}")
-        if self.external not in ("none", "weights"):
-            raise ValueError(f"external must be 'none' or 'weights', not {self.external!r}")
+        if self.external not in ("none", "weights", "maps"):
+            raise ValueError(f"external must be 'none', 'weights' or 'maps', not {self.external!r}")
         if self.external_width not in EXTERNAL_WIDTHS:
             raise ValueError(
                 f"external_width must be one of {', '.join(map(str, EXTERNAL_WIDTHS))}, "
@@ -101,6 +102,11 @@ class AcceleratorConfig:
         """Beats of a word of weights from an external memory."""
         array = self.array
         return -(-array.cols * array.lanes * array.width // self.external_width)
+
+    @property
+    def map_beats(self) -> int:
+        """Beats of a word of activations in an external memory."""
+        return -(-self.channels * self.map_width // self.external_width)
 
     @property
     def shortest_pass(self) -> int:

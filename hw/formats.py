@@ -65,6 +65,7 @@ class Formats:
                 "last_filters": range(cols * self.tiles),
                 "classes": range(cols * self.tiles + 1),
             }
+            | ({"image_beats": 32} if self.config.external == "maps" else {})
         )
 
     @property
@@ -114,7 +115,7 @@ def hardware_formats(program: Program) -> Formats:
         layers=2 ** ceil_log2(exact.layers),
         layer=StructLayout(members),
         constants=_with_room(exact.constants, program.config.requantize),
-        image_words=program.config.activation_words,
+        image_words=2 ** ceil_log2(max(exact.image_words, program.config.activation_words)),
     )
 
 
@@ -145,11 +146,11 @@ def settings_values(program: Program) -> dict[str, int]:
     last = program.layers[-1]
     return {
         "last_layer": len(program.layers) - 1,
-        "last_constant": len(program.constants.offset) - 1,
+        "last_constant": sum(layer.tiles for layer in program.layers) - 1,
         "last_image_word": program.image.words - 1,
         "last_filters": (last.tiles - 1) * program.config.array.cols,
         "classes": last.filters,
-    }
+    } | ({"image_beats": program.image.words * program.config.map_beats} if program.maps else {})
 
 
 def _with_room(constants: Constants, requantize: str) -> Constants:

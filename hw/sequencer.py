@@ -34,6 +34,7 @@ class Sequencer(Component):
     loaded, write, write_index, write_word : whether all descriptors are there, and of one; only
             with an external memory, as are the others
     weights_ready : a fold may start
+    maps_ready : a layer may start
     starved : a fold of an image that is there does not start because of that
     """
 
@@ -46,6 +47,7 @@ class Sequencer(Component):
         external = {
             **{"loaded": In(1), "write": In(1), "write_index": In(index)},
             **{"write_word": In(self.layout), "weights_ready": In(1), "starved": Out(1)},
+            "maps_ready": In(1, init=1),
         }
         super().__init__(
             (external if self._external else {})
@@ -119,8 +121,10 @@ class Sequencer(Component):
         self._read_layers(m, index)
 
     def _free(self) -> Value:
-        """No fold starts without its weights."""
-        return self.weights_ready | ~self.fold_starts if self._external else Const(1)
+        """No fold starts without its weights, and no layer without its maps."""
+        if not self._external:
+            return Const(1)
+        return (self.weights_ready | ~self.fold_starts) & self.maps_ready
 
     def _read_layers(self, m: Module, index: Value) -> None:
         values = [layer_values(layer, self.layout) for layer in self.program.layers]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.external.axi import ADDRESS_WIDTH
 from hw.external.image import program_image
-from hw.external.reader import ADDRESS_WIDTH
 from hw.formats import hardware_formats
 from hw.program import Program
 from hw.shell.ip import TOP, ip_verilog

@@ -12,9 +12,9 @@ from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.config import ArrayConfig
+from hw.external.axi import PAGE
 from hw.external.image import (
     MAGIC,
-    PAGE,
     hardware_hash,
     image_map,
     program_beats,

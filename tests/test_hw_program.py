@@ -1,6 +1,7 @@
 """Programs: what they hold, what is refused, and that the twin that runs them gives the integer
 reference's maps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from golden import reference
 from golden.model_file import load
 from hw.accelerator_config import AcceleratorConfig
-from hw.allocation import sized
+from hw.allocation import needed_words, sized
 from hw.config import ArrayConfig
 from hw.interpreter import interpret
 from hw.loops import steps, walk
@@ -339,3 +340,18 @@ def test_sizes_of_an_accelerator_are_checked():
         config_of(map_width=7)
     with pytest.raises(ValueError, match="requantize must be 'multiply' or 'shift', not 'divide'"):
         config_of(requantize="divide")
+
+
+@pytest.mark.parametrize("kind", PE)
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("more", [0, 7, 1000])
+def test_the_twin_gives_every_map_from_bands_of_rows_too(name, kind, more):
+    model = network(name, kind)
+    config = config_of(kind, external="maps", activation_words=1)
+    config = replace(config, activation_words=sized(model, config).activation_words + more)
+    codes = generated_codes(model, 1)
+    program, records = compile_model(model, config), reference.run(model, codes)
+    assert needed_words(program.layers)["activation_words"] <= config.activation_words
+    _, maps = interpret(program, codes[0])
+    for record in records:
+        np.testing.assert_array_equal(maps[record.layer.spec.name], record.codes_out[0])

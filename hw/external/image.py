@@ -17,9 +17,9 @@ from ..layer_table import layer_values
 from ..program import Program
 from ..program_hash import program_hash
 from ..requantize import constant_values
+from .axi import PAGE
 from .loader import Section, word_beats
 
-PAGE = 4096  # bytes; no burst crosses from one to the next
 MAGIC = 0x58464441  # "ADFX"
 VERSION = 1
 HEADER = StructLayout(
@@ -74,8 +74,8 @@ def image_map(program: Program, formats: Formats) -> str:
     counts = {
         Section.SETTINGS: 1,
         Section.LAYERS: len(program.layers),
-        Section.CONSTANTS: len(program.constants.offset),
-        Section.WEIGHTS: len(program.weights),
+        Section.CONSTANTS: sum(layer.tiles for layer in program.layers),
+        Section.WEIGHTS: sum(layer.weight_words for layer in program.layers),
     }
     lines = [f"{'external memory':16} {'from':>12} {'words':>10} {'bytes a word':>14}"]
     lines += [f"{'header':16} {0:#12x} {1:10} {HEADER.size // 8:14}"]
@@ -98,7 +98,9 @@ def hardware_hash(formats: Formats) -> str:
 def _tables(program: Program, formats: Formats) -> bytes:
     beat, beats = program.config.external_width // 8, word_beats(formats)
     layers = [layer_values(layer, formats.layer) for layer in program.layers]
-    constants = constant_values(program.constants, program.config.requantize)
+    filters = constant_values(program.constants, program.config.requantize)
+    tiles = (range(one.constant_base, one.constant_base + one.tiles) for one in program.layers)
+    constants = [filters[tile] for band in tiles for tile in band]
     sections = {
         Section.SETTINGS: (formats.settings, [settings_values(program)]),
         Section.LAYERS: (formats.layer, layers),
@@ -117,7 +119,9 @@ def _packed(layout: Layout, values: Iterable, size: int) -> bytes:
 
 def _weights(program: Program) -> bytes:
     array, config = program.config.array, program.config
-    numbers = program.weights.reshape(len(program.weights), -1) % 2**array.width
+    firsts = ((one.weight_base, one.weight_words) for one in program.layers)
+    words = np.concatenate([program.weights[first : first + count] for first, count in firsts])
+    numbers = words.reshape(len(words), -1) % 2**array.width
     bits = (numbers[:, :, None] >> np.arange(array.width) & 1).astype(bool)
     packed = np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")
     size = config.word_beats * config.external_width // 8

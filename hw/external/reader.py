@@ -8,38 +8,19 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
 from ..formats import Formats
-from .image import HEADER, MAGIC, PAGE, VERSION, hardware_hash
+from .axi import (
+    ADDRESS_WIDTH,
+    CACHEABLE,
+    INCREMENTING,
+    MOST_BEATS,
+    PAGE,
+    READ_PORTS,
+    axi_members,
+    longest_burst,
+)
+from .image import HEADER, MAGIC, VERSION, hardware_hash
 
-MOST_BEATS = 256  # of a burst
-ADDRESS_WIDTH = 64
-INCREMENTING, CACHEABLE = 1, 0b0011  # ARBURST; ARCACHE, normal memory that may be buffered
 PAGE_WIDTH = PAGE.bit_length() - 1
-
-# Names, directions seen by the reader, and widths (None: of data), as tools expect them.
-PORTS = {
-    "arid": (Out, 1),
-    "araddr": (Out, ADDRESS_WIDTH),
-    "arlen": (Out, 8),
-    "arsize": (Out, 3),
-    "arburst": (Out, 2),
-    "arlock": (Out, 1),
-    "arcache": (Out, 4),
-    "arprot": (Out, 3),
-    "arqos": (Out, 4),
-    "arvalid": (Out, 1),
-    "arready": (In, 1),
-    "rid": (In, 1),
-    "rdata": (In, None),
-    "rresp": (In, 2),
-    "rlast": (In, 1),
-    "rvalid": (In, 1),
-    "rready": (Out, 1),
-}
-
-
-def axi_read_members(prefix: str, data_width: int) -> dict:
-    """Flat members of these names, as a component has them."""
-    return {f"{prefix}_{name}": flow(bits or data_width) for name, (flow, bits) in PORTS.items()}
 
 
 class Stage(enum.Enum):
@@ -79,9 +60,9 @@ class ProgramReader(Component):
         self._hardware = int(hardware_hash(formats), 16)
         self._beat = config.external_width // 8
         self._room = max(config.weight_words * config.word_beats, 4)
-        self._burst = longest_burst(self._room, self._beat)
+        self._burst = longest_burst(self._beat, self._room)
         super().__init__(
-            axi_read_members("m_axi", config.external_width)
+            axi_members(READ_PORTS, "m_axi", config.external_width)
             | {
                 "base": In(ADDRESS_WIDTH),
                 "load": In(1),
@@ -186,9 +167,3 @@ class ProgramReader(Component):
     def _suits(self) -> Value:
         values = {"magic": MAGIC, "version": VERSION, "hardware": self._hardware}
         return Cat(self.header[name] == value for name, value in values.items()).all()
-
-
-def longest_burst(room: int, beat: int) -> int:
-    """Beats of it, of `beat` bytes each: a power of two, so that it ends where a page does, and a
-    quarter of the room, so that others are on their way while one is used up."""
-    return 2 ** (min(MOST_BEATS, PAGE // beat, room // 4).bit_length() - 1)

@@ -15,6 +15,7 @@ BUSES = {  # by prefix: (bus, role)
     "m_axis": ("axis", "master"),
     "s_axi": ("aximm", "slave"),
     "m_axi": ("aximm", "master"),  # only with an external memory
+    "m_axi_maps": ("aximm", "master"),  # only with maps there
 }
 MAP = "registers"
 
@@ -35,8 +36,10 @@ def ip_xact(
     for prefix, (bus, role) in present.items():
         _bus(buses, prefix, bus, role, signature)
     _clock_and_reset(buses, present)
-    if "m_axi" in present:
-        _address_space(component, Shape.cast(signature.members["m_axi_rdata"].shape).width)
+    masters = [prefix for prefix, bus in present.items() if bus == ("aximm", "master")]
+    if masters:
+        width = Shape.cast(signature.members["m_axi_rdata"].shape).width
+        _address_spaces(component, masters, width)
     _memory_map(component, registers)
     _model(component, signature, top)
     _files(component, files)
@@ -95,10 +98,12 @@ def _parameters(parent: Tree.Element, values: dict[str, str]) -> None:
         _texts(Tree.SubElement(listed, _tag("parameter")), {"name": name, "value": value})
 
 
-def _address_space(component: Tree.Element, data_width: int) -> None:
-    """Of the master, all that its addresses reach."""
-    space = Tree.SubElement(Tree.SubElement(component, _tag("addressSpaces")), _tag("addressSpace"))
-    _texts(space, {"name": "m_axi", "range": hex(2**64), "width": data_width})
+def _address_spaces(component: Tree.Element, masters: Iterable[str], data_width: int) -> None:
+    """Of each master, all that its addresses reach."""
+    spaces = Tree.SubElement(component, _tag("addressSpaces"))
+    for name in masters:
+        space = Tree.SubElement(spaces, _tag("addressSpace"))
+        _texts(space, {"name": name, "range": hex(2**64), "width": data_width})
 
 
 def _memory_map(component: Tree.Element, registers: tuple[Register, ...]) -> None:

@@ -103,6 +103,12 @@ EXTERNAL = {
     "PROGRAM_LOW": "hash of the program that is loaded, low half",
     "PROGRAM_HIGH": "the same, high half",
 }
+MAPS = {
+    "MAPS_LOW": "address of the external memory for maps, a multiple of 4096, low half; set before "
+    "LOAD",
+    "MAPS_HIGH": "the same, high half",
+}
+WRITABLE = ("BASE_LOW", "BASE_HIGH", "MAPS_LOW", "MAPS_HIGH")
 
 
 def register_map(program: Program) -> tuple[Register, ...]:
@@ -141,7 +147,7 @@ def register_map(program: Program) -> tuple[Register, ...]:
     control, status = CONTROL, STATUS
     if external:
         control, status = CONTROL + EXTERNAL_CONTROL, STATUS + EXTERNAL_STATUS
-        counters |= EXTERNAL
+        counters |= EXTERNAL | (MAPS if program.config.external == "maps" else {})
     registers += [
         Register(name="CONTROL", offset=0x20, meaning="what a 1 starts", fields=control),
         Register(name="STATUS", offset=0x24, meaning="a 1 clears EARLY and LATE", fields=status),
@@ -151,7 +157,7 @@ def register_map(program: Program) -> tuple[Register, ...]:
             name=name,
             offset=0x28 + WORD * index,
             meaning=meaning,
-            writable=name.startswith("BASE"),
+            writable=name in WRITABLE,
         )
         for index, (name, meaning) in enumerate(counters.items())
     ]

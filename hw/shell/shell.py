@@ -9,8 +9,10 @@ from amaranth.lib.wiring import Component, In, Out, Signature, connect
 from ..accelerator import Accelerator
 from ..accelerator_config import AcceleratorConfig
 from ..config import ArrayConfig
-from ..external.reader import PORTS as READ_PORTS
-from ..external.reader import ProgramReader, axi_read_members
+from ..external.axi import READ_PORTS, WRITE_PORTS, axi_members, connect_axi
+from ..external.engines import Reading, Writing
+from ..external.mover import MOVES
+from ..external.reader import ProgramReader
 from ..program import Program
 from ..weight_stationary import WeightStationaryPE
 from .axi_lite import PORTS, axi_lite_members
@@ -43,7 +45,12 @@ def shell_signature(program: Program) -> Signature:
 
 
 def _external_members(config: AcceleratorConfig) -> dict:
-    return {} if config.external == "none" else axi_read_members("m_axi", config.external_width)
+    if config.external == "none":
+        return {}
+    width = config.external_width
+    maps = axi_members(READ_PORTS | WRITE_PORTS, "m_axi_maps", width)
+    programs = axi_members(READ_PORTS, "m_axi", width)
+    return programs | (maps if config.external == "maps" else {})
 
 
 class Shell(Component):
@@ -67,6 +74,7 @@ class Shell(Component):
     m_axis_… : answers
     s_axi_… : registers
     m_axi_… : programs; only with an external memory
+    m_axi_maps_… : maps; only with those in an external memory
     """
 
     def __init__(
@@ -80,6 +88,8 @@ class Shell(Component):
         formats = self._accelerator.formats
         self._external = program.config.external != "none"
         self._reader = ProgramReader(formats) if self._external else None
+        width, maps = program.config.external_width, program.config.external == "maps"
+        self._engines = (Reading(width), Writing(width)) if maps else ()
         self._packets = Packets(word_bits, formats.image_words)
         class_bits = len(self._accelerator.o_class.payload)
         self._self_test = SelfTest(program, images, word_bits, class_bits)
@@ -106,7 +116,14 @@ class Shell(Component):
         self._serve(m)
         if self._external:
             self._read(m)
+        if self._engines:
+            self._move(m)
         return m
+
+    @property
+    def _failed(self) -> Value:
+        """Whether the external memory answered anything with an error."""
+        return Cat(self._reader.failed, *(engine.failed for engine in self._engines)).any()
 
     @property
     def _resets(self) -> Value:
@@ -122,9 +139,7 @@ class Shell(Component):
         m.submodules.reader = reader = self._reader
         registers, accelerator = self._registers, self._accelerator
         connect(m, reader.o_beats, accelerator.i_program)
-        for name, (flow, _) in READ_PORTS.items():
-            outer, inner = getattr(self, f"m_axi_{name}"), getattr(reader, f"m_axi_{name}")
-            m.d.comb += inner.eq(outer) if flow is In else outer.eq(inner)
+        connect_axi(m, READ_PORTS, self, "m_axi", reader, "m_axi")
         settings = accelerator.settings
         m.d.comb += [
             reader.base.eq(Cat(registers.base_low, registers.base_high)),
@@ -132,7 +147,7 @@ class Shell(Component):
             reader.restart.eq(registers.reset),
             registers.loaded.eq(accelerator.loaded),
             registers.unknown.eq(reader.refused),
-            registers.failed.eq(reader.failed),
+            registers.failed.eq(self._failed),
             Cat(registers.program_low, registers.program_high).eq(reader.header.program),
             registers.image_words.eq(settings.last_image_word + 1),
             registers.classes.eq(settings.classes),
@@ -175,7 +190,7 @@ class Shell(Component):
                 self.m_axis_tdata[MALFORMED_BIT].eq(self._flags.r_data),
             ]
             if self._external:
-                m.d.sync += self.m_axis_tdata[UNSOUND_BIT].eq(self._reader.failed)
+                m.d.sync += self.m_axis_tdata[UNSOUND_BIT].eq(self._failed)
 
     def _test(self, m: Module) -> None:
         test, answer = self._self_test, self._accelerator.o_class
@@ -185,6 +200,21 @@ class Shell(Component):
             test.answered.eq(answer.valid & answer.ready),
             test.answer.eq(answer.payload),
         ]
+
+    def _move(self, m: Module) -> None:
+        """The engines, too, outlive a reset by CONTROL."""
+        reading, writing = self._engines
+        m.submodules.reading, m.submodules.writing = reading, writing
+        connect_axi(m, READ_PORTS, self, "m_axi_maps", reading, "axi")
+        connect_axi(m, WRITE_PORTS, self, "m_axi_maps", writing, "axi")
+        ports = reading.i_command, reading.o_beats, writing.i_command, writing.i_beats
+        for name, port in zip(MOVES, ports, strict=True):
+            connect(m, getattr(self._accelerator, name), port)
+        for engine in self._engines:
+            m.d.comb += [
+                engine.base.eq(Cat(self._registers.maps_low, self._registers.maps_high)),
+                engine.restart.eq(self._resets),
+            ]
 
     def _count(self, m: Module) -> None:
         sequencer, answer = self._accelerator.sequencer, self._accelerator.o_class
