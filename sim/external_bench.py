@@ -90,3 +90,22 @@ async def reads_that_fail_are_told(bench: Bench) -> None:
     bench.ram._read = read
     assert not await bench.load(0) & (UNKNOWN | FAILED)
     await classified(bench, 0)
+
+
+@scenario
+async def writes_that_fail_are_told(bench: Bench) -> None:
+    if "MAPS_LOW" not in bench.registers:
+        return
+    writes = bench.maps.write_if
+    write = writes._write
+
+    async def fail(address: int, data: bytes) -> None:
+        raise ValueError("no memory there")
+
+    writes._write = fail
+    assert await bench.load(0) & LOADED
+    await bench.send(bench.packets[0])
+    assert await bench.answer() & (UNSOUND | MALFORMED) == UNSOUND
+    writes._write = write
+    assert not await bench.load(0) & FAILED
+    await classified(bench, 0)

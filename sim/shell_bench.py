@@ -12,8 +12,10 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import (
+    AxiBus,
     AxiLiteBus,
     AxiLiteMaster,
+    AxiRam,
     AxiRamRead,
     AxiReadBus,
     AxiResp,
@@ -33,6 +35,7 @@ BUSY, TESTING, TESTED, PASSED, EARLY, LATE = 1, 2, 4, 8, 256, 512  # of STATUS
 LOADED, UNKNOWN, FAILED = 1024, 2048, 4096  # of STATUS with an external memory
 MALFORMED = 1 << 31  # of an answer
 PERIOD = 10  # ns
+MAPS = 0x7_0000_3000  # where maps lie in their external memory
 BASE, APART = 0x1_2345_6000, 0x1000_0000  # of programs in the external memory
 _results: dict[str, str] = {}
 
@@ -62,9 +65,18 @@ class Bench:
             self.ram = AxiRamRead(
                 AxiReadBus.from_prefix(dut, "m_axi"), *wires, **options, size=2**40
             )
-            self.ram.ar_channel.set_pause_generator(self.pauses())
-            self.ram.r_channel.set_pause_generator(self.pauses())
+            self._pause(self.ram.ar_channel, self.ram.r_channel)
             self._keep_programs(job, facts["width"])
+        if hasattr(dut, "m_axi_maps_araddr"):
+            maps = AxiBus.from_prefix(dut, "m_axi_maps")
+            self.maps = AxiRam(maps, *wires, **options, size=2**40)
+            reads, writes = self.maps.read_if, self.maps.write_if
+            self._pause(reads.ar_channel, reads.r_channel)
+            self._pause(writes.aw_channel, writes.w_channel, writes.b_channel)
+
+    def _pause(self, *channels: object) -> None:
+        for channel in channels:
+            channel.set_pause_generator(self.pauses())
 
     def _keep_programs(self, job: dict[str, np.ndarray], width: int) -> None:
         """Each program's image in memory, and its packets and classes."""
@@ -89,6 +101,9 @@ class Bench:
         base = base_of(index)
         await self.write("BASE_LOW", base & 0xFFFFFFFF)
         await self.write("BASE_HIGH", base >> 32)
+        if "MAPS_LOW" in self.registers:
+            await self.write("MAPS_LOW", MAPS & 0xFFFFFFFF)
+            await self.write("MAPS_HIGH", MAPS >> 32)
         await self.write("CONTROL", LOAD)
         return await self.until(LOADED | UNKNOWN, 1)
 

@@ -27,7 +27,7 @@ def images_of(model):
     return StoredImages(codes=codes, classes=classes)
 
 
-def played(folder, external_width):
+def played(folder, external_width, external="weights"):
     """What each scenario found, of a program that another of its shapes, and a smaller one with
     other images, take the place of."""
     models = [
@@ -38,8 +38,8 @@ def played(folder, external_width):
     array = ArrayConfig(
         pe="complement", width=6, rows=2, cols=2, lanes=2, dataflow="weight-stationary"
     )
-    config = AcceleratorConfig(array=array, external="weights", external_width=external_width)
-    config = sized(models[0], config)
+    bus = {"external": external, "external_width": external_width}
+    config = sized(models[0], AcceleratorConfig(array=array, activation_words=40, **bus))
     programs = [(compile_model(model, config), images_of(model)) for model in models]
     return run_shell(*programs[0], folder, seed=5, others=programs[1:])
 
@@ -48,7 +48,13 @@ def played(folder, external_width):
 @pytest.mark.parametrize("external_width", [32, 128])
 def test_every_scenario_passes_with_a_memory_that_pauses(external_width, tmp_path):
     found = played(tmp_path, external_width)
-    assert len(found) == 16 and set(found.values()) == {"passed"}, found
+    assert len(found) == 17 and set(found.values()) == {"passed"}, found
+
+
+@pytest.mark.slow
+def test_every_scenario_passes_with_maps_in_a_memory_that_pauses(tmp_path):
+    found = played(tmp_path, 32, "maps")
+    assert len(found) == 17 and set(found.values()) == {"passed"}, found
 
 
 RESIDUAL = [
