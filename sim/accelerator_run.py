@@ -48,14 +48,15 @@ class Run:
         return self.program.cycles + self.program.interval * self.positions
 
     def maps(self, images: slice) -> dict[str, np.ndarray]:
-        """Each stored layer's codes (images, filters, rows, columns)."""
-        config, first, maps = self.program.config, 0, {}
+        """Each stored layer's codes (images, filters, rows, columns), of all its bands."""
+        config, first, bands = self.program.config, 0, {}
         for layer in stored(self.program):
             words = self.words[images, first : first + layer.target.words]
             codes = unpacked(words, config.map_width, config.channels)
-            maps[layer.name] = np.stack([map_of_words(one, layer) for one in codes])
+            rows = np.stack([map_of_words(one, layer) for one in codes])
+            bands.setdefault(layer.name, []).append(rows)
             first += layer.target.words
-        return maps
+        return {name: np.concatenate(rows, axis=2) for name, rows in bands.items()}
 
 
 def stored(program: Program) -> tuple[LayerDescriptor, ...]:

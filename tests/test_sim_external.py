@@ -67,17 +67,30 @@ RESIDUAL = [
 ]
 
 
+def residual_run(folder, latency, share, **values):
+    model = generated_model("adder", (3, 6, 4), RESIDUAL)
+    array = ArrayConfig(rows=2, cols=2, lanes=4, depth=2**22, dataflow="weight-stationary")
+    config = sized(model, AcceleratorConfig(array=array, **values))
+    program = compile_model(model, replace(config, weight_words=32))
+    codes = generated_codes(model, 3)
+    done = run_streamed(program, codes, folder, latency, share)
+    return program, compare(model, codes, done.run), done.starved
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("latency", "share"), [(3, 256), (60, 256), (30, 40)])
 def test_a_residual_network_gives_every_code_in_the_predicted_cycles_and_those_of_waiting(
     latency, share, tmp_path
 ):
-    model = generated_model("adder", (3, 6, 4), RESIDUAL)
-    array = ArrayConfig(rows=2, cols=2, lanes=4, depth=2**22, dataflow="weight-stationary")
-    config = AcceleratorConfig(array=array, external="weights", weight_words=32)
-    program = compile_model(model, replace(sized(model, config), weight_words=32))
-    codes = generated_codes(model, 3)
-    done = run_streamed(program, codes, tmp_path, latency, share)
-    comparison = compare(model, codes, done.run)
+    _, comparison, starved = residual_run(tmp_path, latency, share, external="weights")
     assert comparison.passed, comparison
-    assert (done.starved[-1] > 0) == (latency > 3)
+    assert (starved[-1] > 0) == (latency > 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("latency", "share"), [(3, 256), (30, 100)])
+def test_a_residual_network_in_bands_of_rows_gives_every_code(latency, share, tmp_path):
+    values = {"external": "maps", "activation_words": 1}
+    program, comparison, _ = residual_run(tmp_path, latency, share, **values)
+    assert len(program.layers) > len(RESIDUAL) + 4
+    assert comparison.wrong_codes == comparison.wrong_classes == 0, comparison
