@@ -49,14 +49,16 @@ def least_words(layers: tuple[LayerDescriptor, ...]) -> int:
 
 
 def _splits(layer: LayerDescriptor) -> Iterator[tuple[int, int]]:
-    """First row and rows of each band's output after pooling: as few bands as the memory allows,
-    as equal as they can be."""
+    """First row and rows of each band's output after pooling: as few bands as the memories of
+    activations and of sums allow, as equal as they can be."""
     total, words = _given_rows(layer), layer.config.activation_words
+    positions = layer.config.array.positions
     for bands in range(1, total + 1):
         count = math.ceil(total / bands)
         firsts = range(0, total, count)
         sizes = [(first, min(count, total - first)) for first in firsts]
-        if all(_words(layer, *one) <= words for one in sizes):
+        fits = count * layer.window[0] * layer.size[1] <= positions
+        if fits and all(_words(layer, *one) <= words for one in sizes):
             yield from sizes
             return
     needed = least_words((layer,))

@@ -166,12 +166,14 @@ def memory_map(program: Program) -> str:
 
 
 def _map_lines(program: Program) -> Iterator[str]:
-    maps = [program.image, *(layer.target for layer in program.layers if layer.target)]
+    targets = [layer.target for layer in program.layers if layer.target]
+    maps = program.maps.values() or [program.image, *targets]
     yield f"{'memory':16} {'used':>8} {'words':>8}"
     for name, words in needed_words(program.layers).items():
         yield f"{name.removesuffix('_words'):16} {words:8} {getattr(program.config, name):8}"
     yield ""
-    yield f"{'map':16} {'shape':>14} {'words':>15}"
+    what = "external map" if program.maps else "map"
+    yield f"{what:16} {'shape':>14} {'words':>15}"
     for place in maps:
         yield f"{place.name:16} {_sizes(place.shape):>14} {_span(place.base, place.words):>15}"
     yield ""

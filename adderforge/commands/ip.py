@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--external",
     default="none",
     show_default=True,
-    help="what lies in an external memory: none, or weights, the program with them",
+    help="what lies in an external memory: none, weights (the whole program), or maps as well",
 )
 @click.option("--external-width", default=64, show_default=True, help="bits of its data bus")
 @click.option(
@@ -54,8 +54,9 @@ def ip(
 
     With --external weights the block streams its program over an AXI4 master from a memory beside
     it: weights come while the array computes, and another program, of the same shapes or smaller,
-    may take its place at run time. Writes each program as a .bin file for that memory, and where
-    everything lies in it (memory_map.txt).
+    may take its place at run time. With --external maps maps lie in that memory, too, and bands of
+    their rows that fit --activation-words are worked on. Writes each program as a .bin file for
+    that memory, and where everything lies in it (memory_map.txt).
 
     \b
     Example:  adderforge ip --model fixtures/lenet5-bn-digits-adder.npz \\

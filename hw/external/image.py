@@ -86,7 +86,11 @@ def image_map(program: Program, formats: Formats) -> str:
         size = beats[section] * beat
         lines.append(f"{section.name.lower():16} {at:#12x} {count:10} {size:14}")
         at += count * size
-    return "\n".join([*lines, f"{'end':16} {at:#12x}"])
+    lines.append(f"{'end':16} {at:#12x}")
+    if program.maps:
+        words = sum(place.words for place in program.maps.values())
+        lines += ["", f"maps take {words} words of {program.config.map_beats * beat} bytes"]
+    return "\n".join(lines)
 
 
 def hardware_hash(formats: Formats) -> str:

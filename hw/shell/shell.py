@@ -9,7 +9,7 @@ from amaranth.lib.wiring import Component, In, Out, Signature, connect
 from ..accelerator import Accelerator
 from ..accelerator_config import AcceleratorConfig
 from ..config import ArrayConfig
-from ..external.axi import READ_PORTS, WRITE_PORTS, axi_members, connect_axi
+from ..external.axi import PAGE, READ_PORTS, WRITE_PORTS, axi_members, connect_axi
 from ..external.engines import Reading, Writing
 from ..external.mover import MOVES
 from ..external.reader import ProgramReader
@@ -210,9 +210,11 @@ class Shell(Component):
         ports = reading.i_command, reading.o_beats, writing.i_command, writing.i_beats
         for name, port in zip(MOVES, ports, strict=True):
             connect(m, getattr(self._accelerator, name), port)
+        registers = self._registers
+        page = PAGE.bit_length() - 1
         for engine in self._engines:
             m.d.comb += [
-                engine.base.eq(Cat(self._registers.maps_low, self._registers.maps_high)),
+                engine.base[page:].eq(Cat(registers.maps_low, registers.maps_high)[page:]),
                 engine.restart.eq(self._resets),
             ]
 
