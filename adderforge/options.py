@@ -61,11 +61,11 @@ def accelerator_options(command: Callable) -> Callable:
 
 
 def accelerator_config(
-    options: dict[str, object], network: "QuantizedModel"
+    options: dict[str, object], network: "QuantizedModel", **more: object
 ) -> "AcceleratorConfig":
     """The accelerator that `accelerator_options` describe, as the network needs it: memories as
     large as it takes, unless they are given; the array is weight-stationary unless they say
-    otherwise."""
+    otherwise. more: parameters that are no options of all commands."""
     from hw.accelerator_config import AcceleratorConfig
     from hw.allocation import sized
 
@@ -79,6 +79,7 @@ def accelerator_config(
         array=array,
         map_width=max(array.width, network.input_width, *stored),
         requantize=network.requantize,
+        **more,
     )
     return replace(sized(network, config), **sizes)
 

@@ -13,6 +13,9 @@ from .argmax import ArgMax
 from .array_sums import Plane
 from .config import ArrayConfig
 from .descriptor import WRITE_LEVELS
+from .external.loader import ProgramLoader, WeightFeed
+from .external.mover import MOVES, MapMover
+from .formats import hardware_formats, settings_values
 from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
 from .operands import operands
@@ -32,12 +35,18 @@ class Accelerator(Component):
     to the image before has been taken. Cycles are `Program.cycles` and `Program.interval`.
     Reset: `rst` for one cycle; the image that was worked on is forgotten.
 
+    With an external memory the program comes as a stream, in the hardware's formats (see
+    `hw.external.image`): its tables once after reset, then its weights over and over. A pass waits
+    until its weights are there; cycles are the same where they always are.
+
     pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`.
 
     Members
     -------
     i_image : words of rows · lanes codes
     o_class : the lowest index among the largest codes of the last layer
+    i_program : beats of a program; only with an external memory
+    o_read, i_read, o_write, o_written : as of `hw.external.mover.MapMover`; only with maps there
     """
 
     def __init__(
@@ -47,34 +56,68 @@ class Accelerator(Component):
     ):
         self.program = program
         self._pe = pe
+        self.formats = formats = hardware_formats(program)
         config = program.config
-        self.activations = ActivationMemory(config, program.adds)
-        self.sequencer = Sequencer(program)
-        tiles = program.layers[-1].tiles
-        self._argmax = ArgMax(config.array.cols, program.code_width, tiles)
+        self.activations = ActivationMemory(config, formats.adds)
+        self.sequencer = Sequencer(program, formats)
+        self.settings, self.loaded = Signal(formats.settings), Signal()
+        self._argmax = ArgMax(config.array.cols, formats.code_width, formats.tiles)
+        self._external = config.external != "none"
+        self._mover = MapMover(formats) if config.external == "maps" else None
         image = ArrayLayout(config.map_width, config.channels)
+        beats = {"i_program": In(stream.Signature(config.external_width))}
         super().__init__(
             {
                 "i_image": In(stream.Signature(image)),
                 "o_class": Out(self._argmax.o_class.signature),
             }
+            | (beats if self._external else {})
+            | ({name: self._mover.signature.members[name] for name in MOVES} if self._mover else {})
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.sequencer = self.sequencer
+        m.d.comb += self.sequencer.last_layer.eq(self.settings.last_layer)
         m.submodules.activations = self.activations
         m.submodules.array = array = WeightStationaryArray(
-            self.program.config.array, self._pe, doubles=len(self.program.planes) > 1
+            self.program.config.array, self._pe, doubles=len(self.formats.planes) > 1
         )
+        m.submodules.constants = self._constants = ConstantMemory(self.program, self.formats)
+        loader = self._load(m) if self._external else self._know(m)
         self._feed_activations(m, array)
-        self._feed_weights(m, array)
+        self._feed_weights(m, array, loader)
         image = self._take_images(m)
+        if self._mover:
+            self._move_maps(m)
         self._probe(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
         self._store(m, image, place, self._pool(m, place, codes))
         return m
+
+    def _know(self, m: Module) -> None:
+        """The settings of the program that the hardware holds."""
+        values = settings_values(self.program)
+        m.d.comb += [self.settings.eq(self.formats.settings.const(values)), self.loaded.eq(1)]
+
+    def _load(self, m: Module) -> ProgramLoader:
+        """The tables of a program from outside."""
+        m.submodules.loader = loader = ProgramLoader(self.formats)
+        connect(m, flipped(self.i_program), loader.i_beats)
+        writes = {self.sequencer: loader.write_layer, self._constants: loader.write_constant}
+        for memory, write in writes.items():
+            m.d.comb += [
+                memory.write.eq(write),
+                memory.write_index.eq(loader.index),
+                memory.write_word.as_value().eq(loader.word),
+            ]
+        m.d.comb += [
+            self.settings.eq(loader.settings),
+            self.loaded.eq(loader.loaded),
+            self.sequencer.loaded.eq(loader.loaded),
+        ]
+        return loader
 
     def _probe(self, m: Module) -> None:
         """Names for simulations that look inside, which Verilog keeps."""
@@ -104,23 +147,28 @@ class Accelerator(Component):
         fills = layer.fills & delay(m, sequencer.group_ends, 1, "ends").replicate(config.channels)
         blank = fills | (~inside).replicate(config.channels)
         bit = delay(m, self._of_plane(lambda plane: plane.operand_bit), 1, "operand_bit")
-        a = operands(self.program, m, layer, word, blank, bit)
+        a = operands(self.formats, m, layer, word, blank, bit)
         m.d.comb += [
-            self.activations.read_address.eq(walks["address"]),
+            self.activations.read_address.eq(self._read_address(walks["address"])),
             array.a.eq(delay(m, a, 1, "a")),
             array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
             array.first.eq(delay(m, sequencer.first, 2, "first")),
             array.last.eq(delay(m, sequencer.last, 2, "last")),
         ]
-        planes = self.program.planes
+        planes = self.formats.planes
         if len(planes) > 1:
             lighter = {next: next.weight < before.weight for before, next in pairwise(planes)}
             double = sequencer.plane_starts & self._of_plane(lambda plane: lighter.get(plane, 0))
             m.d.comb += array.double.eq(delay(m, double, 2, "double"))
 
+    def _read_address(self, walk: Value) -> Value:
+        """Between layers the mover's."""
+        mover = self._mover
+        return Mux(mover.reads, mover.read_address, walk) if mover else walk
+
     def _of_plane(self, number: Callable[[Plane], int]) -> Value:
         """This number of the sequencer's plane."""
-        numbers = [Const(number(plane)) for plane in self.program.planes]
+        numbers = [Const(number(plane)) for plane in self.formats.planes]
         return Array(numbers)[self.sequencer.plane]
 
     def _walk(self, m: Module, name: str, step: Value, goes_on: Value) -> Value:
@@ -136,10 +184,18 @@ class Accelerator(Component):
         ]
         return walk.value
 
-    def _feed_weights(self, m: Module, array: WeightStationaryArray) -> None:
+    def _feed_weights(
+        self, m: Module, array: WeightStationaryArray, loader: ProgramLoader | None
+    ) -> None:
         """A fold's weights become current in the cycle before its first activations, and with them
-        the next fold's come."""
-        m.submodules.weights = weights = WeightMemory(self.program)
+        the next fold's come, from the program's memory or the loader."""
+        if loader:
+            weights = WeightFeed(self.program.config)
+            connect(m, loader.o_weights, weights.i_words)
+            m.d.comb += self.sequencer.weights_ready.eq(weights.ready)
+        else:
+            weights = WeightMemory(self.program)
+        m.submodules.weights = weights
         swap = self.sequencer.step & self.sequencer.fold_starts
         m.d.comb += [
             weights.start.eq(swap),
@@ -148,10 +204,32 @@ class Accelerator(Component):
             array.load.eq(weights.load),
         ]
 
-    def _take_images(self, m: Module) -> ImageLoader:
+    def _move_maps(self, m: Module) -> None:
+        """Between layers, maps in and out."""
+        mover, sequencer = self._mover, self.sequencer
+        for name in MOVES:
+            connect(m, flipped(getattr(self, name)), getattr(mover, name))
+        m.d.comb += [
+            mover.load.eq(sequencer.load),
+            mover.layer.eq(sequencer.layer),
+            mover.go.eq(sequencer.go | ~sequencer.idle),
+            mover.settings.eq(self.settings),
+            mover.read_word.eq(self.activations.read_word.as_value()),
+            sequencer.maps_ready.eq(~mover.due),
+        ]
+
+    def _take_images(self, m: Module) -> ImageLoader | MapMover:
         """An image starts when the answer to the one before has been taken."""
-        m.submodules.image = image = ImageLoader(self.program)
-        connect(m, flipped(self.i_image), image.i_image)
+        m.submodules.image = image = self._mover or ImageLoader(self.formats)
+        if self._mover:
+            m.d.comb += [
+                image.i_image.payload.eq(self.i_image.payload.as_value()),
+                image.i_image.valid.eq(self.i_image.valid),
+                self.i_image.ready.eq(image.i_image.ready),
+            ]
+        else:
+            connect(m, flipped(self.i_image), image.i_image)
+            m.d.comb += image.last.eq(self.settings.last_image_word)
         starts = self.sequencer.step & self.sequencer.idle
         owed = Signal()
         with m.If(starts):
@@ -160,7 +238,7 @@ class Accelerator(Component):
             m.d.sync += owed.eq(0)
         m.d.comb += [
             self.sequencer.go.eq(image.full & ~owed),
-            image.free.eq(self.sequencer.idle),
+            image.free.eq(self.sequencer.idle & self.loaded),
             image.taken.eq(starts),
         ]
         return image
@@ -168,18 +246,19 @@ class Accelerator(Component):
     def _requantize(self, m: Module, array: WeightStationaryArray) -> tuple[View, View]:
         """Each position's codes, and in the same cycle its place in the target."""
         config, layer = self.program.config, self.sequencer.layer
-        m.submodules.constants = constants = ConstantMemory(self.program)
+        constants, formats = self._constants, self.formats
         bits, as_shape = config.array.acc_width, signed if config.array.acc_signed else unsigned
         m.submodules.requantizer = requantizer = Requantizer(
             config.array.cols,
             as_shape(bits),
             config.map_width,
-            self.program.code_width,
-            self.program.constants,
+            formats.code_width,
+            formats.constants,
             config.requantize,
         )
         place = self._place(m, array)
         m.d.comb += [
+            constants.last.eq(self.settings.last_constant),
             constants.tile_ends.eq(place.tile_ends),
             requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(delay(m, array.sums.as_value(), 1, "sums")),
@@ -228,20 +307,16 @@ class Accelerator(Component):
     def _answer(self, m: Module, place: View, codes: View) -> None:
         m.submodules.argmax = argmax = self._argmax
         m.d.comb += [
+            argmax.last_filters.eq(self.settings.last_filters),
             argmax.codes.eq(codes),
             argmax.valid.eq(place.valid & ~self.sequencer.layer.stores),
         ]
         connect(m, argmax.o_class, flipped(self.o_class))
 
     def _pool(self, m: Module, place: View, codes: View) -> Pooling:
-        layer, layers = self.sequencer.layer, self.program.layers
-        config = self.program.config
-        pooled_columns = [one.write_counts[1] for one in layers if one.window[0] > 1]
+        layer, config, formats = self.sequencer.layer, self.program.config, self.formats
         m.submodules.pooling = pooling = Pooling(
-            config.array.cols,
-            config.map_width,
-            max(pooled_columns, default=1),
-            max(one.pool_shift for one in layers),
+            config.array.cols, config.map_width, formats.pool_columns, formats.pool_shift
         )
         flags = ("first_column", "last_column", "first_row", "last_row")
         m.d.comb += [
@@ -254,17 +329,23 @@ class Accelerator(Component):
         ]
         return pooling
 
-    def _store(self, m: Module, image: ImageLoader, place: View, pooling: Pooling) -> None:
-        """Write images' words, and pooled codes into their part of a word; the parts behind it
-        get the code of zero until their tiles come."""
+    def _store(
+        self, m: Module, image: ImageLoader | MapMover, place: View, pooling: Pooling
+    ) -> None:
+        """Write words of images or maps, and pooled codes into their part of a word; the parts
+        behind it get the code of zero until their tiles come."""
         config, memory = self.program.config, self.activations
         address = delay(m, place.address, POOLING_LATENCY, "write_address")
         part = delay(m, place.part, POOLING_LATENCY, "write_part")
         zeros = self.sequencer.layer.out_zero.replicate(config.array.cols)
+        if self._mover:
+            come_to, come = image.write_address, image.write_word
+        else:
+            come_to, come = image.place + self.program.image.base, image.i_image.payload
         with m.If(image.write):
             m.d.comb += [
-                memory.write_address.eq(image.place + self.program.image.base),
-                memory.write_word.eq(image.i_image.payload),
+                memory.write_address.eq(come_to),
+                memory.write_word.as_value().eq(come),
                 memory.write_parts.eq(~0),
             ]
         with m.Else():

@@ -10,6 +10,7 @@ from .weight_schedule import TURNAROUND, memory_latency
 
 REQUANTIZER_LATENCY = 3
 POOLING_LATENCY = 3
+EXTERNAL_WIDTHS = (32, 64, 128, 256, 512)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,10 @@ class AcceleratorConfig:
     word holds one pixel's group of channels, the weights of one row of PEs, or the requantizer's
     constants of one tile of filters. map_width: bits of a stored code, the array's width by
     default. requantize: "multiply", or "shift" for a requantizer without multipliers, which runs
-    models of that kind alone. An `xnor` array takes two lanes for a channel, see `hw.array_sums`.
+    models of that kind alone. external: "none"; "weights" for a program that is streamed from an
+    external memory in beats of external_width bits, where weight_words are those that the reader
+    keeps in advance; or "maps" for maps in such a memory as well, of which bands of rows are worked
+    on. An `xnor` array takes two lanes for a channel, see `hw.array_sums`.
     ValueError with one line: what, the rule, what it got.
     """
 
@@ -38,6 +42,8 @@ class AcceleratorConfig:
     constant_words: int = 256
     map_width: int | None = None
     requantize: str = "multiply"
+    external: str = "none"
+    external_width: int = 64
 
     def __post_init__(self) -> None:
         array = self.array
@@ -66,6 +72,13 @@ class AcceleratorConfig:
             )
         if self.requantize not in ("multiply", "shift"):
             raise ValueError(f"requantize must be 'multiply' or 'shift', not {self.requantize!r}")
+        if self.external not in ("none", "weights", "maps"):
+            raise ValueError(f"external must be 'none', 'weights' or 'maps', not {self.external!r}")
+        if self.external_width not in EXTERNAL_WIDTHS:
+            raise ValueError(
+                f"external_width must be one of {', '.join(map(str, EXTERNAL_WIDTHS))}, "
+                f"not {self.external_width}"
+            )
         for name in ("activation_words", "weight_words", "constant_words"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -85,9 +98,21 @@ class AcceleratorConfig:
         return self.channels // self.array.cols
 
     @property
+    def word_beats(self) -> int:
+        """Beats of a word of weights from an external memory."""
+        array = self.array
+        return -(-array.cols * array.lanes * array.width // self.external_width)
+
+    @property
+    def map_beats(self) -> int:
+        """Beats of a word of activations in an external memory."""
+        return -(-self.channels * self.map_width // self.external_width)
+
+    @property
     def shortest_pass(self) -> int:
         """Cycles in which the next weights are loaded, and after which a sum can be read anew."""
-        return max(self.array.rows, TURNAROUND)
+        beats = 1 if self.external == "none" else self.word_beats
+        return max(self.array.rows * beats, TURNAROUND)
 
     @property
     def code_latency(self) -> int:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from golden.spec import IMAGE, LayerSpec, QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
+from .bands import in_bands, least_words
 from .descriptor import LayerDescriptor, MapPlace, computed_size
+
+READ_AHEAD = 512  # words of weights, as many as block RAMs are deep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,8 @@ def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColu
 
 
 def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[LayerDescriptor, ...]:
-    """A descriptor for each layer, whether or not the memories are as large as that."""
+    """A descriptor for each layer, whether or not the memories are as large as that. Maps in an
+    external memory lie there one after the other, from the image on."""
     columns = image_columns(model, config)
     places = _place_maps(model, config, _image_shape(model, columns))
     descriptors, weight_base, constant_base = [], 0, 0
@@ -66,25 +70,36 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
 
 
 def needed_words(layers: tuple[LayerDescriptor, ...]) -> dict[str, int]:
-    """Of each memory of the accelerator, by the name of its size."""
-    places = [layers[0].source, *(layer.target for layer in layers if layer.target)]
+    """Of each memory of the accelerator, by the name of its size; of weights from an external
+    memory those that are read in advance."""
+    kinds = ("source", "residual", "target")
+    places = [place for layer in layers for kind in kinds if (place := getattr(layer, kind))]
+    weights = sum(layer.weight_words for layer in layers)
+    external = layers[0].config.external != "none"
     return {
         "activation_words": max(place.base + place.words for place in places),
-        "weight_words": sum(layer.weight_words for layer in layers),
+        "weight_words": min(weights, READ_AHEAD) if external else weights,
         "constant_words": sum(layer.tiles for layer in layers),
     }
 
 
 def sized(model: QuantizedModel, config: AcceleratorConfig) -> AcceleratorConfig:
-    """The configuration with memories that are as large as the model needs."""
+    """The configuration with memories that are as large as the model needs; with maps in an
+    external memory, one of activations that is no larger than it is, if rows fit."""
+    if config.external == "maps":
+        layers = place_layers(model, config)
+        words = max(config.activation_words, least_words(layers))
+        layers = in_bands(place_layers(model, replace(config, activation_words=words)))
+        return replace(config, **needed_words(layers))
     return replace(config, **needed_words(place_layers(model, config)))
 
 
 def check_sizes(model: QuantizedModel, layers: tuple[LayerDescriptor, ...]) -> None:
     """ValueError when a memory is too small."""
     for name, needed in needed_words(layers).items():
-        has = getattr(layers[0].config, name)
-        if needed > has:
+        config = layers[0].config
+        has = getattr(config, name)
+        if needed > has and not (name == "weight_words" and config.external != "none"):
             raise ValueError(
                 f"{model.name} needs {needed} {name}, but the accelerator has {has}; "
                 f"set {name} to at least {needed}"
@@ -104,6 +119,8 @@ def _place_maps(
     places = {IMAGE: _place(IMAGE, image, [], config)}
     for index, layer in enumerate(model.layers[:-1]):
         live = [place for name, place in places.items() if last_use.get(name, -1) >= index]
+        if config.external == "maps":
+            live = list(places.values())
         places[layer.spec.name] = _place(layer.spec.name, layer.spec.out_shape, live, config)
     return places
 

@@ -23,6 +23,7 @@ class ArgMax(Component):
     Members
     -------
     codes : cols codes of `width` bits
+    last_filters : the first index of the last tile; of `tiles` where nothing drives it
     valid : `codes` are those of the next tile
     o_class : the index
     """
@@ -32,6 +33,7 @@ class ArgMax(Component):
         super().__init__(
             {
                 "codes": In(ArrayLayout(width, cols)),
+                "last_filters": In(range(cols * tiles), init=(tiles - 1) * cols),
                 "valid": In(1),
                 "o_class": Out(stream.Signature(class_width(cols, tiles))),
             }
@@ -49,7 +51,7 @@ class ArgMax(Component):
             m.d.sync += first.eq(first + self.cols)
             with m.If((first == 0) | (code > best)):
                 m.d.sync += [best.eq(code), self.o_class.payload.eq(first + index)]
-            with m.If(first == (self.tiles - 1) * self.cols):
+            with m.If(first == self.last_filters):
                 m.d.sync += [first.eq(0), self.o_class.valid.eq(1)]
         return m
 

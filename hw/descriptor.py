@@ -35,16 +35,27 @@ class MapPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Between the external memory, from its word `at` on, and that of activations, from `place`
+    on."""
+
+    at: int = 0
+    place: int = 0
+    words: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerDescriptor:
-    """One layer as the accelerator runs it; a fully connected layer has a kernel as large as the
-    map it takes.
+    """One layer as the accelerator runs it, or a band of its rows; a fully connected layer has a
+    kernel as large as the map it takes.
 
     kind: as in `golden.spec`. source: the map it takes. target: the map it gives, or None for the
     last layer, whose codes are compared and not stored. size: rows and columns of the outputs that
     are computed, without those that pooling drops. window: of the pooling, (1, 1) without.
     in_zero: code of padding. in_width: bits of the codes it takes. drop: of them those that are
     rounded off. width: bits of an operand. out_zero, highest: of the codes it gives. weight_base,
-    constant_base: its first words there.
+    constant_base: its first words there. store, fetch, fetch_added: what is done first if maps lie
+    in an external memory: with what the layer before gave, and the maps that this one takes.
     """
 
     config: AcceleratorConfig
@@ -68,6 +79,9 @@ class LayerDescriptor:
     highest: int
     weight_base: int
     constant_base: int
+    store: Transfer = Transfer()
+    fetch: Transfer = Transfer()
+    fetch_added: Transfer = Transfer()
 
     @property
     def tiles(self) -> int:

@@ -52,14 +52,16 @@ def _check_kind(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
 
 
 def _check_numbers(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
-    array, positions = config.array, math.prod(computed_size(spec))
+    array, (rows, columns) = config.array, computed_size(spec)
+    if config.external == "maps":  # a band may be of one row, before pooling a row of windows
+        rows = spec.pool.kernel[0] if spec.pool else 1
     if array.pe == "xnor":
         _check_at_most(where, "width", spec.width, "map_width", config)
     else:
         _check_at_most(where, "width", spec.width, "width", array)
     _check_at_most(where, "in_width", spec.in_width, "map_width", config)
     _check_at_most(where, "reduction", spec.reduction, "depth", array)
-    _check_at_most(where, "positions", positions, "positions", array)
+    _check_at_most(where, "positions", rows * columns, "positions", array)
 
 
 def _check_sums(where: str, layer: QuantizedLayer, config: AcceleratorConfig) -> None:

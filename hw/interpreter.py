@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .descriptor import LayerDescriptor
+from .descriptor import LayerDescriptor, Transfer
 from .loops import walk
 from .program import Program
 from .program_words import in_lanes
@@ -11,17 +11,43 @@ from .program_words import in_lanes
 def interpret(program: Program, codes: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
     """The class of an image, codes (channels, rows, columns), and every layer's map by its name,
     (filters, rows, columns), as the memory of activations holds it when the layer ends."""
-    memory = image_memory(program, codes)
-    maps = {layer.name: run_layer(program, layer, memory) for layer in program.layers}
+    memory, bands = image_memory(program, codes), {}
+    outside = external_memory(program, codes)
+    for layer in program.layers:
+        transfer(layer, memory, outside)
+        bands.setdefault(layer.name, []).append(run_layer(program, layer, memory))
+    maps = {name: np.concatenate(parts, axis=1) for name, parts in bands.items()}
     return int(maps[program.layers[-1].name].argmax()), maps
 
 
 def image_memory(program: Program, codes: np.ndarray) -> np.ndarray:
     """The memory of activations (words, channels) with an image in it."""
     memory = np.zeros((program.config.activation_words, program.config.channels), np.int64)
+    if program.maps:
+        return memory
     words = program.image_words(codes)
     memory[program.image.base : program.image.base + len(words)] = words
     return memory
+
+
+def external_memory(program: Program, codes: np.ndarray) -> np.ndarray:
+    """The external memory's maps (words, channels), with an image there."""
+    words = sum(place.words for place in program.maps.values())
+    memory = np.zeros((words, program.config.channels), np.int64)
+    if program.maps:
+        memory[: program.image.words] = program.image_words(codes)
+    return memory
+
+
+def transfer(layer: LayerDescriptor, memory: np.ndarray, outside: np.ndarray) -> None:
+    """What is done before a layer runs."""
+    outside[_words(layer.store.at, layer.store)] = memory[_words(layer.store.place, layer.store)]
+    for one in (layer.fetch, layer.fetch_added):
+        memory[_words(one.place, one)] = outside[_words(one.at, one)]
+
+
+def _words(first: int, of: Transfer) -> slice:
+    return slice(first, first + of.words)
 
 
 def run_layer(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from .descriptor import READ_LEVELS, WRITE_LEVELS, LayerDescriptor
 from .loops import steps
 from .program import Program
 
+TRANSFERS = ("store", "fetch", "fetch_added")
+
 
 def layer_layout(program: Program) -> StructLayout:
     """A descriptor's fields, of as many bits as the program's layers need."""
@@ -21,6 +23,7 @@ def layer_layout(program: Program) -> StructLayout:
     reads, writes = len(READ_LEVELS), len(WRITE_LEVELS)
     turns = _widest(max(*layer.read_counts, *layer.write_counts) for layer in layers)
     width = program.config.map_width
+    transfer = StructLayout({"at": 32, "beats": 32, "place": address, "words": address + 1})
     return StructLayout(
         {
             "read_limits": ArrayLayout(turns, reads),
@@ -46,6 +49,7 @@ def layer_layout(program: Program) -> StructLayout:
             "pool_offset": max(layer.pool_offset for layer in layers).bit_length(),
             "pool_shift": max(layer.pool_shift for layer in layers).bit_length(),
         }
+        | (dict.fromkeys(TRANSFERS, transfer) if program.maps else {})
     )
 
 
@@ -56,28 +60,43 @@ def layer_values(layer: LayerDescriptor, layout: StructLayout) -> dict:
         (layer.read_counts, layer.read_strides, layer.read_starts),
         (layer.write_counts, layer.write_strides, layer.write_starts),
     )
+    return (
+        {
+            "read_limits": [count - 1 for count in layer.read_counts],
+            "write_limits": [count - 1 for count in layer.write_counts],
+            "rows": rows,
+            "columns": columns,
+            "in_zero": layer.in_zero,
+            "signs": layer.kind == "xnor",
+            "fills": layer.fills,
+            "half": _half(layer),
+            "drop": layer.drop,
+            "most": 2**layer.width - 1,
+            "rest": layer.rest,
+            "out_zero": layer.out_zero if layer.target else 0,
+            "highest": layer.highest,
+            "stores": layer.target is not None,
+            "mean": layer.mean,
+            "pool_offset": layer.pool_offset,
+            "pool_shift": layer.pool_shift,
+        }
+        | {name: _transfer_values(layer, name) for name in TRANSFERS if name in layout.members}
+        | {
+            name: _walk_values(layout[name].shape, counts, strides[name], starts[name])
+            for counts, strides, starts in walks
+            for name in strides
+        }
+    )
+
+
+def _transfer_values(layer: LayerDescriptor, name: str) -> dict[str, int]:
+    """at and beats are in beats, place and words in words."""
+    transfer, beats = getattr(layer, name), layer.config.map_beats
     return {
-        "read_limits": [count - 1 for count in layer.read_counts],
-        "write_limits": [count - 1 for count in layer.write_counts],
-        "rows": rows,
-        "columns": columns,
-        "in_zero": layer.in_zero,
-        "signs": layer.kind == "xnor",
-        "fills": layer.fills,
-        "half": _half(layer),
-        "drop": layer.drop,
-        "most": 2**layer.width - 1,
-        "rest": layer.rest,
-        "out_zero": layer.out_zero if layer.target else 0,
-        "highest": layer.highest,
-        "stores": layer.target is not None,
-        "mean": layer.mean,
-        "pool_offset": layer.pool_offset,
-        "pool_shift": layer.pool_shift,
-    } | {
-        name: _walk_values(layout[name].shape, counts, strides[name], starts[name])
-        for counts, strides, starts in walks
-        for name in strides
+        "at": transfer.at * beats,
+        "beats": transfer.words * beats,
+        "place": transfer.place,
+        "words": transfer.words,
     }
 
 

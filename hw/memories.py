@@ -7,9 +7,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from .accelerator_config import AcceleratorConfig
+from .formats import Formats
 from .pipeline import delay
 from .program import Program
-from .requantize import constant_layout, constant_values
+from .requantize import constant_values
 
 
 class WeightMemory(Component):
@@ -55,32 +56,47 @@ class WeightMemory(Component):
 
 class ConstantMemory(Component):
     """Gives the requantizer's constants of one tile of filters after the other, and starts anew
-    after the last.
+    after the last. With an external memory they are written first.
 
     Members
     -------
+    last : index of the last tile's
     tile_ends : from the next cycle on the next tile's are wanted
     constants : of the tile that was wanted in the cycle before
+    write, write_index, write_word : of a tile's constants; only with an external memory
     """
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, formats: Formats):
         self.program = program
-        layout = constant_layout(program.constants, program.config.requantize)
-        cols = program.config.array.cols
-        super().__init__({"tile_ends": In(1), "constants": Out(ArrayLayout(layout, cols))})
+        config = program.config
+        self._external = config.external != "none"
+        index = range(config.constant_words)
+        written = {"write": In(1), "write_index": In(index), "write_word": In(formats.constant)}
+        super().__init__(
+            {"last": In(index), "tile_ends": In(1), "constants": Out(formats.constant)}
+            | (written if self._external else {})
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, count = self.program.config, len(self.program.constants.offset)
+        config = self.program.config
+        values = constant_values(self.program.constants, config.requantize)
         m.submodules.memory = memory = Memory(
             shape=self.constants.shape(),
             depth=config.constant_words,
-            init=constant_values(self.program.constants, config.requantize),
+            init=[] if self._external else values,
         )
-        read, place = memory.read_port(), Signal(range(count))
+        read, place = memory.read_port(), Signal(range(config.constant_words))
         with m.If(self.tile_ends):
-            m.d.sync += place.eq(Mux(place == count - 1, 0, place + 1))
+            m.d.sync += place.eq(Mux(place == self.last, 0, place + 1))
         m.d.comb += [read.addr.eq(place), self.constants.eq(read.data)]
+        if self._external:
+            write = memory.write_port()
+            m.d.comb += [
+                write.en.eq(self.write),
+                write.addr.eq(self.write_index),
+                write.data.eq(self.write_word),
+            ]
         return m
 
 
@@ -142,21 +158,22 @@ class ImageLoader(Component):
     i_image : an image's words
     free : the image before is no longer needed
     taken : the image that is there is being worked on
+    last : place of its last word
     full : an image is there
     place : of the word in the image
     write : `i_image.payload` is to be written there
     """
 
-    def __init__(self, program: Program):
-        self.program = program
-        config = program.config
+    def __init__(self, formats: Formats):
+        config, places = formats.config, range(formats.image_words)
         super().__init__(
             {
                 "i_image": In(stream.Signature(ArrayLayout(config.map_width, config.channels))),
                 "free": In(1),
                 "taken": In(1),
+                "last": In(places),
                 "full": Out(1),
-                "place": Out(range(program.image.words)),
+                "place": Out(places),
                 "write": Out(1),
             }
         )
@@ -171,6 +188,6 @@ class ImageLoader(Component):
             m.d.sync += self.full.eq(0)
         with m.Elif(self.write):
             m.d.sync += self.place.eq(self.place + 1)
-            with m.If(self.place == self.program.image.words - 1):
+            with m.If(self.place == self.last):
                 m.d.sync += [self.place.eq(0), self.full.eq(1)]
         return m

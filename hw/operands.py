@@ -3,11 +3,11 @@
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.data import View
 
-from .program import Program
+from .formats import Formats
 
 
 def operands(
-    program: Program, m: Module, layer: View, word: Value, blank: Value, operand_bit: Value
+    formats: Formats, m: Module, layer: View, word: Value, blank: Value, operand_bit: Value
 ) -> Value:
     """A word's operands, rows · lanes of them, as `hw.interpreter.operands` has them.
 
@@ -15,15 +15,15 @@ def operands(
     up the word. operand_bit: of an ordinary layer in an `xnor` array. Without binary layers, and
     layers that take fewer bits than there are, an operand is the code.
     """
-    config, bits = program.config, []
+    config, bits = formats.config, []
     for channel in range(config.channels):
         code = word.word_select(channel, config.map_width)
-        number = _rounded(m, layer, code, channel) if program.rounds else code
+        number = _rounded(m, layer, code, channel) if formats.rounds else code
         if config.array.pe == "xnor":
             chosen = Cat(number.bit_select(operand_bit, 1), Const(0, 1))
         else:
             chosen = number[: config.array.width]
-        if program.signs:
+        if formats.signs:
             sign = (code >= layer.in_zero) & ~blank[channel]
             low = sign | blank[channel] if config.array.pe == "xnor" else blank[channel]
             chosen = Mux(layer.signs, Cat(low, sign), chosen)[: len(chosen)]

@@ -1,12 +1,12 @@
 """A quantized network compiled for an accelerator: descriptors of layers and memories' contents."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from golden.spec import QuantizedModel
+from golden.spec import IMAGE, QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
 from .allocation import (
@@ -17,6 +17,7 @@ from .allocation import (
     place_layers,
 )
 from .array_sums import Plane, ordinary_planes
+from .bands import in_bands
 from .descriptor import LayerDescriptor, MapPlace
 from .fit import check_fit
 from .program_words import Constants, constant_words, weight_words
@@ -24,9 +25,11 @@ from .program_words import Constants, constant_words, weight_words
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What an accelerator runs. columns: how the image is unfolded, if it is. weights: (words,
-    cols, lanes) in the order in which the array takes them. constants: the requantizer's, a word
-    for each tile of filters."""
+    """What an accelerator runs. layers: or bands of them, in order. maps: where maps lie in an
+    external memory, by name; empty without one for them. columns: how the image is unfolded, if it
+    is. weights: (words, cols, lanes) in the order in which the array takes them, those of a layer's
+    bands once. constants: the requantizer's, a word for each tile of filters, likewise.
+    """
 
     config: AcceleratorConfig
     name: str
@@ -34,10 +37,11 @@ class Program:
     columns: ImageColumns | None
     weights: np.ndarray
     constants: Constants
+    maps: dict[str, MapPlace] = field(default_factory=dict)
 
     @property
     def image(self) -> MapPlace:
-        return self.layers[0].source
+        return self.maps.get(IMAGE, self.layers[0].source)
 
     @property
     def word_bits(self) -> int:
@@ -132,16 +136,20 @@ def compile_model(model: QuantizedModel, config: AcceleratorConfig) -> Program:
     """The program of a model. ValueError, with the numbers and what would do, when the model has
     what the accelerator cannot run, or does not fit."""
     check_fit(model, config)
-    layers = place_layers(model, config)
+    whole = place_layers(model, config)
+    external = config.external == "maps"
+    layers = in_bands(whole) if external else whole
     check_sizes(model, layers)
-    weights = [weight_words(layer, d) for layer, d in zip(model.layers, layers, strict=True)]
+    weights = [weight_words(layer, d) for layer, d in zip(model.layers, whole, strict=True)]
+    places = [whole[0].source, *(layer.target for layer in whole if layer.target)]
     return Program(
         config=config,
         name=model.name,
         layers=layers,
+        maps={place.name: place for place in places} if external else {},
         columns=image_columns(model, config),
         weights=np.concatenate(weights),
-        constants=constant_words(model, layers),
+        constants=constant_words(model, whole),
     )
 
 
@@ -158,12 +166,14 @@ def memory_map(program: Program) -> str:
 
 
 def _map_lines(program: Program) -> Iterator[str]:
-    maps = [program.image, *(layer.target for layer in program.layers if layer.target)]
+    targets = [layer.target for layer in program.layers if layer.target]
+    maps = program.maps.values() or [program.image, *targets]
     yield f"{'memory':16} {'used':>8} {'words':>8}"
     for name, words in needed_words(program.layers).items():
         yield f"{name.removesuffix('_words'):16} {words:8} {getattr(program.config, name):8}"
     yield ""
-    yield f"{'map':16} {'shape':>14} {'words':>15}"
+    what = "external map" if program.maps else "map"
+    yield f"{what:16} {'shape':>14} {'words':>15}"
     for place in maps:
         yield f"{place.name:16} {_sizes(place.shape):>14} {_span(place.base, place.words):>15}"
     yield ""

@@ -1,21 +1,24 @@
 """Flow control of an accelerator: layers one after the other, one output position a cycle."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from .descriptor import READ_LEVELS
-from .layer_table import layer_layout, layer_values
+from .formats import Formats
+from .layer_table import layer_values
 from .loops import Loops
 from .program import Program
 
 
 class Sequencer(Component):
     """Steps through the turns of every layer's reading loops, with the pauses that the array and
-    the memories need, and then waits for the next image.
+    the memories need, and then waits for the next image. With an external memory descriptors are
+    written first, and a fold waits for its weights.
 
     Members
     -------
+    last_layer : index of the last one
     go : an image is there, and nobody waits for the answer to the one before
     idle : the next turn is an image's first; `go` starts it
     step : this cycle is a turn, of which the next three are
@@ -28,13 +31,28 @@ class Sequencer(Component):
     load : walks start anew with this cycle's `layer`
     layer : the descriptor; it changes, one cycle before `load`, when all codes of the layer
             before have been stored
+    loaded, write, write_index, write_word : whether all descriptors are there, and of one; only
+            with an external memory, as are the others
+    weights_ready : a fold may start
+    maps_ready : a layer may start
+    starved : a fold of an image that is there does not start because of that
     """
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, formats: Formats):
         self.program = program
-        self.layout = layer_layout(program)
+        self.layout = formats.layer
+        self._count = formats.layers
+        self._external = program.config.external != "none"
+        index = range(formats.layers)
+        external = {
+            **{"loaded": In(1), "write": In(1), "write_index": In(index)},
+            **{"write_word": In(self.layout), "weights_ready": In(1), "starved": Out(1)},
+            "maps_ready": In(1, init=1),
+        }
         super().__init__(
-            {
+            (external if self._external else {})
+            | {
+                "last_layer": In(index),
                 "go": In(1),
                 "idle": Out(1, init=1),
                 "step": Out(1),
@@ -42,7 +60,7 @@ class Sequencer(Component):
                 "first": Out(1),
                 "last": Out(1),
                 "plane_starts": Out(1),
-                "plane": Out(range(len(program.planes))),
+                "plane": Out(range(len(formats.planes))),
                 "group_ends": Out(1),
                 "goes_on": Out(len(READ_LEVELS)),
                 "load": Out(1),
@@ -73,28 +91,51 @@ class Sequencer(Component):
     def _pace(self, m: Module, loops: Loops) -> None:
         """A layer's last turn is followed by a drain, in which the next descriptor is read; a
         fold's by a rest. Reset is the drain before the first layer."""
-        config, count = self.program.config, len(self.program.layers)
+        config = self.program.config
         wait = Signal(range(max(config.drain, config.shortest_pass)), init=config.drain - 1)
-        drains, index = Signal(init=1), Signal(range(count), init=count - 1)
+        init = 0 if self._external else self._count - 1
+        drains, index = Signal(init=1), Signal(range(self._count), init=init)
+        free = self._free()
         with m.If(self.step):
             m.d.sync += [self.idle.eq(0), drains.eq(0)]
             with m.If(loops.lasts.all()):
                 m.d.sync += [
                     wait.eq(config.drain - 1),
                     drains.eq(1),
-                    self.idle.eq(index == count - 1),
+                    self.idle.eq(index == self.last_layer),
                 ]
             with m.Elif(loops.lasts[:2].all()):
                 m.d.sync += wait.eq(self.layer.rest)
         with m.Elif(wait != 0):
             m.d.sync += wait.eq(wait - 1)
         with m.If(drains & (wait == 3)):
-            m.d.sync += index.eq(Mux(index == count - 1, 0, index + 1))
+            m.d.sync += index.eq(Mux(index == self.last_layer, 0, index + 1))
         m.d.comb += [
-            self.step.eq((wait == 0) & (self.go | ~self.idle)),
+            self.step.eq((wait == 0) & (self.go | ~self.idle) & free),
             self.load.eq(drains & (wait == 1)),
         ]
+        if self._external:
+            m.d.comb += self.starved.eq((wait == 0) & (self.go | ~self.idle) & ~free)
+            with m.If(~self.loaded):  # reset goes on
+                m.d.sync += [wait.eq(config.drain - 1), index.eq(self.last_layer)]
+        self._read_layers(m, index)
+
+    def _free(self) -> Value:
+        """No fold starts without its weights, and no layer without its maps."""
+        if not self._external:
+            return Const(1)
+        return (self.weights_ready | ~self.fold_starts) & self.maps_ready
+
+    def _read_layers(self, m: Module, index: Value) -> None:
         values = [layer_values(layer, self.layout) for layer in self.program.layers]
-        m.submodules.layers = layers = Memory(shape=self.layout, depth=count, init=values)
+        init = [] if self._external else values
+        m.submodules.layers = layers = Memory(shape=self.layout, depth=self._count, init=init)
         read = layers.read_port()
         m.d.comb += [read.addr.eq(index), self.layer.eq(read.data)]
+        if self._external:
+            write = layers.write_port()
+            m.d.comb += [
+                write.en.eq(self.write),
+                write.addr.eq(self.write_index),
+                write.data.eq(self.write_word),
+            ]

@@ -11,13 +11,14 @@ def bench_verilog(program: Program, traces: bool = False) -> str:
     activations that is written and the parts of its word; else it is one bit."""
     config = program.config
     part = config.map_width * config.array.cols
-    parts = [f"{{{part}{{dut.probe_write_parts[{p}]}}}}" for p in reversed(range(config.parts))]
+    parts = [f"{{{part}{{parts[{p}]}}}}" for p in reversed(range(config.parts))]
     trace = ", ".join(_traced(program)) if traces else "1'b0"
     return BENCH.format(
         top=TOP,
         word_msb=word_width(program) - 1,
         class_msb=class_width(config.array.cols, program.layers[-1].tiles) - 1,
         address_msb=address_width(program) - 1,
+        part_msb=config.parts - 1,
         mask=", ".join(parts),
         trace_msb=trace_width(program) - 1 if traces else 0,
         trace=trace,
@@ -71,6 +72,7 @@ module bench (
 
   assign write_address = dut.probe_write_address;
   assign write_word = dut.probe_write_word;
+  wire [{part_msb}:0] parts = dut.probe_write_parts;
   assign write_mask = {{{mask}}};
   assign written = |dut.probe_write_parts;
   assign layer_ends = dut.probe_layer_ends;

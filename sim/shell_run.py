@@ -1,11 +1,14 @@
 """Runs an accelerator's IP block under AXI models that nobody here wrote."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from golden.archive import save_arrays
+from hw.external.image import program_image
+from hw.formats import hardware_formats
 from hw.program import Program
 from hw.shell.ip import TOP, ip_verilog
 from hw.shell.registers import register_map
@@ -23,13 +26,15 @@ def run_shell(
     seed: int = 0,
     verilog: str | None = None,
     waves: bool = False,
+    others: Sequence[tuple[Program, StoredImages]] = (),
 ) -> dict[str, str]:
     """Play the scenarios of `sim.shell_bench` with these images, which are the self-test's too;
     what each found: "passed", or in words what was wrong.
 
     Writes the Verilog, the job, logs, `results.json` and `results.xml` (JUnit) into `folder`.
-    seed: of the pauses. verilog: in place of the generated text. ToolError when the simulator is
-    missing or stops before the end.
+    With an external memory also those of `sim.external_bench`; then `others` take the program's
+    place at run time. seed: of the pauses. verilog: in place of the generated text. ToolError when
+    the simulator is missing or stops before the end.
     """
     check_simulator(simulator)
     folder = folder.resolve()
@@ -47,12 +52,21 @@ def run_shell(
         "image_cycles": program.busy_cycles,
         "width": program.config.map_width,
     }
-    arrays = {
-        "words": np.array([program.image_words(image) for image in images.codes]),
-        "classes": np.asarray(images.classes),
-        "facts": np.array(json.dumps(facts)),
-        "seed": np.array(seed),
-    }
+    benches, arrays = ["sim.shell_bench"], {"seed": np.array(seed)}
+    if program.config.external != "none":
+        benches.append("sim.external_bench")
+        facts["programs"] = 1 + len(others)
+        formats = hardware_formats(program)
+    for index, (one, its_images) in enumerate(((program, images), *others)):
+        ending = index or ""
+        words = [one.image_words(image) for image in its_images.codes]
+        arrays |= {
+            f"words{ending}": np.array(words),
+            f"classes{ending}": np.asarray(its_images.classes),
+        }
+        if len(benches) > 1:
+            arrays[f"image{ending}"] = np.frombuffer(program_image(one, formats), np.uint8)
+    arrays["facts"] = np.array(json.dumps(facts))
     save_arrays(arrays, folder / "job.npz")
-    run_bench("sim.shell_bench", TOP, folder / "job.npz", simulator, waves, seed)
+    run_bench(benches, TOP, folder / "job.npz", simulator, waves, seed)
     return json.loads((folder / RESULTS).read_text(encoding="utf-8"))

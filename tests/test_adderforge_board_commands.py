@@ -94,3 +94,17 @@ def test_ip_writes_what_goes_with_the_verilog():
     wanted += "adderforge_registers.h adderforge.svd report.json"
     assert names == set(wanted.split())
     assert figures["program"] in Path("ip", "adderforge_ip.v").read_text().splitlines()[0]
+
+
+@pytest.mark.slow
+def test_ip_with_an_external_memory_writes_programs_for_it():
+    bus = ["--external", "weights", "--external-width", "32", "--also", "other.npz"]
+    model_file.save(generated_model("adder", (1, 4, 3), LAYERS, width=6, seed=2), "other.npz")
+    figures = call("ip", *options(), *bus, "--vectors", "images.npz", "--out", "ip", "--json")
+    image, other = (Path("ip", f"{name}.bin").read_bytes() for name in ("program", "other"))
+    assert image[:16] == other[:16] and image[16:] != other[16:]
+    assert image[16:24][::-1].hex() == figures["program"]
+    assert image[8:16][::-1].hex() == figures["hardware"]
+    assert "external memory" in Path("ip", "memory_map.txt").read_text()
+    assert "ADDERFORGE_BASE_LOW" in Path("ip", "adderforge_registers.h").read_text()
+    assert "m_axi_araddr" in Path("ip", "component.xml").read_text()

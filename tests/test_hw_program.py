@@ -1,6 +1,7 @@
 """Programs: what they hold, what is refused, and that the twin that runs them gives the integer
 reference's maps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from golden import reference
 from golden.model_file import load
 from hw.accelerator_config import AcceleratorConfig
-from hw.allocation import sized
+from hw.allocation import needed_words, sized
 from hw.config import ArrayConfig
+from hw.descriptor import Transfer
 from hw.interpreter import interpret
 from hw.loops import steps, walk
 from hw.program import compile_model, memory_map
@@ -339,3 +341,42 @@ def test_sizes_of_an_accelerator_are_checked():
         config_of(map_width=7)
     with pytest.raises(ValueError, match="requantize must be 'multiply' or 'shift', not 'divide'"):
         config_of(requantize="divide")
+
+
+@pytest.mark.parametrize("kind", PE)
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("more", [0, 7, 1000])
+def test_the_twin_gives_every_map_from_bands_of_rows_too(name, kind, more):
+    model = network(name, kind)
+    config = config_of(kind, external="maps", activation_words=1)
+    config = replace(config, activation_words=sized(model, config).activation_words + more)
+    codes = generated_codes(model, 1)
+    program, records = compile_model(model, config), reference.run(model, codes)
+    assert needed_words(program.layers)["activation_words"] <= config.activation_words
+    _, maps = interpret(program, codes[0])
+    for record in records:
+        np.testing.assert_array_equal(maps[record.layer.spec.name], record.codes_out[0])
+
+
+def test_a_memory_for_less_than_a_row_of_maps_is_refused():
+    model = network("groups of channels")
+    with pytest.raises(ValueError) as error:
+        compile_model(model, config_of(external="maps", activation_words=20))
+    assert str(error.value) == (
+        "layer 'layer0' needs 30 activation_words for a row of its maps, but the accelerator has "
+        "20; set activation_words to at least 30"
+    )
+
+
+def test_bands_are_as_few_and_as_equal_as_the_memory_allows():
+    model = network("stride, padding, pooling")
+    config = config_of(external="maps", activation_words=45)
+    first, second, *_ = compile_model(model, config).layers
+    assert first.size == (4, 6) and second.size == (2, 6)  # windows of 2 rows
+    assert first.fetch == Transfer(at=0, place=0, words=30)  # rows −1 to 4, of 6 words
+    assert second.fetch == Transfer(at=18, place=0, words=24)  # rows 3 to 6
+    assert second.store == Transfer(at=42, place=30, words=12)
+    array = config.array.model_copy(update={"positions": 35})
+    layers = compile_model(model, config_of(external="maps", activation_words=60)).layers
+    fewer = replace(config, array=array, activation_words=60)
+    assert (len(layers), len(compile_model(model, fewer).layers)) == (3, 4)

@@ -29,11 +29,12 @@ from sim.generated_models import generated_codes, generated_model
 WORDS = 5  # of an image, in tests of packets
 
 
-def program_of(seed=0):
+def program_of(seed=0, external="none"):
     model = generated_model("adder", (1, 3, 3), [{"out_channels": 3, "flatten": True}], seed=seed)
     array = ArrayConfig(pe="complement", rows=2, cols=2, lanes=2, dataflow="weight-stationary")
     sizes = {"activation_words": 32, "weight_words": 64, "constant_words": 4}
-    program = compile_model(model, AcceleratorConfig(array=array, **sizes))
+    config = AcceleratorConfig(array=array, external=external, **sizes)
+    program = compile_model(model, config)
     codes = generated_codes(model, 2)
     classes = reference.run(model, codes)[-1].codes_out.reshape(2, -1).argmax(1)
     return program, StoredImages(codes=codes, classes=classes)
@@ -227,9 +228,10 @@ def test_a_flag_stays_until_a_one_is_written_to_it():
     assert read_and_written(registers, action) == [0x201, 0, 0x201, 0, 1, SLVERR]
 
 
-def test_registers_do_not_overlap_and_lie_within_the_addresses():
+@pytest.mark.parametrize("external", ["none", "weights", "maps"])
+def test_registers_do_not_overlap_and_lie_within_the_addresses(external):
     taken = []
-    for register in register_map(program_of()[0]):
+    for register in register_map(program_of(external=external)[0]):
         assert register.offset % 4 == 0
         taken += range(register.offset // 4, register.offset // 4 + max(register.count, 1))
         bits = [field.mask for field in register.fields]
@@ -281,8 +283,9 @@ def test_json_markdown_and_svd_have_every_register_and_field():
         assert f"| 0x{register.offset:03X} | {register.name}" in texts["registers.md"]
 
 
-def test_ip_xact_has_the_shells_ports_and_maps_only_those():
-    program, _ = program_of()
+@pytest.mark.parametrize("external", ["none", "weights", "maps"])
+def test_ip_xact_has_the_shells_ports_and_maps_only_those(external):
+    program, _ = program_of(external=external)
     signature = shell_signature(program)
     tree = Tree.fromstring(ip_xact(signature, register_map(program), "top", ["top.v"]))
     spirit = {"s": NAMESPACE}

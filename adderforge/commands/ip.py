@@ -1,10 +1,14 @@
 """adderforge ip"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..options import FILE, accelerator_config, accelerator_options, as_json, show, with_data
+
+if TYPE_CHECKING:
+    from hw.program import Program
 
 
 @click.command()
@@ -12,6 +16,19 @@ from ..options import FILE, accelerator_config, accelerator_options, as_json, sh
 @click.option("--images", default=2, show_default=True, help="how many the self-test stores")
 @click.option("--vectors", type=FILE, help="images from a file, in place of --data")
 @with_data
+@click.option(
+    "--external",
+    default="none",
+    show_default=True,
+    help="what lies in an external memory: none, weights (the whole program), or maps as well",
+)
+@click.option("--external-width", default=64, show_default=True, help="bits of its data bus")
+@click.option(
+    "--also",
+    type=FILE,
+    multiple=True,
+    help="another network for the same hardware; its program is written, too",
+)
 @click.option("--simulate", is_flag=True, help="run it under cocotbext-axi on Verilator")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/ip-…")
 @as_json
@@ -21,6 +38,9 @@ def ip(
     vectors: Path | None,
     data: str,
     data_dir: str | None,
+    external: str,
+    external_width: int,
+    also: tuple[Path, ...],
     simulate: bool,
     out: Path | None,
     as_json: bool,
@@ -32,16 +52,24 @@ def ip(
     file. One register write runs a self-test on stored images. With --simulate eleven cocotb
     scenarios run on it; exit code 1 when one fails.
 
+    With --external weights the block streams its program over an AXI4 master from a memory beside
+    it: weights come while the array computes, and another program, of the same shapes or smaller,
+    may take its place at run time. With --external maps maps lie in that memory, too, and bands of
+    their rows that fit --activation-words are worked on. Writes each program as a .bin file for
+    that memory, and where everything lies in it (memory_map.txt).
+
     \b
     Example:  adderforge ip --model fixtures/lenet5-bn-digits-adder.npz \\
                   --rows 4 --cols 4 --lanes 4 --depth 400 --vectors fixtures/digits-vectors.npz
+    Example:  adderforge ip --external weights --external-width 128 --also retrained.npz …
     """
     from rich.console import Console
 
     from golden import model_file, reference
     from hw.program import compile_model
+    from hw.program_hash import program_hash
     from hw.shell.ip import ip_files
-    from hw.shell.registers import program_hash
+    from hw.shell.registers import known_hash
     from hw.shell.self_test import StoredImages
 
     from ..progress import Stages
@@ -49,7 +77,10 @@ def ip(
     from .arrays import images_from
 
     network = model_file.load(model)
-    program = compile_model(network, accelerator_config(options, network))
+    bus = {"external": external, "external_width": external_width}
+    program = compile_model(network, accelerator_config(options, network, **bus))
+    if also and external == "none":
+        raise ValueError("--also needs an external memory; give --external weights")
     pictures = images_from(vectors, data, data_dir, images)
     stored = StoredImages(
         codes=reference.encode(network, pictures), classes=reference.classify(network, pictures)
@@ -59,7 +90,12 @@ def ip(
     with stages.stage("verilog and documents"):
         for name, text in ip_files(program, stored).items():
             write_text(folder / name, text)
+        if external != "none":
+            others = [compile_model(model_file.load(path), program.config) for path in also]
+            _write_programs(folder, program, dict(zip(also, others, strict=True)))
     figures = {"program": program_hash(program), "cycles": program.cycles}
+    if external != "none":
+        figures["hardware"] = known_hash(program)
     lines = [f"program {figures['program']}, {program.cycles:,} cycles from image to class"]
     if simulate:
         from sim.shell_run import run_shell
@@ -72,3 +108,22 @@ def ip(
     click.echo(folder, err=as_json)
     if any(words != "passed" for words in figures.get("scenarios", {}).values()):
         raise SystemExit(1)
+
+
+def _write_programs(folder: Path, program: "Program", others: dict[Path, "Program"]) -> None:
+    """Images for the external memory, and where everything lies in the first."""
+    from hw.external.image import image_map, program_image
+    from hw.formats import hardware_formats
+    from hw.program import memory_map
+
+    from ..runs import write_text
+
+    formats = hardware_formats(program)
+    (folder / "program.bin").write_bytes(program_image(program, formats))
+    text = f"{memory_map(program)}\n\n{image_map(program, formats)}\n"
+    write_text(folder / "memory_map.txt", text)
+    for path, other in others.items():
+        place = folder / f"{path.stem}.bin"
+        if place.exists():
+            raise ValueError(f"names of networks must differ, but {place.name} is there already")
+        place.write_bytes(program_image(other, formats))

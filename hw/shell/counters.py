@@ -12,23 +12,26 @@ class Counters(Component):
 
     Members
     -------
+    last_layer : of the program; of `layers` where nothing drives it
     clear : all but those of layers start anew
     idle : no layer runs
     layer_starts : in the next cycle the first turn of the next layer may come
     answered : an image was answered
     refused : and its packet was malformed
     stalled : an answer is not taken in this cycle
-    images, refusals, image_cycles, waited, stalls : the counts
+    starved : an image waits for weights in this cycle
+    images, refusals, image_cycles, waited, stalls, starvation : the counts
     layer : whose count is asked for
     layer_cycles : that count, one cycle later
     """
 
     def __init__(self, layers: int):
         self.layers = layers
-        counts = ("images", "refusals", "image_cycles", "waited", "stalls")
-        flags = ("clear", "idle", "layer_starts", "answered", "refused", "stalled")
+        counts = ("images", "refusals", "image_cycles", "waited", "stalls", "starvation")
+        flags = ("clear", "idle", "layer_starts", "answered", "refused", "stalled", "starved")
         super().__init__(
-            {name: In(1) for name in flags}
+            {"last_layer": In(range(layers), init=layers - 1)}
+            | {name: In(1) for name in flags}
             | {name: Out(BITS) for name in counts}
             | {"layer": In(range(layers)), "layer_cycles": Out(BITS)}
         )
@@ -40,6 +43,7 @@ class Counters(Component):
             "refusals": self.answered & self.refused,
             "waited": self.idle,
             "stalls": self.stalled,
+            "starvation": self.starved,
         }
         for name, event in events.items():
             count = getattr(self, name)
@@ -59,7 +63,7 @@ class Counters(Component):
         m.d.sync += [image.eq(image_now), layer.eq(layer_now)]
         with m.If(ends):
             m.d.sync += [layer.eq(0), index.eq(index + 1)]
-            with m.If(index == self.layers - 1):
+            with m.If(index == self.last_layer):
                 m.d.sync += [image.eq(0), index.eq(0), self.image_cycles.eq(image_now)]
         self._keep(m, index, layer_now, ends)
 

@@ -10,7 +10,7 @@ from ..verilog import PE, PeInstance, to_verilog
 from ..weight_stationary import WeightStationaryPE, weight_pe_signature
 from .ip_xact import ip_xact
 from .register_files import register_files
-from .registers import program_hash, register_map
+from .registers import known_hash, register_map
 from .self_test import StoredImages
 from .shell import Shell, shell_signature
 
@@ -45,7 +45,7 @@ def ip_verilog(program: Program, images: StoredImages) -> str:
     clocked = Clocked(Shell(program, images, pe=lambda config: PeInstance(signature)))
     text = rtlil.convert(WeightStationaryPE(array), name=PE, emit_src=False)
     text += rtlil.convert(clocked, name=TOP, ports=clocked.ports, emit_src=False)
-    header = f"// {program.name}, AdderForge program {program_hash(program)}\n"
+    header = f"// {_title(program)}\n"
     return header + "`timescale 1ns / 1ps\n" + to_verilog(text)
 
 
@@ -56,17 +56,22 @@ def ip_files(program: Program, images: StoredImages) -> dict[str, str]:
     signature = shell_signature(program)
     return {
         verilog: ip_verilog(program, images),
-        **register_files(registers, f"{program.name}, program {program_hash(program)}"),
+        **register_files(registers, _title(program)),
         "component.xml": ip_xact(signature, registers, TOP, [verilog]),
         f"{TOP}.core": _fusesoc_core(program),
     }
+
+
+def _title(program: Program) -> str:
+    what = "program" if program.config.external == "none" else "hardware"
+    return f"{program.name}, AdderForge {what} {known_hash(program)}"
 
 
 def _fusesoc_core(program: Program) -> str:
     """A FuseSoC core file (CAPI 2)."""
     version = metadata.version("adderforge")
     return f"""CAPI=2:
-name: "adderforge:accelerators:{TOP}_{program_hash(program)}:{version}"
+name: "adderforge:accelerators:{TOP}_{known_hash(program)}:{version}"
 description: "{program.name} from image to class, AXI4-Stream and AXI4-Lite"
 
 filesets:

@@ -14,6 +14,8 @@ BUSES = {  # by prefix: (bus, role)
     "s_axis": ("axis", "slave"),
     "m_axis": ("axis", "master"),
     "s_axi": ("aximm", "slave"),
+    "m_axi": ("aximm", "master"),  # only with an external memory
+    "m_axi_maps": ("aximm", "master"),  # only with maps there
 }
 MAP = "registers"
 
@@ -29,9 +31,15 @@ def ip_xact(
     names = {"vendor": "adderforge", "library": "accelerators", "name": top, "version": version}
     _texts(component, names)
     buses = Tree.SubElement(component, _tag("busInterfaces"))
-    for prefix, (bus, role) in BUSES.items():
+    there = {name.rpartition("_")[0] for name in signature.members}
+    present = {prefix: bus for prefix, bus in BUSES.items() if prefix in there}
+    for prefix, (bus, role) in present.items():
         _bus(buses, prefix, bus, role, signature)
-    _clock_and_reset(buses)
+    _clock_and_reset(buses, present)
+    masters = [prefix for prefix, bus in present.items() if bus == ("aximm", "master")]
+    if masters:
+        width = Shape.cast(signature.members["m_axi_rdata"].shape).width
+        _address_spaces(component, masters, width)
     _memory_map(component, registers)
     _model(component, signature, top)
     _files(component, files)
@@ -58,7 +66,9 @@ def _interface(
         place = {"vendor": "xilinx.com", "library": library, "name": bus + suffix, "version": "1.0"}
         Tree.SubElement(interface, _tag(tag), {_tag(key): text for key, text in place.items()})
     side = Tree.SubElement(interface, _tag(role))
-    if bus == "aximm":
+    if bus == "aximm" and role == "master":
+        Tree.SubElement(side, _tag("addressSpaceRef"), {_tag("addressSpaceRef"): name})
+    elif bus == "aximm":
         Tree.SubElement(side, _tag("memoryMapRef"), {_tag("memoryMapRef"): MAP})
     listed = Tree.SubElement(interface, _tag("portMaps"))
     for logical, physical in ports.items():
@@ -74,9 +84,9 @@ def _bus(buses: Tree.Element, prefix: str, bus: str, role: str, signature: Signa
     _interface(buses, prefix, "interface", bus, role, ports)
 
 
-def _clock_and_reset(buses: Tree.Element) -> None:
+def _clock_and_reset(buses: Tree.Element, present: Iterable[str]) -> None:
     clock = _interface(buses, "aclk", "signal", "clock", "slave", {"CLK": "aclk"})
-    of_clock = {"ASSOCIATED_BUSIF": ":".join(BUSES), "ASSOCIATED_RESET": "aresetn"}
+    of_clock = {"ASSOCIATED_BUSIF": ":".join(present), "ASSOCIATED_RESET": "aresetn"}
     _parameters(clock, of_clock)
     reset = _interface(buses, "aresetn", "signal", "reset", "slave", {"RST": "aresetn"})
     _parameters(reset, {"POLARITY": "ACTIVE_LOW"})
@@ -86,6 +96,14 @@ def _parameters(parent: Tree.Element, values: dict[str, str]) -> None:
     listed = Tree.SubElement(parent, _tag("parameters"))
     for name, value in values.items():
         _texts(Tree.SubElement(listed, _tag("parameter")), {"name": name, "value": value})
+
+
+def _address_spaces(component: Tree.Element, masters: Iterable[str], data_width: int) -> None:
+    """Of each master, all that its addresses reach."""
+    spaces = Tree.SubElement(component, _tag("addressSpaces"))
+    for name in masters:
+        space = Tree.SubElement(spaces, _tag("addressSpace"))
+        _texts(space, {"name": name, "range": hex(2**64), "width": data_width})
 
 
 def _memory_map(component: Tree.Element, registers: tuple[Register, ...]) -> None:

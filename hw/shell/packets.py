@@ -21,14 +21,15 @@ class Place(enum.Enum):
 
 
 class Packets(Component):
-    """Passes packets of `words` words on as images. A packet that ends early is filled up with
-    zeros, and one that does not end with its last word is skipped until it does, so that
+    """Passes packets of `words` words, or fewer, on as images. A packet that ends early is filled
+    up with zeros, and one that does not end with its last word is skipped until it does, so that
     each gives one image.
 
     Members
     -------
     i_packet : words of `width` bits, each with `last`
     o_image : words
+    last_word : of an image, where it is not `words` of them
     forget : the image that has begun is not wanted; what is left of its packet is skipped
     between : no packet has begun
     taken : an image's last word is taken by the next component in this cycle
@@ -41,6 +42,7 @@ class Packets(Component):
             {
                 "i_packet": In(stream.Signature(packet_layout(width))),
                 "o_image": Out(stream.Signature(width)),
+                "last_word": In(range(words), init=words - 1),
                 "forget": In(1),
                 "between": Out(1),
                 "taken": Out(1),
@@ -61,7 +63,7 @@ class Packets(Component):
             packet.ready.eq(skips | (passes & image.ready & ~self.forget)),
             given.eq(image.valid & image.ready),
             ends.eq(packet.valid & packet.payload.last),
-            self.taken.eq(given & (word == self.words - 1)),
+            self.taken.eq(given & (word == self.last_word)),
             self.early.eq(fills),
             self.late.eq(passes & ~packet.payload.last),
             self.between.eq(passes & (word == 0)),

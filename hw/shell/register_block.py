@@ -14,7 +14,8 @@ class RegisterBlock(Component):
     Members, their names in small letters
     -------
     s_axi_… : the channels of AXI4-Lite
-    of a register without fields that is no constant : its number
+    of a register without fields that is no constant : its number; what was written, if it is
+            writable
     of several such : its number, one cycle after `<name>_index`, which says of which
     of a field with access "read" : its bits
     of one with "write" : a 1 was written, in this cycle
@@ -27,7 +28,7 @@ class RegisterBlock(Component):
         for register in registers:
             name = register.name.lower()
             if register.value is None and not register.fields:
-                members[name] = In(8 * WORD)
+                members[name] = (Out if register.writable else In)(8 * WORD)
             if register.count:
                 members[f"{name}_index"] = Out(range(register.count))
             for field in register.fields:
@@ -46,6 +47,9 @@ class RegisterBlock(Component):
         for register in self.registers:
             written = Signal(name=f"{register.name}_written")
             m.d.comb += written.eq(axi.write & _holds(register, axi.write_address))
+            if register.writable:
+                with m.If(written):
+                    m.d.sync += getattr(self, register.name.lower()).eq(axi.write_data)
             value = self._value(m, register, axi.write_data & written.replicate(8 * WORD))
             if register.count:
                 index = getattr(self, f"{register.name.lower()}_index")

@@ -1,12 +1,12 @@
 """The registers of the shell: one list, of which hardware, documents and drivers are made."""
 
-import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 
-import numpy as np
-
+from ..external.image import hardware_hash
+from ..formats import hardware_formats
 from ..program import Program
+from ..program_hash import program_hash
 
 WORD = 4  # bytes of a register
 ID = 0x41444652  # "ADFR"
@@ -40,19 +40,22 @@ class Field:
 @dataclass(frozen=True, kw_only=True)
 class Register:
     """32 bits at a byte offset. fields: none where the whole is one number. value: of a constant.
-    count: of equal registers, one after the other; 0 for one that stands alone."""
+    writable: whether a driver writes the number, which is 0 at first; always as a whole. count: of
+    equal registers, one after the other; 0 for one that stands alone."""
 
     name: str
     offset: int
     meaning: str
     fields: tuple[Field, ...] = ()
     value: int | None = None
+    writable: bool = False
     count: int = 0
 
     @property
     def access(self) -> str:
         """read-only, write-only or read-write."""
-        accesses = {field.access_name for field in self.fields} or {"read-only"}
+        whole = "read-write" if self.writable else "read-only"
+        accesses = {field.access_name for field in self.fields} or {whole}
         return accesses.pop() if len(accesses) == 1 else "read-write"
 
 
@@ -76,6 +79,36 @@ STATUS = (
     Field(name="EARLY", low=8, access="clear", meaning="TLAST came before an image's last word"),
     Field(name="LATE", low=9, access="clear", meaning="no TLAST came with an image's last word"),
 )
+EXTERNAL_CONTROL = (
+    Field(
+        name="LOAD",
+        low=3,
+        access="write",
+        meaning="what RESET does, and read the program at BASE; RESET reads it again",
+    ),
+)
+EXTERNAL_STATUS = (
+    Field(name="LOADED", low=10, meaning="the program's tables are there; images may come"),
+    Field(name="UNKNOWN", low=11, meaning="there is no program for this hardware at BASE"),
+    Field(
+        name="FAILED",
+        low=12,
+        meaning="a read was answered with an error since LOAD or RESET; so says bit 30 of answers",
+    ),
+)
+EXTERNAL = {
+    "STARVED": "cycles in which an image waited for weights",
+    "BASE_LOW": "address of a program's image, a multiple of 4096, low half",
+    "BASE_HIGH": "the same, high half",
+    "PROGRAM_LOW": "hash of the program that is loaded, low half",
+    "PROGRAM_HIGH": "the same, high half",
+}
+MAPS = {
+    "MAPS_LOW": "address of the external memory for maps, a multiple of 4096, low half; set before "
+    "LOAD",
+    "MAPS_HIGH": "the same, high half",
+}
+WRITABLE = ("BASE_LOW", "BASE_HIGH", "MAPS_LOW", "MAPS_HIGH")
 
 
 def register_map(program: Program) -> tuple[Register, ...]:
@@ -85,7 +118,9 @@ def register_map(program: Program) -> tuple[Register, ...]:
         raise ValueError(
             f"a shell must have at most {MOST_LAYERS} layers to count, not {len(program.layers)}"
         )
-    digest = program_hash(program)
+    external = program.config.external != "none"
+    formats = hardware_formats(program)
+    digest = known_hash(program)
     counters = {
         "IMAGES": "images answered",
         "REFUSED": "of them, packets whose TLAST came early or late",
@@ -102,47 +137,45 @@ def register_map(program: Program) -> tuple[Register, ...]:
         "CLASSES": (program.classes, "of the network"),
         "LAYERS": (len(program.layers), "of the network"),
     }
+    if external:
+        for name in ("IMAGE_WORDS", "CLASSES", "LAYERS"):  # as the program that is loaded has them
+            constants[name] = (None, constants[name][1])
     registers = [
         Register(name=name, offset=WORD * index, meaning=meaning, value=value)
         for index, (name, (value, meaning)) in enumerate(constants.items())
     ]
+    control, status = CONTROL, STATUS
+    if external:
+        control, status = CONTROL + EXTERNAL_CONTROL, STATUS + EXTERNAL_STATUS
+        counters |= EXTERNAL | (MAPS if program.config.external == "maps" else {})
     registers += [
-        Register(name="CONTROL", offset=0x20, meaning="what a 1 starts", fields=CONTROL),
-        Register(name="STATUS", offset=0x24, meaning="a 1 clears EARLY and LATE", fields=STATUS),
+        Register(name="CONTROL", offset=0x20, meaning="what a 1 starts", fields=control),
+        Register(name="STATUS", offset=0x24, meaning="a 1 clears EARLY and LATE", fields=status),
     ]
     registers += [
-        Register(name=name, offset=0x28 + WORD * index, meaning=meaning)
+        Register(
+            name=name,
+            offset=0x28 + WORD * index,
+            meaning=meaning,
+            writable=name in WRITABLE,
+        )
         for index, (name, meaning) in enumerate(counters.items())
     ]
     layers = Register(
         name="LAYER_CYCLES",
         offset=LAYERS_AT,
         meaning="cycles of each layer of the last image, until the next one's first",
-        count=len(program.layers),
+        count=formats.layers,
     )
     return *registers, layers
 
 
-def program_hash(program: Program) -> str:
-    """16 hexadecimal digits that name the program with its configuration."""
-    content = hashlib.sha256()
-    _digest(asdict(program), content)
-    return content.hexdigest()[:16]
-
-
-def _digest(value: object, content: "hashlib._Hash") -> None:
-    if isinstance(value, dict):
-        for name, part in value.items():
-            content.update(f"{name}:".encode())
-            _digest(part, content)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            _digest(part, content)
-    elif isinstance(value, np.ndarray):
-        content.update(f"{value.shape}".encode())
-        content.update(np.ascontiguousarray(value, "<i8").tobytes())
-    else:
-        content.update(f"{value!r};".encode())
+def known_hash(program: Program) -> str:
+    """What HASH says: it names the program with its configuration, or, where programs come from an
+    external memory, the hardware that runs them."""
+    if program.config.external == "none":
+        return program_hash(program)
+    return hardware_hash(hardware_formats(program))
 
 
 def version_number() -> int:

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
-from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.lib.wiring import Component, In, Out, Signature, connect
 
 from ..accelerator import Accelerator
+from ..accelerator_config import AcceleratorConfig
 from ..config import ArrayConfig
+from ..external.axi import PAGE, READ_PORTS, WRITE_PORTS, axi_members, connect_axi
+from ..external.engines import Reading, Writing
+from ..external.mover import MOVES
+from ..external.reader import ProgramReader
 from ..program import Program
 from ..weight_stationary import WeightStationaryPE
 from .axi_lite import PORTS, axi_lite_members
@@ -18,7 +23,7 @@ from .registers import ADDRESS_WIDTH, register_map
 from .self_test import SelfTest, StoredImages
 
 ANSWER_BITS = 32
-MALFORMED_BIT = 31  # of an answer
+MALFORMED_BIT, UNSOUND_BIT = 31, 30  # of an answer
 
 
 def shell_signature(program: Program) -> Signature:
@@ -35,7 +40,17 @@ def shell_signature(program: Program) -> Signature:
             "m_axis_tlast": Out(1),
         }
         | axi_lite_members("s_axi", ADDRESS_WIDTH)
+        | _external_members(program.config)
     )
+
+
+def _external_members(config: AcceleratorConfig) -> dict:
+    if config.external == "none":
+        return {}
+    width = config.external_width
+    maps = axi_members(READ_PORTS | WRITE_PORTS, "m_axi_maps", width)
+    programs = axi_members(READ_PORTS, "m_axi", width)
+    return programs | (maps if config.external == "maps" else {})
 
 
 class Shell(Component):
@@ -47,13 +62,19 @@ class Shell(Component):
     too early or too late, for which the class means nothing. s_axi: the registers of
     `hw.shell.registers`. Everything is of the domain "sync".
 
-    images: of the self-test. pe: as of `hw.accelerator.Accelerator`.
+    With an external memory m_axi reads the program, see `hw.external.reader`; images wait until one
+    has been loaded, and bit 30 of an answer says that a read failed, so that it means nothing.
+
+    images: of the self-test, with the classes that the program has for them that the hardware is
+    made for. pe: as of `hw.accelerator.Accelerator`.
 
     Members
     -------
     s_axis_… : images
     m_axis_… : answers
     s_axi_… : registers
+    m_axi_… : programs; only with an external memory
+    m_axi_maps_… : maps; only with those in an external memory
     """
 
     def __init__(
@@ -64,10 +85,15 @@ class Shell(Component):
     ):
         word_bits = program.word_bits
         self._accelerator = Accelerator(program, pe)
-        self._packets = Packets(word_bits, program.image.words)
+        formats = self._accelerator.formats
+        self._external = program.config.external != "none"
+        self._reader = ProgramReader(formats) if self._external else None
+        width, maps = program.config.external_width, program.config.external == "maps"
+        self._engines = (Reading(width), Writing(width)) if maps else ()
+        self._packets = Packets(word_bits, formats.image_words)
         class_bits = len(self._accelerator.o_class.payload)
         self._self_test = SelfTest(program, images, word_bits, class_bits)
-        self._counters = Counters(len(program.layers))
+        self._counters = Counters(formats.layers)
         self._registers = RegisterBlock(register_map(program))
         self._flags = SyncFIFO(width=1, depth=2)  # at most two images wait for their answers
         super().__init__(shell_signature(program))
@@ -79,17 +105,56 @@ class Shell(Component):
         m.submodules.self_test = self._restarted(self._self_test)
         m.submodules.counters = self._restarted(self._counters)
         m.submodules.flags = self._restarted(self._flags)
-        m.d.comb += self._packets.forget.eq(self._registers.reset)
+        m.d.comb += [
+            self._packets.forget.eq(self._resets),
+            self._packets.last_word.eq(self._accelerator.settings.last_image_word),
+        ]
         self._take(m)
         self._answer(m)
         self._test(m)
         self._count(m)
         self._serve(m)
+        if self._external:
+            self._read(m)
+        if self._engines:
+            self._move(m)
         return m
+
+    @property
+    def _failed(self) -> Value:
+        """Whether the external memory answered anything with an error."""
+        return Cat(self._reader.failed, *(engine.failed for engine in self._engines)).any()
+
+    @property
+    def _resets(self) -> Value:
+        registers = self._registers
+        return registers.reset | registers.load if self._external else registers.reset
 
     def _restarted(self, part: Component) -> Component:
         """The part, reset by CONTROL too."""
-        return ResetInserter(self._registers.reset)(part)
+        return ResetInserter(self._resets)(part)
+
+    def _read(self, m: Module) -> None:
+        """The reader outlives a reset by CONTROL, as reads that have been asked for do."""
+        m.submodules.reader = reader = self._reader
+        registers, accelerator = self._registers, self._accelerator
+        connect(m, reader.o_beats, accelerator.i_program)
+        connect_axi(m, READ_PORTS, self, "m_axi", reader, "m_axi")
+        settings = accelerator.settings
+        m.d.comb += [
+            reader.base.eq(Cat(registers.base_low, registers.base_high)),
+            reader.load.eq(registers.load),
+            reader.restart.eq(registers.reset),
+            registers.loaded.eq(accelerator.loaded),
+            registers.unknown.eq(reader.refused),
+            registers.failed.eq(self._failed),
+            Cat(registers.program_low, registers.program_high).eq(reader.header.program),
+            registers.image_words.eq(settings.last_image_word + 1),
+            registers.classes.eq(settings.classes),
+            registers.layers.eq(settings.last_layer + 1),
+            registers.starved.eq(self._counters.starvation),
+            self._counters.starved.eq(accelerator.sequencer.starved),
+        ]
 
     def _take(self, m: Module) -> None:
         """Packets to the accelerator: those from outside, and between them the self-test's."""
@@ -121,9 +186,11 @@ class Shell(Component):
         with m.If(free):
             m.d.sync += [
                 self.m_axis_tvalid.eq(answer.valid & ~self._self_test.runs),
-                self.m_axis_tdata[:MALFORMED_BIT].eq(answer.payload),
+                self.m_axis_tdata[:UNSOUND_BIT].eq(answer.payload),
                 self.m_axis_tdata[MALFORMED_BIT].eq(self._flags.r_data),
             ]
+            if self._external:
+                m.d.sync += self.m_axis_tdata[UNSOUND_BIT].eq(self._failed)
 
     def _test(self, m: Module) -> None:
         test, answer = self._self_test, self._accelerator.o_class
@@ -134,12 +201,30 @@ class Shell(Component):
             test.answer.eq(answer.payload),
         ]
 
+    def _move(self, m: Module) -> None:
+        """The engines, too, outlive a reset by CONTROL."""
+        reading, writing = self._engines
+        m.submodules.reading, m.submodules.writing = reading, writing
+        connect_axi(m, READ_PORTS, self, "m_axi_maps", reading, "axi")
+        connect_axi(m, WRITE_PORTS, self, "m_axi_maps", writing, "axi")
+        ports = reading.i_command, reading.o_beats, writing.i_command, writing.i_beats
+        for name, port in zip(MOVES, ports, strict=True):
+            connect(m, getattr(self._accelerator, name), port)
+        registers = self._registers
+        page = PAGE.bit_length() - 1
+        for engine in self._engines:
+            m.d.comb += [
+                engine.base[page:].eq(Cat(registers.maps_low, registers.maps_high)[page:]),
+                engine.restart.eq(self._resets),
+            ]
+
     def _count(self, m: Module) -> None:
         sequencer, answer = self._accelerator.sequencer, self._accelerator.o_class
         counters, registers = self._counters, self._registers
         m.d.comb += [
+            counters.last_layer.eq(self._accelerator.settings.last_layer),
             counters.clear.eq(registers.clear),
-            counters.idle.eq(sequencer.idle & ~sequencer.step),
+            counters.idle.eq(sequencer.idle & ~sequencer.step & ~counters.starved),
             counters.layer_starts.eq(sequencer.load),
             counters.answered.eq(answer.valid & answer.ready),
             counters.refused.eq(self._flags.r_data),
