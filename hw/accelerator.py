@@ -32,7 +32,8 @@ class Accelerator(Component):
     to the image before has been taken. Cycles are `Program.cycles` and `Program.interval`.
     Reset: `rst` for one cycle; the image that was worked on is forgotten.
 
-    pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`.
+    pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`. read_weights:
+    as of `hw.memories.WeightMemory`.
 
     Members
     -------
@@ -44,9 +45,10 @@ class Accelerator(Component):
         self,
         program: Program,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+        read_weights: Callable[[Module, Signal], Value] | None = None,
     ):
         self.program = program
-        self._pe = pe
+        self._pe, self._read_weights = pe, read_weights
         config = program.config
         self.activations = ActivationMemory(config, program.adds)
         self.sequencer = Sequencer(program)
@@ -139,7 +141,7 @@ class Accelerator(Component):
     def _feed_weights(self, m: Module, array: WeightStationaryArray) -> None:
         """A fold's weights become current in the cycle before its first activations, and with them
         the next fold's come."""
-        m.submodules.weights = weights = WeightMemory(self.program)
+        m.submodules.weights = weights = WeightMemory(self.program, self._read_weights)
         swap = self.sequencer.step & self.sequencer.fold_starts
         m.d.comb += [
             weights.start.eq(swap),

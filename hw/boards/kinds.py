@@ -57,7 +57,8 @@ class BoardKind:
     for Vivado instead of a bitstream. device, options: for `Toolchain.place` and `pack`; for Vivado
     the part's name. resources: what larger designs take more of, by nextpnr's names, or for Vivado
     by those of `hw.synth.SynthReport` and with how many there are. multipliers: of 16 × 16 bits.
-    default_mhz: of the accelerator, where that is not the oscillator's rate."""
+    default_mhz: of the accelerator, where that is not the oscillator's rate. spram: with iCE40
+    UltraPlus' single-port RAM, for weights that fit it."""
 
     title: str
     platform: tuple[str, str]
@@ -69,6 +70,7 @@ class BoardKind:
     resources: dict[str, int | None]
     multipliers: int
     default_mhz: float | None = None
+    spram: bool = False
 
 
 def _ice40(**values: object) -> BoardKind:
@@ -119,6 +121,7 @@ BOARDS = {
         clock_mhz=12,
         device="--up5k --package sg48",
         multipliers=8,
+        spram=True,
     ),
     "ulx3s-85f": _ecp5(
         title="ULX3S 85F (ECP5)",

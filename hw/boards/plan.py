@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..link.device import SerialAccelerator
 from ..link.uart import divisor_of
+from ..link.weight_store import WeightStore, fits_spram
 from ..program import Program
 from ..tools import ToolError, installed
 from . import vivado
@@ -66,7 +67,8 @@ def write_design(plan: Plan, program: Program, folder: Path) -> None:
     """Amaranth's files of a build: the design as `<TOP>.il`, its pins, and, for boards with a
     toolchain, Yosys' script."""
     platform = _platform(plan.kind)
-    top = OnBoard(SerialAccelerator(program, plan.divisor), plan.clock)
+    store = WeightStore(program, spram=True) if plan.kind.spram and fits_spram(program) else None
+    top = OnBoard(SerialAccelerator(program, plan.divisor, store), plan.clock)
     made = platform.build(
         top, name=TOP, do_build=False, synth_opts=_synth_options(plan.kind, program)
     )

@@ -5,10 +5,11 @@ from dataclasses import replace
 from ..program import Program
 from ..shell.registers import ID, program_hash, version_number
 from .protocol import Description
+from .weight_cells import weight_chunks
 
 
-def description(program: Program) -> Description:
-    """What a board with this program says of itself."""
+def description(program: Program, loads: bool = False) -> Description:
+    """What a board with this program says of itself. loads: it must be given the weights."""
     return Description(
         identity=ID,
         version=version_number(),
@@ -16,6 +17,7 @@ def description(program: Program) -> Description:
         image_words=program.image.words,
         word_bytes=-(-program.word_bits // 8),
         classes=program.classes,
+        chunks=len(weight_chunks(program)) if loads else 0,
     )
 
 
