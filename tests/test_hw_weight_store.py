@@ -53,9 +53,9 @@ def test_cells_are_the_words_bits():
     assert words == [packed(word) for word in PROGRAM.weights]
 
 
-def after_chunks(chunks):
+def after_chunks(chunks, program=PROGRAM):
     """What a store wants, is, and holds after (number, chunk, whether it was undamaged)."""
-    dut, wanted, words = WeightStore(PROGRAM), [], []
+    dut, wanted, words = WeightStore(program), [], []
 
     async def bench(ctx):
         for number, chunk, whole in chunks:
@@ -68,7 +68,7 @@ def after_chunks(chunks):
             wanted.append(ctx.get(dut.wanted))
             if whole:
                 await pulse(ctx, dut.ends)
-        for place in range(len(PROGRAM.weights)):
+        for place in range(len(program.weights)):
             ctx.set(dut.address, place)
             await ctx.tick()
             words.append(ctx.get(dut.word))
@@ -109,6 +109,13 @@ def test_chunks_fill_the_store_whatever_came_between(chunks, wanted):
     found, words = after_chunks(chunks)
     assert found == [*wanted, 1]
     assert words == [packed(word) for word in PROGRAM.weights]
+
+
+def test_a_full_store_keeps_its_words_when_the_last_chunk_comes_again():
+    program = program_of(rows=4, cols=4, lanes=1)
+    chunks = [(number, chunk, True) for number, chunk in enumerate(weight_chunks(program))]
+    _, words = after_chunks([*chunks, chunks[-1]], program)
+    assert words == [packed(word) for word in program.weights]
 
 
 def test_a_store_that_begins_anew_is_not_loaded():
