@@ -15,6 +15,7 @@ from golden import model_file, reference
 from hw.accelerator_config import AcceleratorConfig
 from hw.boards import check_board
 from hw.boards.fit import too_few, utilization
+from hw.boards.kinds import BOARDS
 from hw.boards.top import TOP
 from hw.config import ArrayConfig
 from hw.link.description import description
@@ -53,6 +54,12 @@ def call(*words):
 @pytest.fixture(autouse=True)
 def in_a_new_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+def test_help_names_every_board():
+    text = CliRunner().invoke(main, ["build", "--help"]).stdout
+    words = re.sub(r"-\s+", "-", text).replace(",", "").split()
+    assert set(words) > set(BOARDS)
 
 
 @pytest.mark.parametrize(
