@@ -16,6 +16,7 @@ from hw.accelerator_config import AcceleratorConfig
 from hw.boards import check_board
 from hw.boards.fit import too_few, utilization
 from hw.boards.kinds import BOARDS
+from hw.boards.timing import fmax
 from hw.boards.top import TOP
 from hw.config import ArrayConfig
 from hw.link.description import description
@@ -103,6 +104,25 @@ def test_what_does_not_fit_is_named_with_the_numbers(tmp_path):
     )
     assert too_few(utilization(log)).startswith("it takes 9000 LUT4 of 8640; try a smaller array")
     assert too_few({"BSRAM": (26, 26)}) == ""
+
+
+def nextpnr_report(*paths):
+    """One whose clock allows 50 MHz; paths: (from, to, ns)."""
+    listed = [
+        {"from": source, "to": sink, "path": [{"delay": 0.5}, {"delay": ns - 0.5}]}
+        for source, sink, ns in paths
+    ]
+    return {"fmax": {"clk": {"achieved": 50.0}}, "critical_paths": listed}
+
+
+def test_a_multiplier_without_registers_is_a_part_of_its_path():
+    clock, none = "posedge clk", "posedge $PACKER_GND_NET_$glb_clk"
+    report = nextpnr_report(
+        (clock, clock, 20), (clock, none, 8), (none, clock, 7), (none, clock, 6)
+    )
+    assert fmax(report, 10) == 40 and fmax(report) == 50
+    assert fmax(nextpnr_report((clock, clock, 20)), 10) == 50
+    assert fmax({"fmax": {}, "critical_paths": []}) == 0
 
 
 def test_a_board_runs_the_same_program_on_every_fabric():

@@ -16,6 +16,7 @@ from .fit import too_few, utilization
 from .kinds import Toolchain
 from .plan import BAUD, Plan, check_board, write_design
 from .report import BoardReport
+from .timing import fmax
 from .top import TOP
 
 CALL = """import sys
@@ -65,7 +66,7 @@ def _bitstream(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -
     for number, seed in enumerate(plan.seeds, 1):
         progress(number, steps)
         reports[seed] = _route(plan, folder, seed)
-    rates = {seed: _fmax(report) for seed, report in reports.items()}
+    rates = {seed: fmax(report, chain.multiplier_ns) for seed, report in reports.items()}
     best = max(rates, key=rates.__getitem__)
     if chain.times and rates[best] < plan.clock_mhz:
         raise ToolError(
@@ -145,9 +146,3 @@ def _route(plan: Plan, folder: Path, seed: int) -> dict:
 
 def _call(command: str, arguments: list[str], folder: Path, name: str) -> None:
     run([sys.executable, "-c", CALL, command, *arguments], folder, folder / f"{name}.log")
-
-
-def _fmax(report: dict) -> float:
-    """Of the slowest clock; 0 where nextpnr counts no path."""
-    rates = (clock["achieved"] for clock in report["fmax"].values())
-    return round(min(rates, default=0.0), 2)
