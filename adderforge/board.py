@@ -1,5 +1,6 @@
 """An accelerator on a board, from Python: images go over a serial port, classes come back."""
 
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from hw.link.protocol import (
     ANSWER,
     CLASSIFY,
     DESCRIBE,
+    LOAD,
     REASONS,
     REFUSAL,
     RESULT,
@@ -22,6 +24,7 @@ from hw.link.protocol import (
     Frame,
     FrameReader,
 )
+from hw.link.weight_cells import weight_chunks
 from hw.program import compile_model
 from hw.tools import ToolError
 
@@ -40,7 +43,8 @@ class BoardAnswer:
 
 
 class Board:
-    """A board that runs a model on an accelerator of this configuration, see `hw.link`.
+    """A board that runs a model on an accelerator of this configuration, see `hw.link`. One whose
+    memory of weights is empty when it starts gets them first.
 
     port: of the system, such as /dev/ttyUSB1. baud: as the board was built for. patience: seconds
     to wait for an answer, beyond the time that the bytes take. attempts: of each question, after
@@ -68,6 +72,7 @@ class Board:
         self._baud, self._patience, self._attempts = baud, patience, attempts
         self._number, self._reader = 0, FrameReader()
         self._told = description(self.program)
+        self._loads = description(self.program, loads=True)
         self._serial = Serial(port, baud, timeout=0.01)
         self._serial.reset_input_buffer()
         try:
@@ -104,11 +109,25 @@ class Board:
     def _check(self) -> None:
         size = len(self._told.encode())
         found = Description.decode(self._ask(DESCRIBE, b"", size))
-        if found != self._told:
+        if found not in (self._told, self._loads):
             raise ValueError(
                 f"the board at {self.port} must run program {self._told.program:016x}, not "
                 f"{found.program:016x}; build it from this model and configuration"
             )
+
+        if found == self._loads:
+            self._load()
+
+    def _load(self) -> None:
+        """Give the board its weights. It begins anew where a damaged number made it do so."""
+        for attempt in reversed(range(self._attempts)):
+            try:
+                for number, chunk in enumerate(weight_chunks(self.program)):
+                    self._ask(LOAD, struct.pack("<H", number) + chunk, 0)
+                return
+            except TimeoutError:
+                if not attempt:
+                    raise
 
     def _packed(self, word: np.ndarray) -> bytes:
         bits = self.program.config.map_width

@@ -35,11 +35,12 @@ KINDS = {"adder": "adder", "cnn": "mac", "bnn": "xnor"}
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
     """A quantized model and what its integers stand for: the formats of its maps, and the step of
-    the weights of each ordinary layer."""
+    the weights of each ordinary layer. mult_width: as of the recipe."""
 
     model: QuantizedModel
     formats: Formats
     steps: dict[str, float]
+    mult_width: int
 
 
 def quantize(
@@ -95,7 +96,7 @@ def quantize_whole(
         metadata=metadata or {},
     )
     check_products(model)
-    return Quantization(model=model, formats=formats, steps=steps)
+    return Quantization(model=model, formats=formats, steps=steps, mult_width=recipe.mult_width)
 
 
 def traced(network: nn.Module, recipe: Recipe) -> list[FloatLayer]:
@@ -203,6 +204,7 @@ class _LayerQuantizer:
                 residual.scale / self.out.scale if residual else 0.0,
                 residual.width if residual else 0,
                 self.recipe.requantize,
+                self.recipe.mult_width,
             ),
         )
 

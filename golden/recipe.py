@@ -6,6 +6,7 @@ import numpy as np
 from torch import nn
 
 from .graph import FloatLayer
+from .requantizer import MULT_WIDTH
 from .spec import MAX_WIDTH, MIN_WIDTH, REQUANTIZERS
 
 MAX_GROUPS = 4
@@ -17,8 +18,9 @@ class Recipe:
     """width: bits of activations and weights, 2 to 16. widths: of single layers, by name, in its
     place. groups: number of scales that the channels of a map share, 1 to 4, each twice the one
     before. requantize: "multiply", or "shift" for multipliers that are sums of two signed powers
-    of two. storage: least bits of a map that is added to another or read by its signs; layers
-    round them off on reading.
+    of two. mult_width: bits of the requantizer's multipliers, 4 to 16; more where a slope needs
+    them. storage: least bits of a map that is added to another or read by its signs; layers round
+    them off on reading.
 
     Raises ValueError on anything else.
     """
@@ -27,6 +29,7 @@ class Recipe:
     widths: dict[str, int] = field(default_factory=dict)
     groups: int = 1
     requantize: str = "multiply"
+    mult_width: int = MULT_WIDTH
     storage: int = 8
 
     def __post_init__(self) -> None:
@@ -39,6 +42,8 @@ class Recipe:
             raise ValueError(f"groups must be 1 to {MAX_GROUPS}, not {self.groups}")
         if self.requantize not in REQUANTIZERS:
             raise ValueError(f"requantize must be one of {REQUANTIZERS}, not {self.requantize!r}")
+        if not isinstance(self.mult_width, int) or not 4 <= self.mult_width <= MULT_WIDTH:
+            raise ValueError(f"mult_width must be 4 to {MULT_WIDTH} bits, not {self.mult_width}")
         widest = max([self.width, *self.widths.values()])
         if widest + self.groups - 1 > MAX_WIDTH:
             raise ValueError(

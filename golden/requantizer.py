@@ -6,7 +6,7 @@ import numpy as np
 
 from .spec import LayerSpec
 
-MULT_LIMIT = 2**15 - 1  # mult is signed and has 16 bits
+MULT_WIDTH = 16  # bits of mult, which is signed, unless fewer are wanted
 RESIDUAL_LIMIT = 2.0**44  # residual_mult: 16 significant bits and zeros behind them, so that an
 RESIDUAL_DIGITS = 16  # added map may weigh much more than a sum's unit
 SHIFT_LIMIT = 44  # keeps (bias + acc) · mult below 2**62
@@ -20,12 +20,14 @@ def requantizer(
     residual_slope: float = 0.0,
     residual_width: int = 0,
     mode: str = "multiply",
+    mult_width: int = MULT_WIDTH,
 ) -> Integers:
     """bias, mult, shift, residual_mult, int64, for which ((bias + acc) · mult + r · residual_mult)
     / 2**shift approximates slope · acc + offset + residual_slope · r, in output codes.
 
     slope, offset: (out,). residual_width: bits of the added map. mode: "multiply", or "shift" for
-    multipliers that are sums of two signed powers of two.
+    multipliers that are sums of two signed powers of two. mult_width: bits of a multiplier,
+    but for slopes that need more, up to 16.
 
     A filter whose whole accumulator moves its code by less than a quarter (γ ≈ 0) gets a slope of
     about that much, so that bias stays bounded. A bias beyond what saturates the code is cut.
@@ -36,15 +38,17 @@ def requantizer(
     limit = spec.accumulator_limit
     least = 2.0 ** -math.ceil(math.log2(4 * limit))
     slope = np.where(np.abs(slope) < least, np.copysign(least, slope), slope)
-    shift = np.floor(np.log2(MULT_LIMIT / np.abs(slope)))
+    steepest = min(float(np.abs(slope).max()), 2.0 ** (MULT_WIDTH - 1) - 1)
+    most = max(2 ** (mult_width - 1) - 1, math.ceil(steepest))
+    shift = np.floor(np.log2(most / np.abs(slope)))
     if residual_slope:
         shift = np.minimum(shift, math.floor(math.log2(RESIDUAL_LIMIT / residual_slope)))
     shift = shift.clip(0, SHIFT_LIMIT)
     rounded = np.rint if mode == "multiply" else two_powers
-    mult = rounded(slope * 2.0**shift).clip(-MULT_LIMIT - 1, MULT_LIMIT + 1)
+    mult = rounded(slope * 2.0**shift).clip(-most - 1, most + 1)
     mult = np.where(mult == 0, np.copysign(1, slope), mult)
     if mode == "multiply":
-        mult = mult.clip(-MULT_LIMIT, MULT_LIMIT)
+        mult = mult.clip(-most, most)
     reach = 2.0**spec.out_width + residual_slope * 2.0**residual_width
     saturating = limit + reach / np.abs(slope)
     bias = np.rint((offset / slope).clip(-saturating, saturating))

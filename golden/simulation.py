@@ -34,7 +34,7 @@ class Simulation(nn.Module):
     def __init__(self, network: nn.Module, made: Quantization) -> None:
         super().__init__()
         self.network, self.formats, self.steps = network, made.formats, made.steps
-        self.mode = made.model.requantize
+        self.mode, self.mult_width = made.model.requantize, made.mult_width
         self.specs = {layer.spec.name: layer.spec for layer in made.model.layers}
         self.layers = trace(network, network.in_shape)
 
@@ -102,7 +102,9 @@ class Simulation(nn.Module):
         added = residual.scale / format.scale if residual else 0.0
         slope, offset = slope / format.scale, offset / format.scale
         width = residual.width if residual else 0
-        integers = requantizer(slope.numpy(), offset.numpy(), spec, added, width, self.mode)
+        integers = requantizer(
+            slope.numpy(), offset.numpy(), spec, added, width, self.mode, self.mult_width
+        )
         bias, mult, shift, residual_mult = (torch.from_numpy(some) for some in integers.values())
         gain = mult / 2.0**shift / slope
         constant = ~(gain < MOST_GAIN)  # not a number too

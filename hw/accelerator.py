@@ -39,7 +39,8 @@ class Accelerator(Component):
     `hw.external.image`): its tables once after reset, then its weights over and over. A pass waits
     until its weights are there; cycles are the same where they always are.
 
-    pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`.
+    pe: makes a PE of the array, as in `hw.weight_stationary.WeightStationaryArray`. read_weights:
+    as of `hw.memories.WeightMemory`.
 
     Members
     -------
@@ -53,9 +54,10 @@ class Accelerator(Component):
         self,
         program: Program,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
+        read_weights: Callable[[Module, Signal], Value] | None = None,
     ):
         self.program = program
-        self._pe = pe
+        self._pe, self._read_weights = pe, read_weights
         self.formats = formats = hardware_formats(program)
         config = program.config
         self.activations = ActivationMemory(config, formats.adds)
@@ -194,7 +196,7 @@ class Accelerator(Component):
             connect(m, loader.o_weights, weights.i_words)
             m.d.comb += self.sequencer.weights_ready.eq(weights.ready)
         else:
-            weights = WeightMemory(self.program)
+            weights = WeightMemory(self.program, self._read_weights)
         m.submodules.weights = weights
         swap = self.sequencer.step & self.sequencer.fold_starts
         m.d.comb += [

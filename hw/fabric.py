@@ -19,10 +19,10 @@ class Fabric:
     dsp: what it is given so that a product is made of logic, or of multiplier blocks. luts: LUTs
     that a cell takes, by type. carries, flip_flops, dsps, block_rams: how the names of such cells
     begin. router: None without one that knows the delays: for 7-series there is none on PyPI, and
-    for Gowin nextpnr 0.11.1 leaves those of LUTs out. shielded: cells, with their ports, that ABC
-    must not look into where a PE is made of them by hand: it takes a LUT beside the carry chain
-    that it helps to steer for a loop, and drops the LUT by which a carry leaves its chain, which
-    the placer then has to put back."""
+    for Gowin nextpnr 0.11.1 leaves out paths from block RAM and through multipliers. shielded:
+    cells, with their ports, that ABC must not look into where a PE is made of them by hand: it
+    takes a LUT beside the carry chain that it helps to steer for a loop, and drops the LUT by which
+    a carry leaves its chain, which the placer then has to put back."""
 
     models: str
     command: str

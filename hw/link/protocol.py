@@ -20,16 +20,22 @@ GAP = 16  # bytes' time of silence in a frame
 
 DESCRIBE = 1  # no payload; the answer's is a Description
 CLASSIFY = 2  # payload: an image's words; the answer's: class (2), cycles (4)
+LOAD = 3  # payload: number (2) and cells of a chunk of weights; the answer's is empty
 
-BAD_CRC, BAD_KIND, BAD_LENGTH, SILENCE = 1, 2, 3, 4  # reasons
+CELL = 2  # bytes of weights that are written together
+CHUNK = 64  # cells of LOAD
+
+BAD_CRC, BAD_KIND, BAD_LENGTH, SILENCE, NOT_LOADED, BAD_ORDER = 1, 2, 3, 4, 5, 6  # reasons
 REASONS = {
     BAD_CRC: "its checksum is wrong",
     BAD_KIND: "its kind is unknown",
     BAD_LENGTH: "its length is not that of an image",
     SILENCE: "it broke off",
+    NOT_LOADED: "it has no weights yet",
+    BAD_ORDER: "it wants another chunk of weights",
 }
 RESULT = struct.Struct("<HI")
-_DESCRIPTION = struct.Struct("<IIQIHH")
+_DESCRIPTION = struct.Struct("<IIQIHHH")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,8 @@ class Frame:
 class Description:
     """What a board says of itself. identity: `hw.shell.registers.ID`. version: of AdderForge.
     program: `program_hash`, as a number. image_words, word_bytes: of CLASSIFY's payload. classes:
-    of the network."""
+    of the network. chunks: of weights that it must be given with LOAD, one after the other; 0 for a
+    board that has them."""
 
     identity: int
     version: int
@@ -57,6 +64,7 @@ class Description:
     image_words: int
     word_bytes: int
     classes: int
+    chunks: int = 0
 
     def encode(self) -> bytes:
         return _DESCRIPTION.pack(*self.__dict__.values())

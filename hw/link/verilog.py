@@ -6,16 +6,17 @@ from ..program import Program
 from ..verilog import PE, PeInstance, to_verilog
 from ..weight_stationary import WeightStationaryPE, weight_pe_signature
 from .device import SerialAccelerator
+from .weight_store import WeightStore
 
 TOP = "adderforge_serial"
 
 
-def serial_verilog(program: Program, divisor: int) -> str:
-    """Verilog-2001 of `SerialAccelerator(program, divisor)`: top module `adderforge_serial`, ports
-    clk, rst, rx, tx and busy. ToolError when Yosys is missing or fails."""
+def serial_verilog(program: Program, divisor: int, store: WeightStore | None = None) -> str:
+    """Verilog-2001 of `SerialAccelerator(program, divisor, store)`: top module `adderforge_serial`,
+    ports clk, rst, rx, tx and busy. ToolError when Yosys is missing or fails."""
     array = program.config.array
     signature = weight_pe_signature(array)
-    device = SerialAccelerator(program, divisor, pe=lambda config: PeInstance(signature))
+    device = SerialAccelerator(program, divisor, store, pe=lambda config: PeInstance(signature))
     text = rtlil.convert(WeightStationaryPE(array), name=PE, emit_src=False)
     text += rtlil.convert(device, name=TOP, emit_src=False)
     return "`timescale 1ns / 1ps\n" + to_verilog(text)

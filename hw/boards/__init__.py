@@ -1,0 +1,5 @@
+"""Boards: an accelerator on a serial line, from Verilog to a bitstream."""
+
+from .build import build_board as build_board
+from .build import check_board as check_board
+from .report import BoardReport as BoardReport

@@ -1,0 +1,93 @@
+"""Where a design and its board become files for the tools."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from ..link.device import SerialAccelerator
+from ..link.uart import divisor_of
+from ..link.weight_store import WeightStore, fits_spram
+from ..program import Program
+from ..tools import ToolError, installed
+from . import vivado
+from .clocks import Clock, find_clock
+from .kinds import BOARDS, BoardKind
+from .top import TOP, OnBoard
+
+BAUD = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be built. clock: None for the board's own. divisor: clock cycles of a bit."""
+
+    board: str
+    kind: BoardKind
+    clock: Clock | None
+    divisor: int
+    baud: int
+    seeds: tuple[int, ...]
+
+    @property
+    def clock_mhz(self) -> float:
+        return self.clock.mhz if self.clock else self.kind.clock_mhz
+
+
+def check_board(
+    board: str,
+    seeds: tuple[int, ...] = (1,),
+    baud: int = BAUD,
+    clock_mhz: float | None = None,
+) -> Plan:
+    """What is to be built. ValueError for an unknown board, no seed, a clock that its PLL or a baud
+    rate that its clock cannot make; ToolError when a tool is missing."""
+    if board not in BOARDS:
+        raise ValueError(f"board must be one of {', '.join(BOARDS)}, not {board!r}")
+    if not seeds:
+        raise ValueError("seeds must be at least one, not none")
+    kind = BOARDS[board]
+    packages = (kind.toolchain.package,) if kind.toolchain else ()
+    for package in ("amaranth-boards", *packages):
+        if not installed(package):
+            raise ToolError(f"{package}: not installed; run 'pip install adderforge[board]'")
+    wanted = clock_mhz or kind.default_mhz or kind.clock_mhz
+    own = wanted == kind.clock_mhz
+    clock = None if own else find_clock(kind.target, kind.clock_mhz, wanted)
+    return Plan(
+        board=board,
+        kind=kind,
+        clock=clock,
+        divisor=divisor_of(clock.mhz if clock else kind.clock_mhz, baud),
+        baud=baud,
+        seeds=seeds,
+    )
+
+
+def write_design(plan: Plan, program: Program, folder: Path) -> None:
+    """Amaranth's files of a build: the design as `<TOP>.il`, its pins, and, for boards with a
+    toolchain, Yosys' script."""
+    platform = _platform(plan.kind)
+    store = WeightStore(program, spram=True) if plan.kind.spram and fits_spram(program) else None
+    top = OnBoard(SerialAccelerator(program, plan.divisor, store), plan.clock)
+    made = platform.build(
+        top, name=TOP, do_build=False, synth_opts=_synth_options(plan.kind, program)
+    )
+    for file, content in made.files.items():
+        data = content.encode() if isinstance(content, str) else content
+        (folder / file).write_bytes(data)
+
+
+def _platform(kind: BoardKind) -> object:
+    module, name = kind.platform
+    platform = getattr(import_module(f"amaranth_boards.{module}"), name)
+    if not kind.toolchain:  # Amaranth's files for Vivado need a Yosys of the system
+        platform = type(name, (platform,), {"file_templates": vivado.FILES})
+    return platform()
+
+
+def _synth_options(kind: BoardKind, program: Program) -> str:
+    """On iCE40 multipliers are used on demand, so for the requantizer's if there are enough."""
+    array = program.config.array
+    parts = array.cols * -(-array.acc_width // 16)
+    multiplies = program.config.requantize == "multiply" and array.pe != "mac"
+    return "-dsp" if kind.target == "ice40" and multiplies and parts <= kind.multipliers else ""
