@@ -94,13 +94,20 @@ def map_array(
 ) -> Design:
     """The array mapped to the library; NoPowerTables where that has no energies."""
     synthesis, path = mapped(config, liberty, multiplier, update)
+    netlist, delays = ready(synthesis, path, liberty, around)
+    return Design(config=config, synthesis=synthesis, netlist=netlist, delays=delays)
+
+
+def ready(
+    synthesis: SynthReport, path: Path, liberty: Liberty, around: Surroundings
+) -> tuple[Netlist, Delays]:
+    """A mapped netlist with its delays; NoPowerTables where the library has no energies."""
     netlist = read_netlist(path, read_library(liberty))
     try:
         check_powers(netlist)
     except ValueError as error:
         raise NoPowerTables(str(error), synthesis) from None
-    delays = find_delays(netlist, around)
-    return Design(config=config, synthesis=synthesis, netlist=netlist, delays=delays)
+    return netlist, find_delays(netlist, around)
 
 
 def run_energy(
