@@ -48,11 +48,11 @@ class Record:
 
     def of(self, port: str, windows: slice) -> np.ndarray:
         """(cycles, windows, bits) of a port of the netlist."""
-        return _by_cycle(self.bits[windows, :, self.places[port]])
+        return self.bits[windows, :, self.places[port]].transpose(1, 0, 2).astype(bool)
 
     def flip_flops(self, windows: slice) -> np.ndarray:
         """(cycles, windows, flip-flops), what their outputs are."""
-        return _by_cycle(self.bits[windows][:, :, self.states])
+        return self.bits[windows][:, :, self.states].transpose(1, 0, 2).astype(bool)
 
 
 def record(
@@ -97,10 +97,6 @@ def record(
         accesses=tuple(_accesses(i, memory, counts) for i, memory in enumerate(memories)),
         answers=answers,
     )
-
-
-def _by_cycle(bits: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(bits.transpose(1, 0, 2), dtype=bool)
 
 
 def flip_flop_outputs(netlist: Netlist) -> tuple[np.ndarray, np.ndarray]:

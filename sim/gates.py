@@ -284,7 +284,8 @@ def _bits(name: str, values: np.ndarray, width: int) -> np.ndarray:
 def _pack(bits: np.ndarray) -> np.ndarray:
     """Returns (..., words) uint64 for (..., streams) bool; streams missing in a word are 0."""
     padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % _WORD)]
-    return np.packbits(np.pad(bits, padding), axis=-1, bitorder="little").view(np.uint64)
+    packed = np.packbits(np.pad(bits, padding), axis=-1, bitorder="little")
+    return np.ascontiguousarray(packed).view(np.uint64)
 
 
 def _unpack(words: np.ndarray, streams: int) -> np.ndarray:
