@@ -1,5 +1,6 @@
 """Energy of an accelerator for an image, with its memories, and what it rests on."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, sqrt
@@ -234,7 +235,7 @@ def _check_answers(program: Program, found: Record) -> None:
 def _memory(accesses: Accesses, images: int, pj_per_bit: float | None) -> MemoryUse:
     memory = accesses.memory
     return memory_use(
-        memory.name,
+        re.sub(r"\$\d+", "", memory.name),  # numbers that make instances' names unique
         memory.words,
         memory.width,
         reads=accesses.reads / images,
