@@ -24,7 +24,8 @@ def bench_verilog(program: Program, trace: Trace | None = None) -> str:
     """Verilog of the module `bench`; its port `traced` is one bit where there is no trace."""
     config = program.config
     part = config.map_width * config.array.cols
-    parts = [f"{{{part}{{dut.probe_write_parts[{p}]}}}}" for p in reversed(range(config.parts))]
+    places = [f"[{p}]" for p in range(config.parts)] if config.parts > 1 else [""]
+    parts = [f"{{{part}{{dut.probe_write_parts{place}}}}}" for place in reversed(places)]
     signals = ",\n    ".join(name for name, _ in reversed(trace.signals)) if trace else "1'b0"
     return BENCH.format(
         top=TOP,
