@@ -108,7 +108,7 @@ class AcceleratorEnergy:
             "glitch_share": energy.glitch_share,
             "switching_uj": self.uj(energy.switching),
             "parts_uj": parts,
-            "blocks_uj": {name: sum(of_block.values()) for name, of_block in blocks.items()},
+            "blocks_uj": {name: self.uj(pj) for name, pj in energy.blocks.items()},
             "block_parts_uj": blocks,
             "memory_uj": self.memory_uj,
             "fresh_memory_uj": sum(memory.fresh_uj for memory in self.memories),

@@ -55,6 +55,7 @@ class EnergyRun:
     def figures(self) -> dict:
         """What --json shows: `EnergyReport`'s keys, and beside them all else."""
         return asdict(self.energy) | {
+            "blocks": self.energy.blocks,
             "standard_error": self.standard_error,
             "batches": self.batches,
             "zero_delay_pj_per_op": self.zero_delay.pj_per_op,

@@ -36,8 +36,13 @@ class EnergyReport:
     cycles: int
     activity: str
     switching: float | None = None
-    blocks: dict[str, float] = field(default_factory=dict)
     block_parts: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> dict[str, float]:
+        """pJ per operation by block, the largest first."""
+        sums = {name: sum(parts.values()) for name, parts in self.block_parts.items()}
+        return dict(sorted(sums.items(), key=lambda block: -block[1]))
 
     @property
     def transitions(self) -> float:
@@ -69,6 +74,9 @@ def total(reports: Sequence[EnergyReport]) -> EnergyReport:
 
     names = {name: None for report in reports for name in report.block_parts}
     nothing = dict.fromkeys(PARTS, 0.0)
+    of_blocks = {
+        name: [report.block_parts.get(name, nothing) for report in reports] for name in names
+    }
     return EnergyReport(
         pj_per_op=mean([report.pj_per_op for report in reports]),
         glitch_share=None,
@@ -77,15 +85,10 @@ def total(reports: Sequence[EnergyReport]) -> EnergyReport:
         cycles=sum(report.cycles for report in reports),
         activity=reports[0].activity,
         switching=mean([report.switching for report in reports]),
-        **_blocks(
-            {
-                name: {
-                    part: mean([report.block_parts.get(name, nothing)[part] for report in reports])
-                    for part in PARTS
-                }
-                for name in names
-            }
-        ),
+        block_parts={
+            name: {part: mean([parts[part] for parts in of_block]) for part in PARTS}
+            for name, of_block in of_blocks.items()
+        },
     )
 
 
@@ -126,7 +129,7 @@ def energy(
         cycles=activity.cycles,
         activity=activity.kind,
         switching=sum(float(item.energies.sum()) for item in items if item.switching) / operations,
-        **_blocks({} if blocks is None else _by_block(items, blocks, operations)),
+        block_parts={} if blocks is None else _by_block(items, blocks, operations),
     )
 
 
@@ -151,13 +154,3 @@ def _by_block(
             parts = sums.setdefault(name, dict.fromkeys(PARTS, 0.0))
             parts[item.part] += part / operations
     return sums
-
-
-def _blocks(parts: dict[str, dict[str, float]]) -> dict[str, dict]:
-    """The report's two fields, the largest block first."""
-    sums = {name: sum(of_block.values()) for name, of_block in parts.items()}
-    order = sorted(sums, key=lambda name: -sums[name])
-    return {
-        "blocks": {name: sums[name] for name in order},
-        "block_parts": {name: parts[name] for name in order},
-    }

@@ -91,13 +91,13 @@ def _text(run: "AcceleratorEnergy") -> str:
     energy, program, synthesis = run.energy, run.design.program, run.design.mapped.synthesis
     whole_uj, blocks = run.logic_uj + run.memory_uj, energy.blocks
     error = "" if run.standard_error_uj is None else f" ± {run.standard_error_uj:.2g}"
+    over = f"; standard error over {len(run.batches)} batches" if error else ""
     glitches = "" if energy.glitch_share is None else f"; glitches are {energy.glitch_share:.1%}"
     path_ns = run.design.delays.longest_path_ns
     lines = [
         f"energy            {whole_uj:.4g} µJ per image, {whole_uj * 1e6 / run.operations:.4g} pJ "
         f"per operation of {run.operations:,}",
-        f"logic             {run.logic_uj:.4g}{error} µJ per image ({energy.activity}; standard "
-        f"error over {len(run.batches)} batches)",
+        f"logic             {run.logic_uj:.4g}{error} µJ per image ({energy.activity}{over})",
         f"without delays    {run.uj(run.zero_delay.pj_per_op):.4g} µJ per image{glitches}",
         f"blocks, µJ        {listed({name: run.uj(pj) for name, pj in blocks.items()})}",
         f"parts, µJ         {listed({n: p and run.uj(p) for n, p in energy.parts.items()})}; "
