@@ -161,31 +161,39 @@ def choose_windows(program: Program, batches: int, images: int, cycles: int) -> 
     return found
 
 
-def run_accelerator(
+def record_images(
+    design: AcceleratorDesign, codes: np.ndarray, windows: list[list[range]], folder: Path
+) -> Record:
+    """Run the Verilog on images, codes (images, channels, rows, columns), in `folder`, and record
+    the batches' windows. One image more comes before and after them, so that what is measured is
+    one of many."""
+    program = design.program
+    span = range(program.cycles, program.cycles + len(codes) * program.interval)
+    around = np.concatenate([codes[-1:], codes, codes[:1]])
+    flat = [window for of_batch in windows for window in of_batch]
+    found = record(program, around, folder, design.mapped, design.netlist, flat, span)
+    due = program.cycles + program.interval * np.arange(len(around))
+    if found.answers.tolist() != due.tolist():
+        raise ValueError(
+            f"answers must come in cycles {due.tolist()}, not {found.answers.tolist()}; the "
+            "accelerator is not the one that was predicted"
+        )
+    return found
+
+
+def run_batches(
     design: AcceleratorDesign,
-    codes: np.ndarray,
-    folder: Path,
+    found: Record,
+    windows: list[list[range]],
     *,
-    batches: int,
-    cycles: int,
     clock_mhz: float,
     activity: str,
     update: Update,
-) -> tuple[list[GateRun], Record]:
-    """Simulate images, codes (images, channels, rows, columns), in batches: the Verilog on all of
-    their cycles, in `folder`, the netlist on windows of them, at least `cycles` in all. One image
-    more comes before and after them, so that what is measured is one of many."""
-    program, images = design.program, len(codes) // batches
-    windows = choose_windows(program, batches, images, cycles)
-    span = range(program.cycles, program.cycles + len(codes) * program.interval)
-    around = np.concatenate([codes[-1:], codes, codes[:1]])
-    update("the Verilog", 0, 1)
-    flat = [window for of_batch in windows for window in of_batch]
-    found = record(program, around, folder, design.mapped, design.netlist, flat, span)
-    _check_answers(program, found)
-    runs, count = [], len(windows[0])
-    for batch in range(batches):
-        what = f"batch {batch + 1} of {batches}, cycles"
+) -> list[GateRun]:
+    """Simulate the netlist in each batch's windows, as they were recorded."""
+    program, count, runs = design.program, len(windows[0]), []
+    for batch in range(len(windows)):
+        what = f"batch {batch + 1} of {len(windows)}, cycles"
         recording = run_windows(
             design.netlist,
             design.delays,
@@ -196,7 +204,7 @@ def run_accelerator(
             progress=lambda done, of, what=what: update(what, done, of),
         )
         runs.append(price(recording, design.netlist, design.delays, clock_mhz, accelerator_blocks))
-    return runs, found
+    return runs
 
 
 def summarize(
@@ -221,15 +229,6 @@ def summarize(
         compared=sum(run.compared for run in runs),
         mismatches=sum(run.mismatches for run in runs),
     )
-
-
-def _check_answers(program: Program, found: Record) -> None:
-    due = program.cycles + program.interval * np.arange(len(found.answers))
-    if found.answers.tolist() != due.tolist():
-        raise ValueError(
-            f"answers must come in cycles {due.tolist()}, not {found.answers.tolist()}; the "
-            "accelerator is not the one that was predicted"
-        )
 
 
 def _memory(accesses: Accesses, images: int, pj_per_bit: float | None) -> MemoryUse:

@@ -50,12 +50,13 @@ def accelerator_blocks(netlist: Netlist) -> dict[str, list[str]]:
     what leads operands into the array and sums out of it, with their places. Modules that are none
     of these are blocks of their own."""
     return {
-        kind: [_accelerator_block(name) for name in some.names]
+        kind: [accelerator_block(name) for name in some.names]
         for kind, some in netlist.instances.items()
     }
 
 
-def _accelerator_block(name: str) -> str:
+def accelerator_block(name: str) -> str:
+    """The block of a cell by its name in the flat netlist."""
     parts = name.removeprefix("$flatten").replace("\\", "").split(".")
     path = [re.sub(r"\$\d+$", "", part) for part in parts[:-1] if not part.startswith("$")]
     if not path:

@@ -12,7 +12,8 @@ from adderforge.accelerator_energy import (
     COUNTED,
     choose_windows,
     map_accelerator,
-    run_accelerator,
+    record_images,
+    run_batches,
     summarize,
 )
 from adderforge.cli import main
@@ -24,7 +25,7 @@ from hw.config import ArrayConfig
 from hw.delays import Surroundings
 from hw.program import compile_model
 from sim.accelerator_gates import run_windows
-from sim.blocks import CONTROL, FOLDS, PES, PORTS, SKEW, TOP_LEVEL, _accelerator_block
+from sim.blocks import CONTROL, FOLDS, PES, PORTS, SKEW, TOP_LEVEL, accelerator_block
 from sim.generated_models import generated_codes, generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -76,7 +77,7 @@ def test_there_are_no_more_windows_than_a_batch_has_room_for():
     ],
 )
 def test_a_cell_is_of_the_block_of_its_module(name, block):
-    assert _accelerator_block(name) == block
+    assert accelerator_block(name) == block
 
 
 @pytest.mark.slow
@@ -85,10 +86,10 @@ def test_a_small_accelerators_energy_adds_up(tmp_path):
     model, program = small_program()
     design = map_accelerator(program, BUILT_IN_LIBRARY, None, Surroundings())
     codes, said = generated_codes(model, BATCHES * IMAGES), []
-    options = {"batches": BATCHES, "cycles": 320, "clock_mhz": MHZ, "activity": "gate-delay"}
-    runs, found = run_accelerator(
-        design, codes, tmp_path, update=lambda *words: said.append(words), **options
-    )
+    windows = choose_windows(program, BATCHES, IMAGES, 320)
+    found = record_images(design, codes, windows, tmp_path)
+    options = {"clock_mhz": MHZ, "activity": "gate-delay"}
+    runs = run_batches(design, found, windows, update=lambda *words: said.append(words), **options)
     run = summarize(design, runs, found.accesses, len(codes), MHZ, None)
     assert run.mismatches == 0 and run.energy.cycles >= 320
     assert said[-1][1] == said[-1][2]

@@ -23,7 +23,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from sim import events
     from sim.runner import check_simulator
 
-    from ..accelerator_energy import run_accelerator, summarize
+    from ..accelerator_energy import choose_windows, record_images, run_batches, summarize
     from ..energy_chart import draw_chart
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
@@ -37,21 +37,17 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     check_simulator("verilator")
     if how.activity == "gate-delay":
         events.prepare()
-    stages = Stages(2, Console(stderr=True), every=10.0)
+    stages = Stages(3, Console(stderr=True), every=10.0)
     design = _mapped(program, library, around, how, stages)
+    windows = choose_windows(program, work.batches, work.images, how.cycles)
     folder = new_run_folder("energy", how.out)
+    with stages.stage(f"run the Verilog on {len(codes)} images"):
+        found = record_images(design, codes, windows, folder / "simulation")
+    options = {"clock_mhz": how.clock_mhz, "activity": how.activity}
     with stages.stage(f"simulate with {how.activity} activity") as update:
-        runs, found = run_accelerator(
-            design,
-            codes,
-            folder / "simulation",
-            batches=work.batches,
-            cycles=how.cycles,
-            clock_mhz=how.clock_mhz,
-            activity=how.activity,
-            update=update,
-        )
-    run = summarize(design, runs, found.accesses, len(codes), how.clock_mhz, how.memory_pj_per_bit)
+        runs = run_batches(design, found, windows, update=update, **options)
+    pj_per_bit = how.memory_pj_per_bit
+    run = summarize(design, runs, found.accesses, len(codes), how.clock_mhz, pj_per_bit)
     write_json(folder / "energy.json", run.figures())
     draw_chart(run, folder / "energy.png")
     show(run.figures(), how.as_json, _text(run))
