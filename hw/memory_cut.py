@@ -48,6 +48,11 @@ class CutMemory:
         }
         return {name: size for name, size in sizes.items() if size}
 
+    def address(self, name: str, port: int) -> str:
+        """Verilog of a port's address, of which `name` has all; a lone word needs none."""
+        size = self.address_width
+        return f"{name}[{port * size} +: {size}]" if size else "1'b0"
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -174,13 +179,12 @@ def _model(kind: str, memory: CutMemory, words: list[int]) -> Iterator[str]:
     )
     yield "  end"
     yield "  always @(posedge clk) begin"
-    address = memory.address_width
     for port in range(memory.read_ports):
         enable = f"if (RD_EN[{port}]) " if memory.read_enabled else ""
         data = f"RD_DATA[{port * memory.width} +: {memory.width}]"
-        yield f"    {enable}{data} <= memory[RD_ADDR[{port * address} +: {address}]];"
+        yield f"    {enable}{data} <= memory[{memory.address('RD_ADDR', port)}];"
     for enable, (port, low, size) in enumerate(memory.granules):
-        word = f"memory[WR_ADDR[{port * address} +: {address}]][{low} +: {size}]"
+        word = f"memory[{memory.address('WR_ADDR', port)}][{low} +: {size}]"
         data = f"WR_DATA[{port * memory.width + low} +: {size}]"
         yield f"    if (WR_EN[{enable}]) {word} <= {data};"
     yield "  end"

@@ -159,9 +159,9 @@ def _counting(index: int, memory: CutMemory, instances: Set[str]) -> str:
     for port in range(memory.read_ports):
         number = f"{index}_{port}"
         enable = f"{at('RD_EN')}[{port}]" if memory.read_enabled else "1'b1"
-        address = f"{at('RD_ADDR')}[{port * size} +: {size}]"
+        address = memory.address(at("RD_ADDR"), port)
         lines += [
-            f"  reg [{size - 1}:0] at_{number} = 0;",
+            f"  reg [{max(size, 1) - 1}:0] at_{number} = 0;",
             f"  always @(posedge clk) if ({enable}) begin",
             f"    reads_{number} <= reads_{number} + 1;",
             f"    if ({address} != at_{number}) fresh_{number} <= fresh_{number} + 1;",

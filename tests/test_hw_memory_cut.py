@@ -76,3 +76,12 @@ def test_the_model_starts_with_the_words_and_writes_granules():
     assert "    memory[1] = 4'h2;" in text
     assert "    RD_DATA[0 +: 4] <= memory[RD_ADDR[0 +: 2]];" in text
     assert "    if (WR_EN[1]) memory[WR_ADDR[0 +: 2]][2 +: 2] <= WR_DATA[2 +: 2];" in text
+
+
+def test_a_lone_word_has_no_address():
+    lone = design(SIZE=1, ABITS=0)
+    cell = lone["modules"]["top.inner"]["cells"]["memory"]
+    cell["connections"] |= {"RD_ADDR": [], "WR_ADDR": []}
+    found = cut(lone)
+    assert "RD_ADDR" not in lone["modules"]["adderforge_memory_0"]["ports"]
+    assert "    RD_DATA[0 +: 4] <= memory[1'b0];" in models(found)
