@@ -85,3 +85,14 @@ def test_a_lone_word_has_no_address():
     found = cut(lone)
     assert "RD_ADDR" not in lone["modules"]["adderforge_memory_0"]["ports"]
     assert "    RD_DATA[0 +: 4] <= memory[1'b0];" in models(found)
+
+
+def test_each_write_port_has_enables_of_its_own():
+    two = design(WR_PORTS=2)
+    cell = two["modules"]["top.inner"]["cells"]["memory"]
+    pins = {"WR_ADDR": [3, 4, 15, 16], "WR_DATA": list(range(20, 28))}
+    cell["connections"] |= pins | {"WR_EN": [13, 13, 13, 13, 13, 13, 14, 14]}
+    [memory] = (found := cut(two)).memories.values()
+    assert memory.granules == ((0, 0, 4), (1, 0, 2), (1, 2, 2))
+    text = "    if (WR_EN[2]) memory[WR_ADDR[2 +: 2]][2 +: 2] <= WR_DATA[6 +: 2];"
+    assert text in models(found)
