@@ -55,6 +55,7 @@ class EnergyRun:
     def figures(self) -> dict:
         """What --json shows: `EnergyReport`'s keys, and beside them all else."""
         return asdict(self.energy) | {
+            "blocks": self.energy.blocks,
             "standard_error": self.standard_error,
             "batches": self.batches,
             "zero_delay_pj_per_op": self.zero_delay.pj_per_op,
@@ -94,13 +95,20 @@ def map_array(
 ) -> Design:
     """The array mapped to the library; NoPowerTables where that has no energies."""
     synthesis, path = mapped(config, liberty, multiplier, update)
+    netlist, delays = ready(synthesis, path, liberty, around)
+    return Design(config=config, synthesis=synthesis, netlist=netlist, delays=delays)
+
+
+def ready(
+    synthesis: SynthReport, path: Path, liberty: Liberty, around: Surroundings
+) -> tuple[Netlist, Delays]:
+    """A mapped netlist with its delays; NoPowerTables where the library has no energies."""
     netlist = read_netlist(path, read_library(liberty))
     try:
         check_powers(netlist)
     except ValueError as error:
         raise NoPowerTables(str(error), synthesis) from None
-    delays = find_delays(netlist, around)
-    return Design(config=config, synthesis=synthesis, netlist=netlist, delays=delays)
+    return netlist, find_delays(netlist, around)
 
 
 def run_energy(

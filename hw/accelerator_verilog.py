@@ -3,9 +3,10 @@
 from amaranth.back import rtlil
 
 from .accelerator import Accelerator
+from .arithmetic import PLAIN
 from .program import Program
-from .verilog import PE, PeInstance, to_verilog
-from .weight_stationary import WeightStationaryPE, weight_pe_signature
+from .verilog import PeInstance, pe_rtlil, to_verilog
+from .weight_stationary import weight_pe_signature
 
 TOP = "adderforge_accelerator"
 
@@ -14,10 +15,12 @@ def accelerator_verilog(program: Program) -> str:
     """Verilog-2001 of `Accelerator(program)`: top module `adderforge_accelerator`, ports clk, rst,
     i_image and o_class, each with __payload, __valid and __ready. The memories start with the
     program's contents. ToolError when Yosys is missing or fails."""
+    return to_verilog(accelerator_rtlil(program))
+
+
+def accelerator_rtlil(program: Program, structure: str = PLAIN) -> str:
+    """RTLIL of the same; structure: of the PEs, as of `hw.verilog.array_verilog`."""
     array = program.config.array
     signature = weight_pe_signature(array)
     accelerator = Accelerator(program, pe=lambda config: PeInstance(signature))
-    pe = WeightStationaryPE(array)
-    text = rtlil.convert(pe, name=PE, emit_src=False)
-    text += rtlil.convert(accelerator, name=TOP, emit_src=False)
-    return to_verilog(text)
+    return pe_rtlil(array, structure) + rtlil.convert(accelerator, name=TOP, emit_src=False)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,34 +38,47 @@ def mapped(
 ) -> tuple[SynthReport, Path]:
     """The array mapped to a cell library, as `synthesize_best` does it, and its flat netlist; from
     the cache where it is there. multiplier: by default the best. Errors as there."""
-    folder = cache_folder() / "netlists" / _digest(config, liberty, multiplier)
-    if not (folder / REPORT).exists():
-        folder.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-            made = Path(place) / "work"
-            arguments = {"multiplier": multiplier, "progress": progress}
-            report = synthesize_best(config, "asic", made, liberty, **arguments)
-            _keep(report, made, Path(place) / "entry", folder)
+
+    def make(folder: Path) -> None:
+        arguments = {"multiplier": multiplier, "progress": progress}
+        report = synthesize_best(config, "asic", folder, liberty, **arguments)
+        (folder / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
+
+    folder = kept((config.model_dump_json(), str(multiplier)), liberty, (*_KEPT, REPORT), make)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return SynthReport(**report), folder / NETLIST
 
 
-def _keep(report: SynthReport, made: Path, entry: Path, folder: Path) -> None:
+def kept(
+    parts: Sequence[str], liberty: Liberty, files: Sequence[str], make: Callable[[Path], None]
+) -> Path:
+    """The folder with these files, which `make` leaves in a folder that it makes, unless that
+    was done before for the same parts, libraries, tools and code."""
+    folder = cache_folder() / "netlists" / _digest(parts, liberty)
+    if not (folder / files[-1]).exists():
+        folder.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            made = Path(place) / "work"
+            make(made)
+            _keep(files, made, Path(place) / "entry", folder)
+    return folder
+
+
+def _keep(files: Sequence[str], made: Path, entry: Path, folder: Path) -> None:
     entry.mkdir()
-    for name in _KEPT:
+    for name in files:
         (made / name).replace(entry / name)
-    (entry / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
     try:
         entry.rename(folder)
     except OSError:
-        if not (folder / REPORT).exists():  # else another process was first
+        if not (folder / files[-1]).exists():  # else another process was first
             raise
 
 
-def _digest(config: ArrayConfig, liberty: Liberty, multiplier: str | None) -> str:
-    """Of the configuration, the libraries, the tools, and the code that makes the hardware."""
+def _digest(parts: Sequence[str], liberty: Liberty) -> str:
+    """Of what is wanted, the libraries, the tools, and the code that makes the hardware."""
     sources = sorted(Path(__file__).parent.rglob("*.[pv]*"))
-    parts = [config.model_dump_json(), str(multiplier), json.dumps(tool_versions())]
+    parts = [*parts, json.dumps(tool_versions())]
     for path in liberty_files(liberty):
         parts += [read_text(path), path.name]
     parts += [path.read_text(encoding="utf-8") for path in sources if path.suffix in (".py", ".v")]

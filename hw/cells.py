@@ -54,7 +54,9 @@ class Power:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Delays in ns from one related pin to this output, and the output's slews in ns."""
+    """Delays in ns from one related pin to this output, and the output's slews in ns; or of an
+    input, how long in ns it must be stable before the related pin's edge, by its own edge: tables
+    over its slew and, in the place of the load, the related pin's slew."""
 
     related_pins: tuple[str, ...]
     kind: str
@@ -63,6 +65,8 @@ class Timing:
     fall: Table | None
     rise_slew: Table | None
     fall_slew: Table | None
+    rise_constraint: Table | None = None
+    fall_constraint: Table | None = None
 
     @property
     def has_delays(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cells import Library, Timing
+from .cells import Library, Pin, Timing
 from .netlist import Instances, Netlist
 
 FALL, RISE = 0, 1
@@ -41,8 +41,8 @@ class Delays:
     arcs_ns: (cell, output pin, input pin) -> (instances, input edges, output edges), NaN where
     such a change does not happen. input_delay_ns: from a clock edge to the input ports' changes,
     the mean of the flip-flops', as if such ones drove the ports. longest_path_ns: from a clock edge
-    through a flip-flop or an input port to a flip-flop's pin or an output port; without setup time.
-    """
+    through a flip-flop or an input port to a flip-flop's pin, with its setup time if the library
+    has one, or to an output port."""
 
     surroundings: Surroundings
     loads_pf: np.ndarray
@@ -176,11 +176,24 @@ class _Search:
                 )
 
     def _longest(self) -> float:
-        ends = list(self._netlist.outputs.values())
+        ends = [self._arrivals[nets] for nets in self._netlist.outputs.values()]
         for some in self._netlist.flip_flops():
-            ends += [some.nets[pin.name] for pin in some.cell.inputs]
-        latest = max((float(self._arrivals[nets].max()) for nets in ends), default=0.0)
-        return max(latest, 0.0)
+            ends += [self._due(some, pin) for pin in some.cell.inputs]
+        return max([0.0, *(float(end.max()) for end in ends)])
+
+    def _due(self, some: Instances, pin: Pin) -> np.ndarray:
+        """Arrivals at flip-flops' pin, (instances, edges), with its setup times; those that the
+        library does not have are 0."""
+        nets, clocks = some.nets[pin.name], some.nets[some.cell.clock_pin]
+        times = np.zeros((len(some.names), len(EDGES)))
+        for timing in pin.timing:
+            if timing.kind != "setup_rising" or some.cell.clock_pin not in timing.related_pins:
+                continue
+            for edge, table in ((FALL, timing.fall_constraint), (RISE, timing.rise_constraint)):
+                if table:
+                    setup = table.at(self._slews[nets, edge], self._slews[clocks, RISE])
+                    times[:, edge] = np.maximum(times[:, edge], setup)
+        return self._arrivals[nets] + times
 
 
 def _edges(timing: Timing) -> tuple[tuple[int, int], ...]:

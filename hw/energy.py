@@ -24,7 +24,8 @@ class EnergyReport:
     pins), "clock" (their clock pins), "logic" (all other gates and what input ports drive) and
     "leakage" (None where the library has no figure for a cell, and then not in the sum). switching:
     how much of the first three is ½CV², the rest is inside the cells. blocks: pJ per operation by
-    block of the design, which add up to pj_per_op as well. glitch_share: share of the transitions'
+    block of the design, which add up to pj_per_op as well; block_parts: the same by part, 0 for
+    parts that a block does not have. glitch_share: share of the transitions'
     energy that a zero-delay simulation does not see, None where that was not measured. cycles:
     clock cycles of all streams. activity: "gate-delay" or "zero-delay"."""
 
@@ -35,7 +36,13 @@ class EnergyReport:
     cycles: int
     activity: str
     switching: float | None = None
-    blocks: dict[str, float] = field(default_factory=dict)
+    block_parts: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> dict[str, float]:
+        """pJ per operation by block, the largest first."""
+        sums = {name: sum(parts.values()) for name, parts in self.block_parts.items()}
+        return dict(sorted(sums.items(), key=lambda block: -block[1]))
 
     @property
     def transitions(self) -> float:
@@ -65,7 +72,11 @@ def total(reports: Sequence[EnergyReport]) -> EnergyReport:
             return None
         return sum(f * r.operations for f, r in zip(figures, reports, strict=True)) / operations
 
-    blocks = {name: 0.0 for report in reports for name in report.blocks}
+    names = {name: None for report in reports for name in report.block_parts}
+    nothing = dict.fromkeys(PARTS, 0.0)
+    of_blocks = {
+        name: [report.block_parts.get(name, nothing) for report in reports] for name in names
+    }
     return EnergyReport(
         pj_per_op=mean([report.pj_per_op for report in reports]),
         glitch_share=None,
@@ -74,8 +85,9 @@ def total(reports: Sequence[EnergyReport]) -> EnergyReport:
         cycles=sum(report.cycles for report in reports),
         activity=reports[0].activity,
         switching=mean([report.switching for report in reports]),
-        blocks={
-            name: mean([report.blocks.get(name, 0.0) for report in reports]) for name in blocks
+        block_parts={
+            name: {part: mean([parts[part] for parts in of_block]) for part in PARTS}
+            for name, of_block in of_blocks.items()
         },
     )
 
@@ -117,7 +129,7 @@ def energy(
         cycles=activity.cycles,
         activity=activity.kind,
         switching=sum(float(item.energies.sum()) for item in items if item.switching) / operations,
-        blocks={} if blocks is None else _by_block(items, blocks, operations),
+        block_parts={} if blocks is None else _by_block(items, blocks, operations),
     )
 
 
@@ -133,11 +145,12 @@ def check_powers(netlist: Netlist) -> None:
 
 def _by_block(
     items: list[Item], blocks: Mapping[str, Sequence[str]], operations: int
-) -> dict[str, float]:
-    sums: dict[str, float] = {}
+) -> dict[str, dict[str, float]]:
+    sums: dict[str, dict[str, float]] = {}
     for item in items:
         names, places = np.unique(blocks[item.cell] if item.cell else [PORTS], return_inverse=True)
         of_names = np.bincount(places, weights=item.energies, minlength=names.size)
         for name, part in zip(names.tolist(), of_names.tolist(), strict=True):
-            sums[name] = sums.get(name, 0.0) + part / operations
-    return dict(sorted(sums.items(), key=lambda block: -block[1]))
+            parts = sums.setdefault(name, dict.fromkeys(PARTS, 0.0))
+            parts[item.part] += part / operations
+    return sums

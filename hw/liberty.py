@@ -18,7 +18,7 @@ from .cells import Cell, FlipFlop, Library, Pin, Power, Table, Timing, WireLoad
 from .liberty_text import Group, parse_groups, read_text
 
 _SI = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
-_LOAD = "total_output_net_capacitance"
+_LOAD, _RELATED = "total_output_net_capacitance", "related_pin_transition"
 _FF_INPUTS = ("clocked_on", "next_state", "clear", "preset")
 
 
@@ -215,10 +215,13 @@ class _Reader:
             fall=self._table(group, "cell_fall", self._ns),
             rise_slew=self._table(group, "rise_transition", self._ns),
             fall_slew=self._table(group, "fall_transition", self._ns),
+            rise_constraint=self._table(group, "rise_constraint", self._ns, _RELATED),
+            fall_constraint=self._table(group, "fall_constraint", self._ns, _RELATED),
         )
 
-    def _table(self, group: Group, keyword: str, unit: float) -> Table | None:
-        """Returns the table of that keyword in units of `unit`, or None if there is none."""
+    def _table(self, group: Group, keyword: str, unit: float, second: str = _LOAD) -> Table | None:
+        """Returns the table of that keyword in units of `unit`, or None if there is none. second:
+        the variable in the place of the load."""
         if not (tables := group.all(keyword)):
             return None
         table = tables[0]
@@ -227,7 +230,7 @@ class _Reader:
         order = []
         for n in ("1", "2"):
             if variable := template.attributes.get(f"variable_{n}"):
-                order.append("load" if variable == _LOAD else "slew")
+                order.append("load" if variable == second else "slew")
                 scale = self._pf if variable == _LOAD else self._ns
                 axes[order[-1]] = _figures(table, f"index_{n}", template) * scale
         shape = [axes[axis].size for axis in order or ["slew"]]

@@ -28,8 +28,8 @@ class Instances:
 @dataclass(frozen=True)
 class Netlist:
     """inputs, outputs: port -> net ids, least significant bit first. instances: by cell name.
-    names: the design's name -> net ids that are left of it. Every net that a cell or an output port
-    reads has exactly one driver."""
+    names: the design's name -> net ids, lowest bit first, 0 for bits that are not left. Every net
+    that a cell or an output port reads has exactly one driver."""
 
     name: str
     library: Library
@@ -161,7 +161,7 @@ class _Builder:
 
     def _net_names(self) -> dict[str, np.ndarray]:
         named = {
-            name: [self._numbers[bit] for bit in net["bits"] if bit in self._numbers]
+            name: [self._numbers.get(bit, 0) for bit in net["bits"]]
             for name, net in self._module.get("netnames", {}).items()
             if not net.get("hide_name")
         }

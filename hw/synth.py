@@ -9,7 +9,7 @@ carry chains. A `mac` PE is given the multiplier that is best of those that can 
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -177,21 +177,34 @@ def synthesize(
         if style not in allowed:
             raise ValueError(f"style must be one of {', '.join(allowed)}, not {style!r}")
         commands = write_commands(folder, liberty, style, clock_mhz, TOP)
-    design = array_verilog(config, _structure(target, multiplier, style))
+    design = array_verilog(config, structure_of(target, multiplier, style))
     map_design(design, target, folder, multiplier, commands=commands)
+    if target == "asic":
+        return asic_report(config.pe, folder, liberty, multiplier, style, clock_mhz)
     stat = _read_stat(folder / "stat.json")["design"]
-    return SynthReport(
-        target=target,
-        pe=config.pe,
-        multiplier=multiplier,
-        cells={name: int(count) for name, count in stat["num_cells_by_type"].items()},
-        tools=tool_versions(),
-        **(
-            _asic_figures(folder, stat, liberty, clock_mhz) | {"style": style}
-            if target == "asic"
-            else fpga_figures(FABRICS[target], folder / "netlist.json", stat)
-        ),
-    )
+    figures = fpga_figures(FABRICS[target], folder / "netlist.json", stat)
+    return SynthReport(**_common(target, config.pe, multiplier, stat), **figures)
+
+
+def asic_report(
+    pe: str,
+    folder: Path,
+    liberty: Liberty,
+    multiplier: str,
+    style: str | None,
+    clock_mhz: float | None = None,
+) -> SynthReport:
+    """Of what was mapped to a cell library in `folder`."""
+    stat = _read_stat(folder / "stat.json")["design"]
+    figures = _asic_figures(folder, stat, liberty, clock_mhz) | {"style": style}
+    return SynthReport(**_common("asic", pe, multiplier, stat), **figures)
+
+
+def _common(target: str, pe: str, multiplier: str, stat: dict) -> dict:
+    """Figures of every target."""
+    cells = {name: int(count) for name, count in stat["num_cells_by_type"].items()}
+    names = {"target": target, "pe": pe, "multiplier": multiplier}
+    return names | {"cells": cells, "tools": tool_versions()}
 
 
 def map_design(
@@ -205,14 +218,26 @@ def map_design(
     """Map Verilog with a multiplier of `hw.choices`; leaves the flat `netlist.json` in `folder`,
     and its cells' counts in `stat.json`. commands: for "asic", of the library in `folder`."""
     (folder / "design.v").write_text(text, encoding="utf-8")
+    map_files(("read_verilog design.v",), target, folder, multiplier, top, commands)
+
+
+def map_files(
+    reads: Sequence[str],
+    target: str,
+    folder: Path,
+    multiplier: str,
+    top: str,
+    commands: Commands | None,
+) -> None:
+    """As `map_design`, of what Yosys' commands `reads` read from files in `folder`."""
     if fabric := FABRICS.get(target):
         (folder / "shields.v").write_text(_shields(fabric), encoding="utf-8")
     if multiplier == "rows":
         shutil.copy(ROWS_MULTIPLIER, folder)
-    yosys(_script(target, multiplier, top, commands), folder, "synth")
+    yosys(_script(reads, target, multiplier, top, commands), folder, "synth")
 
 
-def _structure(target: str, multiplier: str, style: str | None) -> str:
+def structure_of(target: str, multiplier: str, style: str | None) -> str:
     """The structure of the PEs. On FPGAs, adder trees made of carry chains are smaller."""
     if target == "asic" and multiplier == "none" and style != LOOKAHEAD:
         return TREE
@@ -226,12 +251,14 @@ def _read_stat(path: Path) -> dict:
         raise failed("yosys gave no figures", path.parent / "synth.log") from None
 
 
-def _script(target: str, multiplier: str, top: str, commands: Commands | None) -> str:
+def _script(
+    reads: Sequence[str], target: str, multiplier: str, top: str, commands: Commands | None
+) -> str:
     commands = commands or _fpga_commands(FABRICS[target], multiplier, top)
     models = f"read_verilog -lib +/{FABRICS[target].models}/cells_sim.v" if target != "asic" else ""
     lines = [
         models,
-        "read_verilog design.v",
+        *reads,
         *commands.before,
         f"hierarchy -check -top {top}",
         "proc",

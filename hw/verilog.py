@@ -55,7 +55,7 @@ def array_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
     `adderforge_full_adder`, for which synthesis can put a library's cell.
     """
     array = _array(config, structure)
-    return _header(config) + to_verilog(_pe_text(config, structure) + _text(array, TOP))
+    return _header(config) + to_verilog(pe_rtlil(config, structure) + _text(array, TOP))
 
 
 def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStationaryArray:
@@ -77,7 +77,7 @@ def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStation
 
 def pe_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
     """Verilog-2001 of one PE, module `adderforge_pe`; structure as of `array_verilog`."""
-    return _header(config) + to_verilog(_pe_text(config, structure))
+    return _header(config) + to_verilog(pe_rtlil(config, structure))
 
 
 def full_adder_instance(m: Module, a: Value, b: Value, c: Value, name: str) -> tuple[Value, Value]:
@@ -88,7 +88,8 @@ def full_adder_instance(m: Module, a: Value, b: Value, c: Value, name: str) -> t
     return total, carry
 
 
-def _pe_text(config: ArrayConfig, structure: str) -> str:
+def pe_rtlil(config: ArrayConfig, structure: str) -> str:
+    """RTLIL of one PE and of what it is made of."""
     stays = config.dataflow == "weight-stationary"
     kind = WeightStationaryPE if stays else ProcessingElement
     text = _text(kind(config, structure, full_adder_instance), PE)

@@ -1,18 +1,33 @@
 """The bench of an accelerator's Verilog: a module around it, for `accelerator_main.cpp`."""
 
+from dataclasses import dataclass
+
 from hw.accelerator_verilog import TOP
 from hw.argmax import class_width
 from hw.program import Program
 
 
-def bench_verilog(program: Program, traces: bool = False) -> str:
-    """Verilog of the module `bench`. traces: `traced` has every PE's activations, weights and sum,
-    column after column from the lowest bits on, and above them the address in the memory of
-    activations that is written and the parts of its word; else it is one bit."""
+@dataclass(frozen=True)
+class Trace:
+    """What is recorded in chosen cycles. signals: (Verilog expression, bits) in the bench, the
+    first in the lowest bits. declarations: Verilog that they need. waves: all signals can be
+    written to a file, too."""
+
+    signals: tuple[tuple[str, int], ...]
+    declarations: str = ""
+    waves: bool = False
+
+    @property
+    def width(self) -> int:
+        return sum(bits for _, bits in self.signals)
+
+
+def bench_verilog(program: Program, trace: Trace | None = None) -> str:
+    """Verilog of the module `bench`; its port `traced` is one bit where there is no trace."""
     config = program.config
     part = config.map_width * config.array.cols
     parts = [f"{{{part}{{parts[{p}]}}}}" for p in reversed(range(config.parts))]
-    trace = ", ".join(_traced(program)) if traces else "1'b0"
+    signals = ",\n    ".join(name for name, _ in reversed(trace.signals)) if trace else "1'b0"
     return BENCH.format(
         top=TOP,
         word_msb=word_width(program) - 1,
@@ -20,8 +35,9 @@ def bench_verilog(program: Program, traces: bool = False) -> str:
         address_msb=address_width(program) - 1,
         part_msb=config.parts - 1,
         mask=", ".join(parts),
-        trace_msb=trace_width(program) - 1 if traces else 0,
-        trace=trace,
+        trace_msb=trace.width - 1 if trace else 0,
+        trace=signals,
+        declarations=trace.declarations if trace else "",
     )
 
 
@@ -35,23 +51,27 @@ def address_width(program: Program) -> int:
     return max((program.config.activation_words - 1).bit_length(), 1)
 
 
-def pes_width(program: Program) -> int:
-    """Bits of the PEs in `traced`."""
+def pe_trace(program: Program) -> Trace:
+    """Every PE's activations, weights and sum, column after column."""
     array = program.config.array
-    return array.rows * array.cols * (2 * array.lanes * array.width + array.tile_width)
+    operands = array.lanes * array.width
+    sizes = {"a": operands, "weights": operands, "sum": array.tile_width}
+    return Trace(
+        tuple(
+            (f"dut.array.pe_{r}_{c}.{name}", size)
+            for c in range(array.cols)
+            for r in range(array.rows)
+            for name, size in sizes.items()
+        )
+    )
 
 
-def trace_width(program: Program) -> int:
-    """Bits of `traced`."""
-    return pes_width(program) + address_width(program) + program.config.parts
-
-
-def _traced(program: Program) -> list[str]:
-    """The highest bits first."""
-    array = program.config.array
-    names = [f"dut.array.pe_{r}_{c}" for c in range(array.cols) for r in range(array.rows)]
-    writes = "dut.probe_write_parts, dut.probe_write_address"
-    return [writes, *(f"{name}.sum, {name}.weights, {name}.a" for name in reversed(names))]
+def fault_trace(program: Program) -> Trace:
+    """`pe_trace`, behind it the address in the memory of activations that is written, and the parts
+    of its word. With waves."""
+    address = ("dut.probe_write_address", address_width(program))
+    parts = ("dut.probe_write_parts", program.config.parts)
+    return Trace((*pe_trace(program).signals, address, parts), waves=True)
 
 
 BENCH = """\
@@ -76,6 +96,7 @@ module bench (
   assign write_mask = {{{mask}}};
   assign written = |dut.probe_write_parts;
   assign layer_ends = dut.probe_layer_ends;
+{declarations}
   assign traced = {{{trace}}};
 endmodule
 """

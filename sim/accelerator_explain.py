@@ -11,7 +11,7 @@ from hw.interpreter import fold_operands, image_memory, run_layer
 from hw.mapping import weights_inverted
 from hw.program import Program
 
-from .accelerator_bench import address_width, pes_width, trace_width
+from .accelerator_bench import address_width, fault_trace, pe_trace
 from .accelerator_check import Difference
 from .accelerator_run import run_traced
 
@@ -59,18 +59,18 @@ def write_cycle(
     word is in cycle 1; None when it was not, in its layer's time. Others as of `first_fault`."""
     index = [layer.name for layer in program.layers].index(difference.layer)
     layer, config, start = program.layers[index], program.config, program.start(index)
-    stop = start + layer.cycles + config.drain
-    trace = run_traced(program, codes, folder, range(start, stop), verilog)
+    cycles, trace = range(start, start + layer.cycles + config.drain), fault_trace(program)
+    recorded = run_traced(program, codes[None], folder, [cycles], trace, verilog)
     filter_, row, column = difference.place
     group, channel = divmod(filter_, config.channels)
     pixel = row * layer.target.shape[2] + column
-    bits = np.unpackbits(trace, axis=1, bitorder="little", count=trace_width(program))
-    writes = bits[:, pes_width(program) :]
+    bits = np.unpackbits(recorded, axis=1, bitorder="little", count=trace.width)
+    writes = bits[:, pe_trace(program).width :]
     addresses = _numbers(writes[:, : address_width(program)])
     part = writes[:, address_width(program) + channel // config.array.cols]
     here = addresses == layer.target.base + pixel * layer.target.groups + group
-    cycles = np.flatnonzero(here & (part == 1))
-    return start + int(cycles[-1]) + 1 if len(cycles) else None
+    written = np.flatnonzero(here & (part == 1))
+    return start + int(written[-1]) + 1 if len(written) else None
 
 
 def first_fault(
@@ -83,7 +83,8 @@ def first_fault(
     layer, start = program.layers[index], program.start(index)
     array = program.config.array
     last = start + layer.cycles + ARRAY_LATENCY + array.rows + array.cols + array.pipeline
-    trace = run_traced(program, codes, folder, range(start, last + 1), verilog)
+    cycles = range(start, last + 1)
+    trace = run_traced(program, codes[None], folder, [cycles], fault_trace(program), verilog)
     memory = image_memory(program, codes)
     for before in program.layers[:index]:
         run_layer(program, before, memory)
@@ -97,7 +98,7 @@ class _PEs:
 
     def __init__(self, program: Program, trace: np.ndarray) -> None:
         array = program.config.array
-        bits = np.unpackbits(trace, axis=1, bitorder="little", count=pes_width(program))
+        bits = np.unpackbits(trace, axis=1, bitorder="little", count=pe_trace(program).width)
         bits = bits.reshape(len(trace), array.cols, array.rows, -1)
         operands = array.lanes * array.width
         parts = np.split(bits, [operands, 2 * operands], axis=3)

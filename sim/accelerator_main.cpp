@@ -1,12 +1,12 @@
 // Runs the accelerator's bench on images; started by sim/accelerator_run.py, which says what the
 // files hold.
 //
-//   count words drain limit from to images answers trace waves (base words)*
+//   count words drain limit windows images answers trace waves (base words)*
 //
 // count: of images; words: of all of them; drain: cycles after the reset; limit: cycles after which
-// it gives up; from, to: cycles of the trace, which goes into that file in place of the maps; waves:
-// a file for the signals of these cycles, or "-"; base, words: where each layer's map lies. A word is
-// offered in every cycle, an answer taken at once.
+// it gives up; windows: cycles of the trace, from-to,from-to,… in rising order, which goes into that
+// file in place of the maps; waves: a file for the signals of these cycles, or "-"; base, words:
+// where each layer's map lies. A word is offered in every cycle, an answer taken at once.
 
 #include <cstdint>
 #include <cstdio>
@@ -119,24 +119,50 @@ private:
     std::size_t next_ = 0;
 };
 
+// The cycles that are traced; to be asked for cycles in rising order.
+class Windows {
+public:
+    explicit Windows(const char* text) {
+        while (*text) {
+            char* end;
+            const std::int64_t from = std::strtoll(text, &end, 10);
+            const std::int64_t to = std::strtoll(end + 1, &end, 10);
+            spans_.push_back({from, to});
+            text = end + (*end == ',');
+        }
+    }
+
+    bool holds(std::int64_t cycle) {
+        while (next_ < spans_.size() && cycle >= spans_[next_].to) ++next_;
+        return next_ < spans_.size() && cycle >= spans_[next_].from;
+    }
+
+private:
+    struct Span {
+        std::int64_t from, to;
+    };
+    std::vector<Span> spans_;
+    std::size_t next_ = 0;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 11) fail("too few arguments");
+    if (argc < 10) fail("too few arguments");
     const auto number = [&](int index) { return std::int64_t{std::atoll(argv[index])}; };
     const std::int64_t count = number(1), words = number(2), drain = number(3), limit = number(4);
-    const std::int64_t trace_from = number(5), trace_to = number(6);
-    std::FILE* images = opened(argv[7], "rb");
-    std::FILE* answers = opened(argv[8], "wb");
-    std::FILE* map_file = opened(argv[9], "wb");
+    Windows windows(argv[5]);
+    std::FILE* images = opened(argv[6], "rb");
+    std::FILE* answers = opened(argv[7], "wb");
+    std::FILE* map_file = opened(argv[8], "wb");
     std::vector<Place> places;
-    for (int i = 11; i + 1 < argc; i += 2)
+    for (int i = 10; i + 1 < argc; i += 2)
         places.push_back({static_cast<std::size_t>(number(i)),
                           static_cast<std::size_t>(number(i + 1))});
     Maps maps(places, map_file);
 
     VerilatedContext context;
-    Waves waves(context, argv[10]);
+    Waves waves(context, argv[9]);
     auto bench = std::make_unique<Vbench>(&context);
     waves.open(*bench);
     bench->rst = 1;
@@ -159,7 +185,7 @@ int main(int argc, char** argv) {
             bench->offered = 1;
         }
         bench->eval();
-        const bool traced = cycle >= trace_from && cycle < trace_to;
+        const bool traced = windows.holds(cycle);
         if (traced) {
             put(&bench->traced, sizeof(bench->traced), map_file);
             waves.dump(cycle * PERIOD);

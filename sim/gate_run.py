@@ -5,7 +5,7 @@ and each starting with a tile or a block, are simulated side by side. A run with
 made without: that gives the shares of the cells' conditions, and what glitches cost.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,10 +104,16 @@ def measure(
     return price(recording, netlist, delays, clock_mhz)
 
 
-def price(recording: Recording, netlist: Netlist, delays: Delays, clock_mhz: float) -> GateRun:
+def price(
+    recording: Recording,
+    netlist: Netlist,
+    delays: Delays,
+    clock_mhz: float,
+    find_blocks: Callable[[Netlist], Mapping[str, Sequence[str]]] = blocks,
+) -> GateRun:
     """The energy of what a run saw."""
     figures = {"operations": recording.operations, "clock_mhz": clock_mhz}
-    figures["blocks"] = blocks(netlist)
+    figures["blocks"] = find_blocks(netlist)
     zero_delay = energy(netlist, recording.zero_delay, delays, **figures)
     report = energy(netlist, recording.activity, delays, **figures)
     return GateRun(

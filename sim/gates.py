@@ -66,19 +66,23 @@ def simulate(
     inputs: Mapping[str, np.ndarray],
     *,
     warm_up: int = 1,
+    states: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
-    """Runs every stream through the netlist. All flip-flops start from 0.
+    """Runs every stream through the netlist.
 
     inputs: port -> integers (cycles, streams), taken modulo 2**width, or bits (cycles, streams,
     width) of type bool; every input port but the clock. warm_up: cycles at the beginning whose
-    toggles are not counted, at least 1: the first has no predecessor. progress: called with
-    (cycles done, cycles). Asynchronous resets act in the cycle in which they are active; they
-    must not depend on flip-flops that they reset. Raises ValueError on any other input.
+    toggles are not counted, at least 1: the first has no predecessor. states: of the flip-flops in
+    the first cycle, (flip-flops, streams) bool, in the order of `Netlist.flip_flops`; 0 by default.
+    progress: called with (cycles done, cycles). Asynchronous resets act in the cycle in which they
+    are active; they must not depend on flip-flops that they reset. Raises ValueError on any other
+    input.
     """
     words, cycles, streams = pack_inputs(netlist, inputs)
     check_warm_up(warm_up, cycles)
     machine = _Machine(netlist, -(-streams // _WORD))
+    machine.nets[netlist.net_count :] = _pack(start_states(netlist, states, streams))
     valid = _pack(np.ones((1, streams), dtype=bool))
     changes = np.zeros((2, len(machine.nets)), dtype=np.int64)
     conditions = _Conditions(netlist)
@@ -226,6 +230,20 @@ def pack_inputs(
     return packed, cycles, streams
 
 
+def start_states(netlist: Netlist, states: np.ndarray | None, streams: int) -> np.ndarray:
+    """Returns the flip-flops' states in the first cycle, (flip-flops, streams) bool; ValueError
+    when those given have another shape."""
+    shape = sum(len(some.names) for some in netlist.flip_flops()), streams
+    if states is None:
+        return np.zeros(shape, dtype=bool)
+    if states.shape != shape:
+        raise ValueError(
+            f"states must be of {shape[0]} flip-flops in {streams} streams, not {states.shape}; "
+            "give one for each"
+        )
+    return states.astype(bool)
+
+
 def input_bits(
     netlist: Netlist, inputs: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], int, int]:
@@ -266,7 +284,8 @@ def _bits(name: str, values: np.ndarray, width: int) -> np.ndarray:
 def _pack(bits: np.ndarray) -> np.ndarray:
     """Returns (..., words) uint64 for (..., streams) bool; streams missing in a word are 0."""
     padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % _WORD)]
-    return np.packbits(np.pad(bits, padding), axis=-1, bitorder="little").view(np.uint64)
+    packed = np.packbits(np.pad(bits, padding), axis=-1, bitorder="little")
+    return np.ascontiguousarray(packed).view(np.uint64)
 
 
 def _unpack(words: np.ndarray, streams: int) -> np.ndarray:

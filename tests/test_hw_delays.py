@@ -8,13 +8,19 @@ from hw.liberty import read_library
 from hw.netlist import read_netlist
 
 # An inverter: rise 1 ns + 2 ns for each ns of slew + 10 ns/pF, slew 0.2 ns + 1 ns/pF; fall 0.5 ns
-# at every slew and load, slew 0.1 ns. A flip-flop: 3 ns up, 2 ns down, slew 0.4 ns.
+# at every slew and load, slew 0.1 ns. A flip-flop: 3 ns up, 2 ns down, slew 0.4 ns; setup of a
+# rising input 1 ns + 2 ns for each ns of its slew + 4 ns for each of the clock's, of a falling one
+# 0.125 ns.
 LIBERTY = """
 library (easy) {
   capacitive_load_unit (1, pf); voltage_unit : "1V"; nom_voltage : 1;
   lu_table_template (both) {
     variable_1 : input_net_transition; index_1 ("0, 1");
     variable_2 : total_output_net_capacitance; index_2 ("0, 1");
+  }
+  lu_table_template (slews) {
+    variable_1 : related_pin_transition; index_1 ("0, 1");
+    variable_2 : constrained_pin_transition; index_2 ("0, 1");
   }
   wire_load ("short") { capacitance : 0.1; fanout_length (1, 2); fanout_length (2, 3); }
   cell (INV) {
@@ -40,7 +46,10 @@ library (easy) {
     pin (C) { direction : input; clock : true; capacitance : 0.125; }
     pin (D) { direction : input; capacitance : 0.25;
       timing () { related_pin : "C"; timing_type : setup_rising;
-        rise_constraint (scalar) { values ("9"); } fall_constraint (scalar) { values ("9"); } } }
+        rise_constraint (slews) { values ("1, 3", "5, 7"); }
+        fall_constraint (scalar) { values ("0.125"); } }
+      timing () { related_pin : "C"; timing_type : hold_rising;
+        rise_constraint (scalar) { values ("90"); } fall_constraint (scalar) { values ("90"); } } }
     pin (R) { direction : input; capacitance : 0.5; }
     pin (Q) { direction : output; function : "IQ";
       timing () { related_pin : "C"; timing_type : rising_edge;
@@ -131,7 +140,8 @@ def test_paths_begin_at_the_clock_and_input_ports_follow_it_as_flip_flops_do(tmp
     netlist = netlist_of(tmp_path, ports, {"q": 4}, flop=flop, inverter=inverter)
     delays = find_delays(netlist, BARE_PORTS)
     assert delays.input_delay_ns == pytest.approx((3 + 2) / 2)
-    assert delays.longest_path_ns == pytest.approx(2.5 + 1 + 2 * 0.5 + 10 * 0.25)
+    setup = 1 + 2 * (0.2 + 0.25) + 4 * 0.5
+    assert delays.longest_path_ns == pytest.approx(2.5 + 1 + 2 * 0.5 + 10 * 0.25 + setup)
     np.testing.assert_allclose(
         delays.arcs_ns["FLOP", "Q", "C"], [[[np.nan] * 2, [2, 3]]], equal_nan=True
     )

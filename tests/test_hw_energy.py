@@ -6,7 +6,7 @@ import pytest
 
 from hw.activity import Activity
 from hw.delays import Surroundings, find_delays
-from hw.energy import EnergyReport, beside, energy, total
+from hw.energy import PARTS, EnergyReport, beside, energy, total
 from hw.liberty import read_library
 from hw.netlist import read_netlist
 
@@ -290,7 +290,7 @@ def figures(pj_per_op, leakage, operations=1, activity="gate-delay"):
         cycles=10,
         activity=activity,
         switching=pj_per_op / 2,
-        blocks={"PEs": pj_per_op},
+        block_parts={"PEs": parts | {"leakage": leakage or 0.0}},
     )
 
 
@@ -301,7 +301,8 @@ def test_the_glitch_share_is_what_transitions_cost_more_than_without_delays():
 
 
 def test_the_total_of_runs_weighs_them_by_their_operations():
-    report = total([figures(5.0, 1.0, 1), replace(figures(1.0, 0.5, 3), blocks={"bus": 1.0})])
+    bus = {"bus": dict.fromkeys(PARTS, 0.25)}
+    report = total([figures(5.0, 1.0, 1), replace(figures(1.0, 0.5, 3), block_parts=bus)])
     assert report.pj_per_op == pytest.approx((5 + 3) / 4)
     assert report.parts["leakage"] == pytest.approx((1 + 1.5) / 4)
     assert report.parts["logic"] == pytest.approx((4 + 1.5) / 4)

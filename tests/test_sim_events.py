@@ -183,6 +183,19 @@ def test_it_settles_where_the_simulation_without_delays_does(tmp_path, seed):
 
 
 @needs_compiler
+def test_from_any_states_it_settles_where_the_simulation_without_delays_does(tmp_path):
+    rng = np.random.default_rng(7)
+    netlist = random_netlist(tmp_path, rng)
+    flip_flops = sum(len(some.names) for some in netlist.flip_flops())
+    states = rng.integers(0, 2, (flip_flops, 3))
+    inputs, delays = {"d": rng.integers(0, 64, (20, 3))}, random_delays(netlist, rng)
+    settled, delayed = settled_and_delayed(netlist, delays, inputs, states=states)
+    np.testing.assert_array_equal(settled.outputs["nets"], delayed.outputs["nets"])
+    from_zero = gates.simulate(netlist, inputs)
+    assert (from_zero.outputs["nets"][0] != settled.outputs["nets"][0]).any()
+
+
+@needs_compiler
 @pytest.mark.parametrize("kind", ["DFFR_X1", "DFFS_X1", "DFFE_X1"])
 def test_resets_sets_and_enables_settle_as_without_delays(tmp_path, kind):
     pin = {"DFFR_X1": "RESET_B", "DFFS_X1": "SET_B", "DFFE_X1": "DE"}[kind]

@@ -86,6 +86,18 @@ def test_a_flip_flop_starts_from_0_and_follows_one_cycle_later(tmp_path):
     assert simulation.toggles[netlist.inputs["clk"]].tolist() == [0]
 
 
+def test_a_flip_flop_starts_from_its_streams_state(tmp_path):
+    netlist = flip_flop(tmp_path)
+    simulation = simulate(netlist, {"d": np.zeros((2, 3), int)}, states=np.array([[1, 0, 1]]))
+    assert simulation.outputs["q"].tolist() == [[1, 0, 1], [0, 0, 0]]
+
+
+def test_states_of_other_streams_are_refused(tmp_path):
+    message = r"^states must be of 1 flip-flops in 2 streams, not \(1, 3\); give one for each$"
+    with pytest.raises(ValueError, match=message):
+        simulate(flip_flop(tmp_path), {"d": np.zeros((2, 2), int)}, states=np.zeros((1, 3)))
+
+
 def test_an_enable_holds_the_state(tmp_path):
     netlist = flip_flop(tmp_path, "DFFE_X1", DE=5)
     simulation = simulate(netlist, {"d": column(1, 1, 0, 0, 1), "de": column(0, 1, 0, 1, 0)})

@@ -1,0 +1,117 @@
+"""adderforge energy --accelerator"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..energy_options import Measurement, Work, listed, too_fast
+from ..options import accelerator_config, show
+
+if TYPE_CHECKING:
+    from hw.program import Program
+
+    from ..accelerator_energy import AcceleratorDesign, AcceleratorEnergy
+    from ..progress import Stages
+
+
+def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
+    """Measure, write, print; options: of the accelerator. Returns how many values were wrong."""
+    from rich.console import Console
+
+    from golden import model_file, reference
+    from hw.program import compile_model
+    from sim import events
+    from sim.runner import check_simulator
+
+    from ..accelerator_energy import choose_windows, record_images, run_batches, summarize
+    from ..energy_chart import draw_chart
+    from ..progress import Stages
+    from ..runs import new_run_folder, write_json
+
+    _check(work, how)
+    library = how.library()
+    around = how.surroundings(library)
+    network = model_file.load(work.model)
+    program = compile_model(network, accelerator_config(options, network))
+    codes = reference.encode(network, work.all_images())
+    check_simulator("verilator")
+    if how.activity == "gate-delay":
+        events.prepare()
+    stages = Stages(3, Console(stderr=True), every=10.0)
+    design = _mapped(program, library, around, how, stages)
+    windows = choose_windows(program, work.batches, work.images, how.cycles)
+    folder = new_run_folder("energy", how.out)
+    with stages.stage(f"run the Verilog on {len(codes)} images"):
+        found = record_images(design, codes, windows, folder / "simulation")
+    options = {"clock_mhz": how.clock_mhz, "activity": how.activity}
+    with stages.stage(f"simulate with {how.activity} activity") as update:
+        runs = run_batches(design, found, windows, update=update, **options)
+    pj_per_bit = how.memory_pj_per_bit
+    run = summarize(design, runs, found.accesses, len(codes), how.clock_mhz, pj_per_bit)
+    write_json(folder / "energy.json", run.figures())
+    draw_chart(run, folder / "energy.png")
+    show(run.figures(), how.as_json, _text(run))
+    click.echo(folder, err=how.as_json)
+    return run.mismatches
+
+
+def _check(work: Work, how: Measurement) -> None:
+    """ValueError for options of arrays alone."""
+    of_arrays = {
+        "layer": work.layer,
+        "from_activity": how.from_activity,
+        "save_activity": how.save_activity,
+    }
+    for name, value in of_arrays.items():
+        if value:
+            raise ValueError(f"{name} must be left out with --accelerator; it is of an array")
+
+
+def _mapped(
+    program: "Program", library: tuple, around: object, how: Measurement, stages: "Stages"
+) -> "AcceleratorDesign":
+    from ..accelerator_energy import map_accelerator
+    from ..energy_run import NoPowerTables
+
+    names = ", ".join(path.name for path in library)
+    with stages.stage(f"map {program.config.array.pe} accelerator to {names}") as update:
+        try:
+            return map_accelerator(program, library, how.multiplier, around, update)
+        except NoPowerTables as error:
+            how.show_area(error)
+            raise
+
+
+def _text(run: "AcceleratorEnergy") -> str:
+    """The figures for people."""
+    energy, program, synthesis = run.energy, run.design.program, run.design.mapped.synthesis
+    whole_uj, blocks = run.logic_uj + run.memory_uj, energy.blocks
+    error = "" if run.standard_error_uj is None else f" ± {run.standard_error_uj:.2g}"
+    over = f"; standard error over {len(run.batches)} batches" if error else ""
+    glitches = "" if energy.glitch_share is None else f"; glitches are {energy.glitch_share:.1%}"
+    path_ns = run.design.delays.longest_path_ns
+    lines = [
+        f"energy            {whole_uj:.4g} µJ per image, {whole_uj * 1e6 / run.operations:.4g} pJ "
+        f"per operation of {run.operations:,}",
+        f"logic             {run.logic_uj:.4g}{error} µJ per image ({energy.activity}{over})",
+        f"without delays    {run.uj(run.zero_delay.pj_per_op):.4g} µJ per image{glitches}",
+        f"blocks, µJ        {listed({name: run.uj(pj) for name, pj in blocks.items()})}",
+        f"parts, µJ         {listed({n: p and run.uj(p) for n, p in energy.parts.items()})}; "
+        f"½CV² of them {run.uj(energy.switching):.3g}",
+        f"memories          {run.memory_uj:.4g} µJ per image ({run.source})",
+        *(
+            f"  {memory.name:28} {memory.words:6,} × {memory.width:4} bits {memory.reads:9,.0f} "
+            f"reads {memory.bits_written / memory.width:9,.0f} writes {memory.uj:8.3g} µJ"
+            for memory in sorted(run.memories, key=lambda memory: -memory.uj)
+        ),
+        f"  reading only at new addresses would take "
+        f"{sum(memory.fresh_uj for memory in run.memories):.4g} µJ",
+        f"mean power        {run.power_mw:.4g} mW at {run.clock_mhz:g} MHz, "
+        f"{program.interval:,} cycles an image",
+        f"longest path      {path_ns:.3g} ns" + too_fast(path_ns, run.clock_mhz),
+        f"area              {synthesis.area_um2:,.0f} µm² without memories, {synthesis.library}: "
+        f"{listed(run.areas_um2)}",
+        f"simulated         {energy.cycles:,} cycles; {run.compared:,} values compared with the "
+        f"Verilog, {run.mismatches} wrong",
+    ]
+    return "\n".join(lines)

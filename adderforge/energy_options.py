@@ -1,0 +1,100 @@
+"""What `adderforge energy` is asked for, beside the hardware."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .options import cell_library, show
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hw.delays import Surroundings
+
+    from .energy_run import NoPowerTables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Which operands: of `batches` times `images` images, the layer of that name or all."""
+
+    model: Path
+    layer: str | None
+    vectors: Path | None
+    data: str
+    data_dir: str | None
+    images: int
+    batches: int
+
+    def all_images(self) -> "np.ndarray":
+        """Those of all batches; ValueError when there are too few."""
+        from .commands.arrays import images_from
+
+        for name in ("images", "batches"):
+            if (number := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 1, not {number}")
+        wanted = self.images * self.batches
+        images = images_from(self.vectors, self.data, self.data_dir, wanted)
+        if len(images) < wanted:
+            raise ValueError(
+                f"{self.batches} batches of {self.images} images need {wanted}, but there are "
+                f"{len(images)}; give fewer"
+            )
+        return images[:wanted]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """How, and what becomes of it."""
+
+    activity: str
+    from_activity: Path | None
+    save_activity: bool
+    cycles: int
+    clock_mhz: float
+    liberty: tuple[Path, ...]
+    pdk: str | None
+    multiplier: str | None
+    wire_load: str | None
+    wire_ff_per_fanout: float
+    memory_pj_per_bit: float | None
+    out: Path | None
+    as_json: bool
+
+    def library(self) -> tuple[Path, ...]:
+        return cell_library(self.liberty, self.pdk)
+
+    def surroundings(self, library: tuple[Path, ...]) -> "Surroundings":
+        """Checked, as the other numbers are: ValueError when one is out of range."""
+        from hw.delays import Surroundings, check_surroundings
+        from hw.liberty import read_library
+        from hw.memory import check_pj_per_bit
+        from sim.gate_run import check_activity
+
+        for name in ("cycles", "clock_mhz"):
+            if not (number := getattr(self, name)) > 0:
+                raise ValueError(f"{name} must be positive, not {number}")
+        check_activity(self.activity)
+        check_pj_per_bit(self.memory_pj_per_bit)
+        pf = self.wire_ff_per_fanout / 1000
+        around = Surroundings(wire_load=self.wire_load, wire_pf_per_fanout=pf)
+        check_surroundings(around, read_library(library))
+        return around
+
+    def show_area(self, error: "NoPowerTables") -> None:
+        """What there is without energies."""
+        area = error.synthesis.area_um2
+        figures = {"area_um2": area, "pj_per_op": None}
+        show(figures, self.as_json, f"area              {area:,.0f} µm²")
+
+
+def listed(parts: dict[str, float | None]) -> str:
+    """Figures in one line."""
+    figures = {name: "unknown" if x is None else f"{x:.3g}" for name, x in parts.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in figures.items())
+
+
+def too_fast(path_ns: float, clock_mhz: float) -> str:
+    """What to say of a path that is too long for the clock."""
+    period = 1000 / clock_mhz
+    return f": longer than the clock's period of {period:.3g} ns" if path_ns > period else ""

@@ -1,0 +1,123 @@
+"""An accelerator mapped to a cell library, all but its memories (`hw.memory_cut`): what they give
+are inputs of the netlist, what they are given are outputs. Mapped netlists are kept in the user's
+cache folder, as those of arrays are."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .accelerator_verilog import TOP, accelerator_rtlil
+from .asic import write_commands
+from .cache import kept
+from .choices import BUILT_IN_LIBRARY, Choice, check
+from .config import ArrayConfig
+from .liberty import Liberty
+from .memory_cut import Cut, CutMemory, cut, models, open_boxes
+from .program import Program
+from .synth import Progress, SynthReport, asic_report, choose, map_files, structure_of
+from .tools import yosys
+
+NETLIST, REPORT, DESIGN, VERILOG = "netlist.json", "report.json", "cut_design.json", "cut.v"
+_FILES = (NETLIST, REPORT, DESIGN, VERILOG, "stat.json", "modules.json", "synth.log", "synth.ys")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorNetlist:
+    """synthesis: the cells, without memories. path: of the flat netlist. memories: outside of it.
+    verilog: of the accelerator that was mapped, its memories modules with the netlist's ports.
+    instances: their places in it, instance.….instance, of all modules."""
+
+    synthesis: SynthReport
+    path: Path
+    memories: tuple[CutMemory, ...]
+    verilog: str
+    instances: frozenset[str]
+
+
+def mapped_accelerator(
+    program: Program,
+    liberty: Liberty = BUILT_IN_LIBRARY,
+    multiplier: str | None = None,
+    progress: Progress | None = None,
+) -> AcceleratorNetlist:
+    """The program's accelerator mapped to a cell library, from the cache where it is there.
+    multiplier: of the PEs; by default, as `hw.synth.choose` has it, the best. Errors as there."""
+    check(program.config.array, "asic", multiplier, liberty)
+    parts = ["accelerator", accelerator_rtlil(program), str(multiplier)]
+    folder = kept(
+        parts, liberty, _FILES, lambda made: _map(program, made, liberty, multiplier, progress)
+    )
+    design = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
+    for memory in design["memories"]:
+        memory["granules"] = tuple(map(tuple, memory["granules"]))
+    return AcceleratorNetlist(
+        synthesis=SynthReport(**json.loads((folder / REPORT).read_text(encoding="utf-8"))),
+        path=folder / NETLIST,
+        memories=tuple(CutMemory(**memory) for memory in design["memories"]),
+        verilog=(folder / VERILOG).read_text(encoding="utf-8"),
+        instances=frozenset(design["instances"]),
+    )
+
+
+def _map(
+    program: Program,
+    folder: Path,
+    liberty: Liberty,
+    multiplier: str | None,
+    progress: Progress | None,
+) -> None:
+    folder.mkdir()
+    choice = _choice(program.config.array, folder, liberty, multiplier, progress)
+    if progress:
+        progress(f"mapping with {choice.name}", 1, 1)
+    structure = structure_of("asic", choice.multiplier, choice.style)
+    found, instances = _cut(program, structure, folder)
+    commands = write_commands(folder, liberty, choice.style, None, TOP)
+    reads = ("read_json cut.json", f"write_verilog -noattr {VERILOG}")
+    map_files(reads, "asic", folder, choice.multiplier, TOP, commands)
+    with (folder / VERILOG).open("a", encoding="utf-8") as file:
+        file.write(models(found))
+    netlist = json.loads((folder / NETLIST).read_text(encoding="utf-8"))
+    memories = open_boxes(netlist, found.memories)
+    _write(folder / NETLIST, netlist)
+    cut_out = [asdict(memory) for memory in memories]
+    _write(folder / DESIGN, {"memories": cut_out, "instances": instances})
+    pe = program.config.array.pe
+    report = asic_report(pe, folder, liberty, choice.multiplier, choice.style)
+    _write(folder / REPORT, asdict(report))
+
+
+def _choice(
+    config: ArrayConfig,
+    folder: Path,
+    liberty: Liberty,
+    multiplier: str | None,
+    progress: Progress | None,
+) -> Choice:
+    """The best for a PE, whose fold memory would only hide the differences."""
+    single = ArrayConfig(**(config.model_dump() | {"positions": 1}))
+    arguments = {"multiplier": multiplier, "progress": progress}
+    return choose(single, "asic", folder / "candidates", liberty, **arguments)
+
+
+def _cut(program: Program, structure: str, folder: Path) -> tuple[Cut, list[str]]:
+    """Leaves the design with black boxes in `folder/cut.json`; returns its instances, too."""
+    (folder / "design.il").write_text(accelerator_rtlil(program, structure), encoding="utf-8")
+    script = f"read_rtlil design.il\nhierarchy -top {TOP}\nproc\nmemory_collect\n"
+    yosys(f"{script}write_json cut.json\n", folder, "cut")
+    design = json.loads((folder / "cut.json").read_text(encoding="utf-8"))
+    found = cut(design)
+    _write(folder / "cut.json", design)
+    return found, list(_instances(design["modules"], TOP))
+
+
+def _instances(modules: dict, top: str) -> Iterator[str]:
+    for name, cell in modules[top]["cells"].items():
+        if cell["type"] in modules:
+            yield name
+            yield from (f"{name}.{inner}" for inner in _instances(modules, cell["type"]))
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
