@@ -54,7 +54,7 @@ class Accelerator(Component):
         self,
         program: Program,
         pe: Callable[[ArrayConfig], Component] = WeightStationaryPE,
-        read_weights: Callable[[Module, Signal], Value] | None = None,
+        read_weights: Callable[[Module, Signal, Value], Value] | None = None,
     ):
         self.program = program
         self._pe, self._read_weights = pe, read_weights
@@ -151,6 +151,7 @@ class Accelerator(Component):
         bit = delay(m, self._of_plane(lambda plane: plane.operand_bit), 1, "operand_bit")
         a = operands(self.formats, m, layer, word, blank, bit)
         m.d.comb += [
+            self.activations.read.eq(sequencer.step | (self._mover.reads if self._mover else 0)),
             self.activations.read_address.eq(self._read_address(walks["address"])),
             array.a.eq(delay(m, a, 1, "a")),
             array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
@@ -258,12 +259,14 @@ class Accelerator(Component):
             formats.constants,
             config.requantize,
         )
-        place = self._place(m, array)
+        place, sums = self._place(m, array), Signal.like(array.sums.as_value(), reset_less=True)
+        with m.If(array.valid):  # other sums are not whole, and would only move the multipliers
+            m.d.sync += sums.eq(array.sums.as_value())
         m.d.comb += [
             constants.last.eq(self.settings.last_constant),
             constants.tile_ends.eq(place.tile_ends),
             requantizer.constants.eq(constants.constants),
-            requantizer.sums.eq(delay(m, array.sums.as_value(), 1, "sums")),
+            requantizer.sums.eq(sums),
             requantizer.added.eq(self._added(m, place)),
             requantizer.highest.eq(layer.highest),
         ]
@@ -273,7 +276,7 @@ class Accelerator(Component):
     def _added(self, m: Module, place: View) -> Value:
         """The codes of the added map at the place of the cycle before."""
         memory = self.activations
-        m.d.comb += memory.added_address.eq(place.added)
+        m.d.comb += [memory.add.eq(place.valid), memory.added_address.eq(place.added)]
         parts = Array(memory.added_word[part] for part in range(self.program.config.parts))
         return parts[delay(m, place.part, 1, "added_part")]  # a layout's index is a product
 

@@ -19,8 +19,8 @@ class WeightMemory(Component):
     """Gives the words of one fold after the other, `rows` words each, and starts anew after the
     last. Those of the first fold come by themselves after reset.
 
-    read: makes the word of an address, one cycle later, where the words lie elsewhere than in block
-    RAM that holds them from the start.
+    read: (m, address, enable) -> the word that was read when `enable` was last set, from the next
+    cycle on, where the words lie elsewhere than in block RAM that holds them from the start.
 
     Members
     -------
@@ -28,7 +28,9 @@ class WeightMemory(Component):
     w, load : as of `hw.weight_stationary.WeightStationaryArray`
     """
 
-    def __init__(self, program: Program, read: Callable[[Module, Signal], Value] | None = None):
+    def __init__(
+        self, program: Program, read: Callable[[Module, Signal, Value], Value] | None = None
+    ):
         self.program, self._read = program, read or self._read_block_ram
         array = program.config.array
         words = ArrayLayout(ArrayLayout(array.width, array.lanes), array.cols)
@@ -45,12 +47,12 @@ class WeightMemory(Component):
                 left.eq(Mux(self.start, rows - 1, left - 1)),
             ]
         m.d.comb += [
-            self.w.as_value().eq(self._read(m, place)),
+            self.w.as_value().eq(self._read(m, place, reads)),
             self.load.eq(delay(m, reads, 1, "reads", reset_less=False)),
         ]
         return m
 
-    def _read_block_ram(self, m: Module, place: Signal) -> Value:
+    def _read_block_ram(self, m: Module, place: Signal, enable: Value) -> Value:
         config = self.program.config
         m.submodules.memory = memory = Memory(
             shape=self.w.shape(),
@@ -58,7 +60,7 @@ class WeightMemory(Component):
             init=(self.program.weights % 2**config.array.width).tolist(),
         )
         read = memory.read_port()
-        m.d.comb += read.addr.eq(place)
+        m.d.comb += [read.addr.eq(place), read.en.eq(enable)]
         return read.data.as_value()
 
 
@@ -95,10 +97,14 @@ class ConstantMemory(Component):
             init=[] if self._external else values,
         )
         read, place = memory.read_port(), Signal(range(config.constant_words))
+        other = Signal(init=1)  # the word at `place` has not been read yet
+        m.d.sync += other.eq(self.tile_ends)
         with m.If(self.tile_ends):
             m.d.sync += place.eq(Mux(place == self.last, 0, place + 1))
-        m.d.comb += [read.addr.eq(place), self.constants.eq(read.data)]
+        m.d.comb += [read.addr.eq(place), read.en.eq(other), self.constants.eq(read.data)]
         if self._external:
+            with m.If(self.write):
+                m.d.sync += other.eq(1)
             write = memory.write_port()
             m.d.comb += [
                 write.en.eq(self.write),
@@ -115,9 +121,9 @@ class ActivationMemory(Component):
 
     Members
     -------
-    read_address : of the word to read
-    read_word : that word, one cycle later
-    added_address, added_word : of the second port
+    read, read_address : a word is to be read, and which
+    read_word : the one that was read last, from the next cycle on
+    add, added_address, added_word : the same of the second port
     write_address, write_word : of the word to write
     write_parts : the parts to write, a bit each
     """
@@ -129,8 +135,10 @@ class ActivationMemory(Component):
         address = range(config.activation_words)
         super().__init__(
             {
+                "read": In(1),
                 "read_address": In(address),
                 "read_word": Out(word),
+                "add": In(1),
                 "added_address": In(address),
                 "added_word": Out(word),
                 "write_address": In(address),
@@ -147,6 +155,7 @@ class ActivationMemory(Component):
         read, write = memory.read_port(), memory.write_port(granularity=1)
         m.d.comb += [
             read.addr.eq(self.read_address),
+            read.en.eq(self.read),
             self.read_word.eq(read.data),
             write.addr.eq(self.write_address),
             write.data.eq(self.write_word),
@@ -154,7 +163,11 @@ class ActivationMemory(Component):
         ]
         if self._adds:
             added = memory.read_port()
-            m.d.comb += [added.addr.eq(self.added_address), self.added_word.eq(added.data)]
+            m.d.comb += [
+                added.addr.eq(self.added_address),
+                added.en.eq(self.add),
+                self.added_word.eq(added.data),
+            ]
         return m
 
 

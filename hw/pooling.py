@@ -57,6 +57,7 @@ class Pooling(Component):
             m.d.comb += total.eq(self._join(code, before, first_row))
         m.d.comb += [
             read.addr.eq(self.column),
+            read.en.eq(self.valid & ~self.first_row),
             write.addr.eq(delay(m, self.column, 1, "column")),
             write.data.eq(window),
             write.en.eq(row_ends),

@@ -118,7 +118,7 @@ class Sequencer(Component):
             m.d.comb += self.starved.eq((wait == 0) & (self.go | ~self.idle) & ~free)
             with m.If(~self.loaded):  # reset goes on
                 m.d.sync += [wait.eq(config.drain - 1), index.eq(self.last_layer)]
-        self._read_layers(m, index)
+        self._read_layers(m, index, drains & (wait == 2))
 
     def _free(self) -> Value:
         """No fold starts without its weights, and no layer without its maps."""
@@ -126,12 +126,12 @@ class Sequencer(Component):
             return Const(1)
         return (self.weights_ready | ~self.fold_starts) & self.maps_ready
 
-    def _read_layers(self, m: Module, index: Value) -> None:
+    def _read_layers(self, m: Module, index: Value, enable: Value) -> None:
         values = [layer_values(layer, self.layout) for layer in self.program.layers]
         init = [] if self._external else values
         m.submodules.layers = layers = Memory(shape=self.layout, depth=self._count, init=init)
         read = layers.read_port()
-        m.d.comb += [read.addr.eq(index), self.layer.eq(read.data)]
+        m.d.comb += [read.addr.eq(index), read.en.eq(enable), self.layer.eq(read.data)]
         if self._external:
             write = layers.write_port()
             m.d.comb += [

@@ -114,8 +114,8 @@ class SerialAccelerator(Component):
             m.d.sync += [at_byte.eq(0), at_word.eq(0), full.eq(0)]
         return cycles
 
-    def _read_weights(self, m: Module, place: Signal) -> Value:
-        """As of `hw.memories.WeightMemory`."""
+    def _read_weights(self, m: Module, place: Signal, enable: Value) -> Value:
+        """As of `hw.memories.WeightMemory`, but read in every cycle: writes share the port."""
         array = self._program.config.array
         bits = array.width * array.lanes * array.cols
         m.d.comb += self._store.address.eq(place)
