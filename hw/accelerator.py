@@ -8,7 +8,7 @@ from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from .accelerator_config import POOLING_LATENCY, REQUANTIZER_LATENCY
+from .accelerator_config import REQUANTIZER_LATENCY
 from .argmax import ArgMax
 from .array_sums import Plane
 from .config import ArrayConfig
@@ -95,7 +95,7 @@ class Accelerator(Component):
         self._probe(m)
         place, codes = self._requantize(m, array)
         self._answer(m, place, codes)
-        self._store(m, image, place, self._pool(m, place, codes))
+        self._store(m, image, self._pool(m, place, codes))
         return m
 
     def _know(self, m: Module) -> None:
@@ -282,32 +282,32 @@ class Accelerator(Component):
 
     def _place(self, m: Module, array: WeightStationaryArray) -> View:
         """Where the sums that leave the array now belong."""
-        layer, levels = self.sequencer.layer, len(WRITE_LEVELS)
-        m.submodules.loops = loops = Loops(levels, layer.write_limits.shape().elem_shape)
-        m.d.comb += [
-            loops.limits.eq(layer.write_limits),
-            loops.load.eq(self.sequencer.load),
-            loops.step.eq(array.valid),
-        ]
-        walks = {
-            name: self._walk(m, name, array.valid, loops.goes_on) for name in ("write", "added")
-        }
-        window_column, column, window_row, _, part, _ = range(levels)
+        loops, added = self._map_place(m, "added", array.valid)
+        column, row, part, _ = range(len(WRITE_LEVELS))
         values = {
             "valid": array.valid,
-            "address": walks["write"],
-            "added": walks["added"],
-            "column": loops.turns[column],
+            "added": added,
             "part": loops.turns[part],
-            "first_column": loops.firsts[window_column],
-            "last_column": loops.lasts[window_column],
-            "first_row": loops.firsts[window_row],
-            "last_row": loops.lasts[window_row],
+            "first_column": loops.firsts[column],
+            "last_column": loops.lasts[column],
+            "first_row": loops.firsts[row],
+            "last_row": loops.lasts[row],
             "tile_ends": array.valid & loops.lasts[:part].all(),
         }
         place = Signal(StructLayout({name: value.shape() for name, value in values.items()}))
         m.d.comb += [place[name].eq(value) for name, value in values.items()]
         return place
+
+    def _map_place(self, m: Module, name: str, step: Value) -> tuple[Loops, Value]:
+        """The descriptor's loops of this name over a map, and the address of their word."""
+        limits = self.sequencer.layer[f"{name}_limits"]
+        m.submodules[f"{name}_loops"] = loops = Loops(len(limits), limits.shape().elem_shape)
+        m.d.comb += [
+            loops.limits.eq(limits),
+            loops.load.eq(self.sequencer.load),
+            loops.step.eq(step),
+        ]
+        return loops, self._walk(m, name, step, loops.goes_on)
 
     def _answer(self, m: Module, place: View, codes: View) -> None:
         m.submodules.argmax = argmax = self._argmax
@@ -321,11 +321,18 @@ class Accelerator(Component):
     def _pool(self, m: Module, place: View, codes: View) -> Pooling:
         layer, config, formats = self.sequencer.layer, self.program.config, self.formats
         m.submodules.pooling = pooling = Pooling(
-            config.array.cols, config.map_width, formats.pool_columns, formats.pool_shift
+            config.array.cols,
+            config.map_width,
+            layer.pool_rows.shape(),
+            layer.pool_columns.shape(),
+            formats.pool_columns,
+            formats.pool_shift,
         )
         flags = ("first_column", "last_column", "first_row", "last_row")
         m.d.comb += [
-            *(getattr(pooling, name).eq(place[name]) for name in ("column", *flags)),
+            *(getattr(pooling, name).eq(place[name]) for name in flags),
+            pooling.rows.eq(layer.pool_rows),
+            pooling.columns.eq(layer.pool_columns),
             *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
             pooling.valid.eq(place.valid & layer.stores),
             pooling.mean.eq(layer.mean),
@@ -334,14 +341,12 @@ class Accelerator(Component):
         ]
         return pooling
 
-    def _store(
-        self, m: Module, image: ImageLoader | MapMover, place: View, pooling: Pooling
-    ) -> None:
+    def _store(self, m: Module, image: ImageLoader | MapMover, pooling: Pooling) -> None:
         """Write words of images or maps, and pooled codes into their part of a word; the parts
         behind it get the code of zero until their tiles come."""
         config, memory = self.program.config, self.activations
-        address = delay(m, place.address, POOLING_LATENCY, "write_address")
-        part = delay(m, place.part, POOLING_LATENCY, "write_part")
+        loops, address = self._map_place(m, "write", pooling.done)
+        part = loops.turns[WRITE_LEVELS.index("part")]
         zeros = self.sequencer.layer.out_zero.replicate(config.array.cols)
         if self._mover:
             come_to, come = image.write_address, image.write_word

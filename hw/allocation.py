@@ -7,7 +7,7 @@ from golden.spec import IMAGE, LayerSpec, QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
 from .bands import in_bands, least_words
-from .descriptor import LayerDescriptor, MapPlace, computed_size
+from .descriptor import ALONE, LayerDescriptor, MapPlace, computed_size
 
 READ_AHEAD = 512  # words of weights, as many as block RAMs are deep
 
@@ -51,8 +51,7 @@ def place_layers(model: QuantizedModel, config: AcceleratorConfig) -> tuple[Laye
             residual=places[spec.residual] if spec.residual else None,
             filters=spec.out_channels,
             size=computed_size(spec),
-            window=spec.pool.kernel if spec.pool else (1, 1),
-            mean=spec.pool is not None and spec.pool.kind == "mean",
+            pool=spec.pool or ALONE,
             in_zero=spec.in_zero_point,
             in_width=spec.in_width,
             drop=max(spec.drop),

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .descriptor import LayerDescriptor, MapPlace, Transfer
+from .descriptor import LayerDescriptor, MapPlace, Transfer, covered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ def _splits(layer: LayerDescriptor) -> Iterator[tuple[int, int]]:
         count = math.ceil(total / bands)
         firsts = range(0, total, count)
         sizes = [(first, min(count, total - first)) for first in firsts]
-        fits = count * layer.window[0] * layer.size[1] <= positions
+        longest = max(len(_computed(layer, *one)) for one in sizes)
+        fits = longest * layer.size[1] <= positions
         if fits and all(_words(layer, *one) <= words for one in sizes):
             yield from sizes
             return
@@ -69,7 +70,12 @@ def _splits(layer: LayerDescriptor) -> Iterator[tuple[int, int]]:
 
 
 def _given_rows(layer: LayerDescriptor) -> int:
-    return layer.size[0] // layer.window[0]
+    return layer.given[0]
+
+
+def _computed(layer: LayerDescriptor, first: int, count: int) -> range:
+    """Rows before pooling."""
+    return covered(layer.pool, 0, range(first, first + count), layer.size[0])
 
 
 def _words(layer: LayerDescriptor, first: int, count: int) -> int:
@@ -78,14 +84,14 @@ def _words(layer: LayerDescriptor, first: int, count: int) -> int:
 
 def _parts(layer: LayerDescriptor, first: int, count: int) -> list[_Rows]:
     """What a band takes, adds and gives, of those that there are."""
-    computed_first, computed = first * layer.window[0], count * layer.window[0]
-    stride, above = layer.stride[0], layer.padding[0]
-    start = computed_first * stride - above
-    stop = start + (computed - 1) * stride + layer.kernel[0]
+    computed, stride, above = _computed(layer, first, count), layer.stride[0], layer.padding[0]
+    start = computed.start * stride - above
+    stop = computed[-1] * stride - above + layer.kernel[0]
     start, stop = max(start, 0), min(stop, layer.source.shape[1])
     parts = [_Rows(place=layer.source, first=start, count=stop - start)]
     if layer.residual:
-        parts.append(_Rows(place=layer.residual, first=computed_first, count=computed))
+        rows = {"first": computed.start, "count": len(computed)}
+        parts.append(_Rows(place=layer.residual, **rows))
     if layer.target:
         parts.append(_Rows(place=layer.target, first=first, count=count))
     return parts
@@ -99,15 +105,17 @@ def _band(layer: LayerDescriptor, first: int, count: int) -> tuple[LayerDescript
         base += part.words
     names = ["source", *["residual"] * bool(layer.residual), *["target"] * bool(layer.target)]
     found = dict(zip(names, places, strict=True))
-    above = max(layer.padding[0] - first * layer.window[0] * layer.stride[0], 0)
-    none = None, Transfer()
+    computed, pool, none = _computed(layer, first, count), layer.pool, (None, Transfer())
+    above = max(layer.padding[0] - computed.start * layer.stride[0], 0)
+    before = max(pool.padding[0] - first * pool.stride[0], 0)
     band = replace(
         layer,
         source=found["source"][0],
         residual=found.get("residual", none)[0],
         target=found.get("target", none)[0],
         padding=(above, layer.padding[1]),
-        size=(count * layer.window[0], layer.size[1]),
+        size=(len(computed), layer.size[1]),
+        pool=replace(pool, padding=(before, pool.padding[1])),
         fetch=found["source"][1],
         fetch_added=found.get("residual", none)[1],
     )

@@ -7,13 +7,14 @@ up a word hold the map's zero point, as the padding around the map does.
 import math
 from dataclasses import dataclass
 
-from golden.spec import LayerSpec
+from golden.spec import LayerSpec, Pool
 
 from .accelerator_config import AcceleratorConfig
 from .array_sums import in_planes, ordinary_planes
 
 READ_LEVELS = ("column", "row", "group", "kernel column", "kernel row", "plane", "tile")
-WRITE_LEVELS = ("window column", "column", "window row", "row", "part", "group")
+WRITE_LEVELS = ("column", "row", "part", "group")
+ALONE = Pool(kind="max", kernel=(1, 1), stride=(1, 1))  # each output is a window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,8 @@ class LayerDescriptor:
 
     kind: as in `golden.spec`. source: the map it takes. target: the map it gives, or None for the
     last layer, whose codes are compared and not stored. size: rows and columns of the outputs that
-    are computed, without those that pooling drops. window: of the pooling, (1, 1) without.
+    are computed, without those that pooling drops. pool: ALONE without; its padding is that before
+    the first row and column.
     in_zero: code of padding. in_width: bits of the codes it takes. drop: of them those that are
     rounded off. width: bits of an operand. out_zero, highest: of the codes it gives. weight_base,
     constant_base: its first words there. store, fetch, fetch_added: what is done first if maps lie
@@ -68,8 +70,7 @@ class LayerDescriptor:
     stride: tuple[int, int]
     padding: tuple[int, int]
     size: tuple[int, int]
-    window: tuple[int, int]
-    mean: bool
+    pool: Pool
     residual: MapPlace | None
     in_zero: int
     in_width: int
@@ -150,45 +151,60 @@ class LayerDescriptor:
         return {"address": self.source.base - outside, "row": -above, "column": -left}
 
     @property
+    def given(self) -> tuple[int, int]:
+        """Rows and columns after pooling."""
+        return self.target.shape[1:] if self.target else self.size
+
+    @property
+    def added_counts(self) -> tuple[int, ...]:
+        """Turns of each of WRITE_LEVELS, of what is computed."""
+        return self._counts(self.size)
+
+    @property
     def write_counts(self) -> tuple[int, ...]:
-        """Turns of each of WRITE_LEVELS."""
-        (rows, columns), (window_rows, window_columns) = self.size, self.window
+        """Turns of each of WRITE_LEVELS, of what is stored."""
+        return self._counts(self.given)
+
+    def _counts(self, size: tuple[int, int]) -> tuple[int, ...]:
         parts = self.config.parts
-        inside = (window_columns, columns // window_columns, window_rows, rows // window_rows)
-        return *inside, parts, math.ceil(self.tiles / parts)
+        return size[1], size[0], parts, math.ceil(self.tiles / parts)
 
     @property
-    def write_strides(self) -> dict[str, tuple[int, ...]]:
-        """What a turn of each level adds to the address in the target and in the added map."""
-        window_rows, window_columns = self.window
-        strides = {"write": (0,) * len(WRITE_LEVELS), "added": (0,) * len(WRITE_LEVELS)}
-        if self.target:
-            strides["write"] = (0, self.target.groups, 0, self.target.row_words, 0, 1)
-        if self.residual:
-            groups, row = self.residual.groups, self.residual.row_words
-            strides["added"] = (groups, window_columns * groups, row, window_rows * row, 0, 1)
-        return strides
+    def added_strides(self) -> tuple[int, ...]:
+        """What a turn of each level adds to the address in the added map."""
+        return _map_strides(self.residual)
 
     @property
-    def write_starts(self) -> dict[str, int]:
-        places = {"write": self.target, "added": self.residual}
-        return {name: place.base if place else 0 for name, place in places.items()}
-
-    @property
-    def pool_shift(self) -> int:
-        """A mean is of 2**pool_shift codes, some of them missing."""
-        return (math.prod(self.window) - 1).bit_length() if self.mean else 0
+    def write_strides(self) -> tuple[int, ...]:
+        """What a turn of each level adds to the address in the target."""
+        return _map_strides(self.target)
 
     @property
     def pool_offset(self) -> int:
         """What is added to a window's sum before it is shifted: zeros in place of missing codes,
         and what rounds."""
-        missing = 2**self.pool_shift - math.prod(self.window)
-        return missing * self.out_zero + (1 << self.pool_shift >> 1) if self.mean else 0
+        if self.pool.kind == "max":
+            return 0
+        missing = 2**self.pool.shift - math.prod(self.pool.kernel)
+        return missing * self.out_zero + (1 << self.pool.shift >> 1)
+
+
+def _map_strides(place: MapPlace | None) -> tuple[int, ...]:
+    return (place.groups, place.row_words, 0, 1) if place else (0,) * len(WRITE_LEVELS)
 
 
 def computed_size(spec: LayerSpec) -> tuple[int, int]:
     """Rows and columns of the outputs of a layer without those that pooling drops."""
-    _, rows, columns = spec.out_shape
-    window = spec.pool.kernel if spec.pool else (1, 1)
-    return rows * window[0], columns * window[1]
+    pool, (_, *given) = spec.pool or ALONE, spec.out_shape
+    rows, columns = (
+        covered(pool, axis, range(given[axis]), spec.map_shape[axis]) for axis in (0, 1)
+    )
+    return rows.stop, columns.stop
+
+
+def covered(pool: Pool, axis: int, windows: range, size: int) -> range:
+    """The rows or columns, of `size` before pooling, that lie in these windows."""
+    before, step = pool.padding[axis], pool.stride[axis]
+    start = windows.start * step - before
+    stop = (windows.stop - 1) * step + pool.kernel[axis] - before
+    return range(max(start, 0), min(stop, size))

@@ -91,13 +91,13 @@ def _check_pool(where: str, spec: LayerSpec) -> None:
     pool = spec.pool
     if pool is None:
         return
-    if pool.padding != (0, 0) or pool.stride != pool.kernel:
-        raise ValueError(
-            f"{where} must pool windows that do not overlap and have no padding, "
-            f"not {pool.kernel}, stride {pool.stride}, padding {pool.padding}, "
-            "which is not supported yet"
-        )
-    if pool.kernel[0] > pool.kernel[1] * spec.out_shape[2] == 1:
+    for side, step, before in zip(pool.kernel, pool.stride, pool.padding, strict=True):
+        if side > step + 1 or side > step <= before:  # a code would end two windows
+            raise ValueError(
+                f"{where} must pool with a kernel of at most its stride + 1, and then with padding "
+                f"below the stride, not {pool.kernel}, stride {pool.stride}, padding {pool.padding}"
+            )
+    if pool.kernel[0] > computed_size(spec)[1] == 1:
         raise ValueError(f"{where} must not pool a single column of outputs by {pool.kernel}")
 
 

@@ -122,7 +122,7 @@ def hardware_formats(program: Program) -> Formats:
 def exact_formats(program: Program) -> Formats:
     """Those that are just large enough for a program."""
     layers = program.layers
-    pool_columns = [one.write_counts[1] for one in layers if one.window[0] > 1]
+    pool_columns = [one.given[1] for one in layers if one.pool.kernel[0] > 1]
     return Formats(
         config=program.config,
         layers=len(layers),
@@ -134,7 +134,7 @@ def exact_formats(program: Program) -> Formats:
         planes=program.planes,
         code_width=program.code_width,
         pool_columns=max(pool_columns, default=1),
-        pool_shift=max(one.pool_shift for one in layers),
+        pool_shift=max(one.pool.shift for one in layers),
         tiles=layers[-1].tiles,
         image_words=program.image.words,
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .descriptor import LayerDescriptor, Transfer
+from .descriptor import LayerDescriptor, Transfer, covered
 from .loops import walk
 from .program import Program
 from .program_words import in_lanes
@@ -139,26 +139,37 @@ def _codes(
     constants, index = program.constants, layer.constant_base + tile
     totals = constants.offset[index] + sums * constants.factors["mult"][index]
     if layer.residual:
-        word, part = _tile_place(layer, tile, "added")
-        totals += memory[word, part] * constants.factors["residual_mult"][index]
+        group, part = _part(layer, tile)
+        start = layer.residual.base + group
+        words = walk(layer.added_counts[:2], layer.added_strides[:2], start)
+        totals += memory[words, part] * constants.factors["residual_mult"][index]
     return np.clip(totals >> constants.shift[index], 0, layer.highest)
 
 
 def _store(memory: np.ndarray, layer: LayerDescriptor, tile: int, codes: np.ndarray) -> None:
     """Write a tile's part of every word, with pooling; parts behind it get the zero point."""
-    word, part = _tile_place(layer, tile, "write")
-    memory[word, part.start :] = layer.out_zero
-    memory[word, part] = 0
-    for address, code in zip(word, codes, strict=True):
-        before = memory[address, part]
-        memory[address, part] = before + code if layer.mean else np.maximum(before, code)
-    once = np.unique(word)
-    memory[once, part] = (memory[once, part] + layer.pool_offset) >> layer.pool_shift
+    group, part = _part(layer, tile)
+    words = walk(layer.write_counts[:2], layer.write_strides[:2], layer.target.base + group)
+    memory[words, part.start :] = layer.out_zero
+    memory[words, part] = _pooled(layer, codes)
 
 
-def _tile_place(layer: LayerDescriptor, tile: int, name: str) -> tuple[np.ndarray, slice]:
-    """Each position's word in the target or the added map, and the tile's channels in it."""
+def _pooled(layer: LayerDescriptor, codes: np.ndarray) -> np.ndarray:
+    """(windows, cols) of codes (positions, cols)."""
+    pool, positions = layer.pool, codes.reshape(*layer.size, -1)
+    join = np.sum if pool.kind == "mean" else np.max
+    windows = []
+    for place in np.ndindex(layer.given):
+        rows, columns = (
+            covered(pool, axis, range(at, at + 1), layer.size[axis])
+            for axis, at in enumerate(place)
+        )
+        inside = positions[rows.start : rows.stop, columns.start : columns.stop]
+        windows.append((join(inside, axis=(0, 1)) + layer.pool_offset) >> pool.shift)
+    return np.array(windows)
+
+
+def _part(layer: LayerDescriptor, tile: int) -> tuple[int, slice]:
+    """The tile's group of channels, and its channels there."""
     cols, (group, part) = layer.config.array.cols, divmod(tile, layer.config.parts)
-    start = layer.write_starts[name] + group
-    words = walk(layer.write_counts[:4], layer.write_strides[name][:4], start)
-    return words, slice(part * cols, (part + 1) * cols)
+    return group, slice(part * cols, (part + 1) * cols)

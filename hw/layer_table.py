@@ -7,6 +7,7 @@ from amaranth.utils import ceil_log2
 
 from .descriptor import READ_LEVELS, WRITE_LEVELS, LayerDescriptor
 from .loops import steps
+from .pooling import windows_layout, windows_values
 from .program import Program
 
 TRANSFERS = ("store", "fetch", "fetch_added")
@@ -21,7 +22,7 @@ def layer_layout(program: Program) -> StructLayout:
         for axis in (0, 1)
     )
     reads, writes = len(READ_LEVELS), len(WRITE_LEVELS)
-    turns = _widest(max(*layer.read_counts, *layer.write_counts) for layer in layers)
+    turns = _widest(max(*layer.read_counts, *layer.added_counts) for layer in layers)
     width = program.config.map_width
     transfer = StructLayout({"at": 32, "beats": 32, "place": address, "words": address + 1})
     return StructLayout(
@@ -39,15 +40,18 @@ def layer_layout(program: Program) -> StructLayout:
             "drop": max(layer.drop for layer in layers).bit_length(),
             "most": max(layer.width for layer in layers),
             "rest": _widest(layer.rest for layer in layers),
+            "added_limits": ArrayLayout(turns, writes),
+            "added": _walk_layout(address, writes),
             "write_limits": ArrayLayout(turns, writes),
             "write": _walk_layout(address, writes),
-            "added": _walk_layout(address, writes),
             "out_zero": width,
             "highest": program.code_width,
             "stores": 1,
             "mean": 1,
             "pool_offset": max(layer.pool_offset for layer in layers).bit_length(),
-            "pool_shift": max(layer.pool_shift for layer in layers).bit_length(),
+            "pool_shift": max(layer.pool.shift for layer in layers).bit_length(),
+            "pool_rows": _windows_layout(layers, 0),
+            "pool_columns": _windows_layout(layers, 1),
         }
         | (dict.fromkeys(TRANSFERS, transfer) if program.maps else {})
     )
@@ -56,13 +60,19 @@ def layer_layout(program: Program) -> StructLayout:
 def layer_values(layer: LayerDescriptor, layout: StructLayout) -> dict:
     """A layer's values of `layer_layout`."""
     _, rows, columns = layer.source.shape
-    walks = (
-        (layer.read_counts, layer.read_strides, layer.read_starts),
-        (layer.write_counts, layer.write_strides, layer.write_starts),
-    )
+    reads = {
+        name: (layer.read_counts, strides, layer.read_starts[name])
+        for name, strides in layer.read_strides.items()
+    }
+    added, write = (place.base if place else 0 for place in (layer.residual, layer.target))
+    walks = reads | {
+        "added": (layer.added_counts, layer.added_strides, added),
+        "write": (layer.write_counts, layer.write_strides, write),
+    }
     return (
         {
             "read_limits": [count - 1 for count in layer.read_counts],
+            "added_limits": [count - 1 for count in layer.added_counts],
             "write_limits": [count - 1 for count in layer.write_counts],
             "rows": rows,
             "columns": columns,
@@ -76,16 +86,21 @@ def layer_values(layer: LayerDescriptor, layout: StructLayout) -> dict:
             "out_zero": layer.out_zero if layer.target else 0,
             "highest": layer.highest,
             "stores": layer.target is not None,
-            "mean": layer.mean,
+            "mean": layer.pool.kind == "mean",
             "pool_offset": layer.pool_offset,
-            "pool_shift": layer.pool_shift,
+            "pool_shift": layer.pool.shift,
+            "pool_rows": windows_values(layer.pool, 0),
+            "pool_columns": windows_values(layer.pool, 1),
         }
         | {name: _transfer_values(layer, name) for name in TRANSFERS if name in layout.members}
-        | {
-            name: _walk_values(layout[name].shape, counts, strides[name], starts[name])
-            for counts, strides, starts in walks
-            for name in strides
-        }
+        | {name: _walk_values(layout[name].shape, *numbers) for name, numbers in walks.items()}
+    )
+
+
+def _windows_layout(layers: Sequence[LayerDescriptor], axis: int) -> StructLayout:
+    values = [windows_values(layer.pool, axis) for layer in layers]
+    return windows_layout(
+        **{name: max(one[name] for one in values).bit_length() for name in values[0]}
     )
 
 

@@ -20,8 +20,8 @@ def generated_model(
 ) -> QuantizedModel:
     """A model with layers of these fields of LayerSpec, named layer0 and on, of this kind where
     they name none; the others follow from the maps they take. `flatten` in place of in_shape takes
-    its map flattened; `pool` is a window, whose maximum is taken, `mean` one whose mean is. Codes
-    and zero points are random, and each layer's sums are spread over all codes."""
+    its map flattened; `pool` is a Pool, or a window whose maximum is taken, `mean` one whose mean
+    is. Codes and zero points are random, and each layer's sums are spread over all codes."""
     rng, layers, made = np.random.default_rng(seed), list(layers), []
     zero = first_zero = int(rng.integers(0, 2**width))
     maps = {IMAGE: (rng.integers(0, 2**width, (2, *in_shape)), zero)}
@@ -58,8 +58,10 @@ def generated_model(
 
 def _pool(fields: dict) -> Pool | None:
     for name, kind in (("pool", "max"), ("mean", "mean")):
-        if name in fields:
-            window = fields.pop(name)
+        window = fields.pop(name, None)
+        if isinstance(window, Pool):
+            return window
+        if window:
             return Pool(kind=kind, kernel=window, stride=window)
     return None
 

@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 
 from golden import reference
 from golden.model_file import load
+from golden.spec import Pool
 from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
@@ -136,6 +137,17 @@ POOLED = [
     {"out_channels": 3, "kernel": (2, 3), "padding": (0, 2), "stride": (2, 3)},
     {"out_channels": 11, "flatten": True},
 ]
+SHARED = [
+    {
+        **{"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+        "pool": Pool(kind="max", kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
+    },
+    {
+        **{"out_channels": 5, "residual": "layer0"},
+        "pool": Pool(kind="mean", kernel=(2, 2), stride=(1, 1)),
+    },
+    {"out_channels": 11, "flatten": True},
+]
 GROUPS = [
     {"out_channels": 10, "kernel": (2, 2), "padding": (1, 1), "stride": (2, 1)},
     {"out_channels": 7, "kernel": (3, 3), "pool": (1, 2), "padding": (1, 1)},
@@ -194,6 +206,12 @@ def test_layers_that_round_off_the_low_bits_of_a_map(kind):
 @pytest.mark.parametrize("kind", ["adder", "mac"])
 def test_strides_padding_and_pooling(kind, requantize):
     check(*program_of(kind, (2, 2, 2), POOLED, (1, 7, 5), requantize))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(2, 8, 7), (2, 7, 8)])
+def test_pooling_of_windows_that_share_rows_and_columns(shape):
+    check(*program_of("adder", (2, 2, 2), SHARED, shape))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 
 from golden import reference
 from golden.model_file import load
+from golden.spec import Pool
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import needed_words, sized
 from hw.config import ArrayConfig
@@ -38,6 +39,20 @@ NETWORKS = {
             {"out_channels": 10, "kernel": (2, 2), "padding": (1, 1), "stride": (2, 1)},
             {"out_channels": 7, "kernel": (3, 3), "pool": (1, 2), "padding": (1, 1)},
             {"out_channels": 2, "flatten": True},
+        ],
+    ),
+    "windows that share rows and columns": (
+        (2, 9, 8),
+        [
+            {
+                **{"out_channels": 5, "kernel": (3, 3), "padding": (1, 1)},
+                "pool": Pool(kind="max", kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
+            },
+            {
+                **{"out_channels": 5, "residual": "layer0"},
+                "pool": Pool(kind="mean", kernel=(2, 2), stride=(1, 1)),
+            },
+            {"out_channels": 11, "flatten": True},
         ],
     ),
     "an image for two layers": (
@@ -293,6 +308,18 @@ def test_what_the_array_cannot_run_is_refused_with_the_numbers(array, message):
         (
             {"out_channels": 2, "kernel": (3, 3), "width": 6, "drop": (1, 2)},
             "must drop as many bits of all channels, not 1 to 2",
+        ),
+        (
+            {"out_channels": 2, "pool": Pool(kind="max", kernel=(3, 3), stride=(1, 1))},
+            r"must pool with a kernel of at most its stride \+ 1, and then with padding below the "
+            r"stride, not \(3, 3\), stride \(1, 1\), padding \(0, 0\)",
+        ),
+        (
+            {
+                "out_channels": 2,
+                "pool": Pool(kind="max", kernel=(2, 2), stride=(1, 1), padding=(1, 1)),
+            },
+            "must pool with a kernel of at most its stride",
         ),
         (
             {"kind": "mac", "out_channels": 2, "kernel": (3, 3)},

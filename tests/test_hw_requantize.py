@@ -1,5 +1,7 @@
 """The requantizer, pooling and argmax against the integer reference, in Amaranth's simulator."""
 
+import itertools
+
 import numpy as np
 import pytest
 from amaranth import signed, unsigned
@@ -12,8 +14,9 @@ from hw.accelerator_config import AcceleratorConfig
 from hw.argmax import ArgMax
 from hw.array_sums import array_sums
 from hw.config import ArrayConfig
+from hw.descriptor import computed_size
 from hw.factor import powers, scaled
-from hw.pooling import Pooling
+from hw.pooling import Pooling, windows_layout, windows_values
 from hw.program_words import Constants, requantizer_numbers, total_width
 from hw.requantize import Requantizer, constant_values
 
@@ -136,35 +139,44 @@ def test_long_factors_end_in_a_shift(value):
     assert -(2**16) <= factor["mult"] <= 2**16
 
 
-@pytest.mark.parametrize("window", [(1, 1), (2, 2), (3, 1), (1, 3), (2, 3)])
+PLAIN = [((side, side), (side, side), (0, 0)) for side in (1, 2)]
+PLAIN += [(window, window, (0, 0)) for window in ((3, 1), (1, 3), (2, 3))]
+SHARING = [((3, 3), (2, 2), (1, 1)), ((3, 2), (2, 1), (1, 0)), ((2, 4), (1, 3), (0, 2))]
+SHARING += [((3, 3), (2, 2), (0, 0)), ((2, 2), (3, 2), (1, 0)), ((2, 1), (2, 3), (1, 0))]
+
+
+@pytest.mark.parametrize("window", PLAIN + SHARING)
 @pytest.mark.parametrize("kind", ["max", "mean"])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_pooling_gives_the_references_code_of_each_window(window, kind, gaps):
+    """Of two maps, one after the other; with gaps their last rows and columns are another windows'
+    padding, or in none."""
+    kernel, stride, padding = window if kind == "max" else (*window[:2], (0, 0))
+    pool = Pool(kind=kind, kernel=kernel, stride=stride, padding=padding)
     rng = np.random.default_rng(0)
-    shape = (2 * window[0], 3 * window[1])
-    codes = rng.integers(0, 256, (1, 2, *shape))
+    shape = [side + 2 * step + gaps for side, step in zip(kernel, stride, strict=True)]
+    maps = rng.integers(0, 256, (2, 2, *shape))
     spec = LayerSpec(
         name="layer",
         kind="adder",
         in_shape=(1, *shape),
         out_channels=2,
         out_zero_point=200,
-        pool=Pool(kind=kind, kernel=window, stride=window),
+        pool=pool,
     )
-    missing = 2**spec.pool.shift - window[0] * window[1]
-    offset = missing * 200 + (1 << spec.pool.shift >> 1)
-    constants = {"mean": 1, "offset": offset, "shift": spec.pool.shift}
-    inputs = [constants | {"valid": 0}] if kind == "mean" else []
-    for row, column in np.ndindex(shape):
+    missing = 2**pool.shift - pool.kernel[0] * pool.kernel[1]
+    offset = missing * 200 + (1 << pool.shift >> 1)
+    mean = {"mean": 1, "offset": offset, "shift": pool.shift} if pool.kind == "mean" else {}
+    axes = [windows_values(pool, axis) for axis in (0, 1)]
+    inputs = [mean | {"valid": 0, "rows": axes[0], "columns": axes[1]}]
+    rows, columns = computed_size(spec)
+    for codes, row, column in itertools.product(maps, range(rows), range(columns)):
         if gaps:
             inputs += [{"valid": 0}] * int(rng.integers(0, 3))
-        (at_row, at_column), place = (row % window[0], column % window[1]), column // window[1]
-        flags = {"first_column": at_column == 0, "last_column": at_column == window[1] - 1}
-        flags |= {"first_row": at_row == 0, "last_row": at_row == window[0] - 1}
-        inputs.append(
-            {"codes": codes[0, :, row, column].tolist(), "valid": 1, "column": place} | flags
-        )
-    dut = Pooling(2, 8, 3, spec.pool.shift)
+        flags = {"first_column": column == 0, "last_column": column == columns - 1}
+        flags |= {"first_row": row == 0, "last_row": row == rows - 1}
+        inputs.append({"codes": codes[:, row, column].tolist(), "valid": 1} | flags)
+    dut = Pooling(2, 8, *2 * [windows_layout(3, 3, 3, 1)], spec.out_shape[2], pool.shift)
     seen = run(
         dut,
         [*inputs, {"valid": 0}],
@@ -172,7 +184,8 @@ def test_pooling_gives_the_references_code_of_each_window(window, kind, gaps):
         extra=3,
     )
     pooled = [codes for codes, done in seen if done]
-    assert pooled == reference.pool(codes, spec)[0].reshape(2, -1).T.tolist()
+    wanted = reference.pool(maps, spec).reshape(2, 2, -1).transpose(0, 2, 1)
+    assert pooled == wanted.reshape(-1, 2).tolist()
 
 
 @pytest.mark.parametrize(("cols", "tiles"), [(1, 1), (1, 3), (4, 1), (3, 2), (5, 3)])
