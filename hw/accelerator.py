@@ -8,7 +8,6 @@ from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from .accelerator_config import REQUANTIZER_LATENCY
 from .argmax import ArgMax
 from .array_sums import Plane
 from .config import ArrayConfig
@@ -135,34 +134,38 @@ class Accelerator(Component):
             m.d.comb += probe.eq(value)
 
     def _feed_activations(self, m: Module, array: WeightStationaryArray) -> None:
-        """Operands of the walks' word, or of padding where they are outside the map; two cycles
-        later."""
+        """Operands of the walks' word, or of padding where they are outside the map."""
         sequencer, layer, config = self.sequencer, self.sequencer.layer, self.program.config
+        latency, stages = config.operand_latency, config.stages
         walks = {
             name: self._walk(m, name, sequencer.step, sequencer.goes_on)
             for name in ("address", "row", "column")
         }
+        reads = delay(m, sequencer.step, stages, "reads", reset_less=False)
         inside = (walks["row"] < layer.rows) & (walks["column"] < layer.columns)
-        inside = delay(m, inside, 1, "inside")
+        inside = delay(m, inside, 1 + stages, "inside")
         padding = layer.in_zero.replicate(config.channels)
-        word = Mux(inside, self.activations.read_word.as_value(), padding)
-        fills = layer.fills & delay(m, sequencer.group_ends, 1, "ends").replicate(config.channels)
+        word = delay(m, self.activations.read_word.as_value(), stages, "word")
+        word = Mux(inside, word, padding)
+        ends = delay(m, sequencer.group_ends, latency - 1, "ends")
+        fills = layer.fills & ends.replicate(config.channels)
         blank = fills | (~inside).replicate(config.channels)
-        bit = delay(m, self._of_plane(lambda plane: plane.operand_bit), 1, "operand_bit")
+        bit = self._of_plane(lambda plane: plane.operand_bit)
+        bit = delay(m, bit, latency - 1, "operand_bit")
         a = operands(self.formats, m, layer, word, blank, bit)
         m.d.comb += [
-            self.activations.read.eq(sequencer.step | (self._mover.reads if self._mover else 0)),
+            self.activations.read.eq(reads | (self._mover.reads if self._mover else 0)),
             self.activations.read_address.eq(self._read_address(walks["address"])),
             array.a.eq(delay(m, a, 1, "a")),
-            array.active.eq(delay(m, sequencer.step, 2, "active", reset_less=False)),
-            array.first.eq(delay(m, sequencer.first, 2, "first")),
-            array.last.eq(delay(m, sequencer.last, 2, "last")),
+            array.active.eq(delay(m, sequencer.step, latency, "active", reset_less=False)),
+            array.first.eq(delay(m, sequencer.first, latency, "first")),
+            array.last.eq(delay(m, sequencer.last, latency, "last")),
         ]
         planes = self.formats.planes
         if len(planes) > 1:
             lighter = {next: next.weight < before.weight for before, next in pairwise(planes)}
             double = sequencer.plane_starts & self._of_plane(lambda plane: lighter.get(plane, 0))
-            m.d.comb += array.double.eq(delay(m, double, 2, "double"))
+            m.d.comb += array.double.eq(delay(m, double, latency, "double"))
 
     def _read_address(self, walk: Value) -> Value:
         """Between layers the mover's."""
@@ -175,13 +178,13 @@ class Accelerator(Component):
         return Array(numbers)[self.sequencer.plane]
 
     def _walk(self, m: Module, name: str, step: Value, goes_on: Value) -> Value:
-        """The value of the descriptor's walk of this name."""
-        field = self.sequencer.layer[name]
+        """The value of the descriptor's walk of this name, `stages` cycles after the turn."""
+        field, stages = self.sequencer.layer[name], self.program.config.stages
         m.submodules[f"{name}_walk"] = walk = Walk(len(goes_on), len(field.start))
         m.d.comb += [
-            walk.load.eq(self.sequencer.load),
-            walk.step.eq(step),
-            walk.goes_on.eq(goes_on),
+            walk.load.eq(delay(m, self.sequencer.load, stages, f"{name}_load")),
+            walk.step.eq(delay(m, step, stages, f"{name}_step")),
+            walk.goes_on.eq(delay(m, goes_on, stages, f"{name}_goes_on")),
             walk.start.eq(field.start),
             walk.steps.eq(field.steps),
         ]
@@ -200,9 +203,10 @@ class Accelerator(Component):
             weights = WeightMemory(self.program, self._read_weights)
         m.submodules.weights = weights
         swap = self.sequencer.step & self.sequencer.fold_starts
+        latency = self.program.config.weight_latency
         m.d.comb += [
             weights.start.eq(swap),
-            array.swap.eq(delay(m, swap, 1, "swap", reset_less=False)),
+            array.swap.eq(delay(m, swap, latency, "swap", reset_less=False)),
             array.w.eq(weights.w),
             array.load.eq(weights.load),
         ]
@@ -258,19 +262,21 @@ class Accelerator(Component):
             formats.code_width,
             formats.constants,
             config.requantize,
+            config.stages,
         )
-        place, sums = self._place(m, array), Signal.like(array.sums.as_value(), reset_less=True)
+        place, stages = self._place(m, array), config.stages
+        sums = Signal.like(array.sums.as_value(), reset_less=True)
         with m.If(array.valid):  # other sums are not whole, and would only move the multipliers
             m.d.sync += sums.eq(array.sums.as_value())
         m.d.comb += [
             constants.last.eq(self.settings.last_constant),
             constants.tile_ends.eq(place.tile_ends),
-            requantizer.constants.eq(constants.constants),
-            requantizer.sums.eq(sums),
-            requantizer.added.eq(self._added(m, place)),
+            requantizer.constants.eq(delay(m, constants.constants, stages, "constants")),
+            requantizer.sums.eq(delay(m, sums, config.constant_latency - 1, "sums")),
+            requantizer.added.eq(delay(m, self._added(m, place), stages, "added")),
             requantizer.highest.eq(layer.highest),
         ]
-        latency = 1 + REQUANTIZER_LATENCY
+        latency = 1 + stages + config.requantizer_latency
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
 
     def _added(self, m: Module, place: View) -> Value:
@@ -281,18 +287,21 @@ class Accelerator(Component):
         return parts[delay(m, place.part, 1, "added_part")]  # a layout's index is a product
 
     def _place(self, m: Module, array: WeightStationaryArray) -> View:
-        """Where the sums that leave the array now belong."""
+        """Where the sums belong that left the array `stages` cycles before."""
         loops, added = self._map_place(m, "added", array.valid)
         column, row, part, _ = range(len(WRITE_LEVELS))
-        values = {
+        turns = {
             "valid": array.valid,
-            "added": added,
             "part": loops.turns[part],
             "first_column": loops.firsts[column],
             "last_column": loops.lasts[column],
             "first_row": loops.firsts[row],
             "last_row": loops.lasts[row],
             "tile_ends": array.valid & loops.lasts[:part].all(),
+        }
+        stages = self.program.config.stages
+        values = {"added": added} | {
+            name: delay(m, turn, stages, name, reset_less=False) for name, turn in turns.items()
         }
         place = Signal(StructLayout({name: value.shape() for name, value in values.items()}))
         m.d.comb += [place[name].eq(value) for name, value in values.items()]
@@ -346,7 +355,9 @@ class Accelerator(Component):
         behind it get the code of zero until their tiles come."""
         config, memory = self.program.config, self.activations
         loops, address = self._map_place(m, "write", pooling.done)
-        part = loops.turns[WRITE_LEVELS.index("part")]
+        part = delay(m, loops.turns[WRITE_LEVELS.index("part")], config.stages, "part")
+        done = delay(m, pooling.done, config.stages, "done", reset_less=False)
+        pooled = delay(m, pooling.pooled.as_value(), config.stages, "pooled")
         zeros = self.sequencer.layer.out_zero.replicate(config.array.cols)
         if self._mover:
             come_to, come = image.write_address, image.write_word
@@ -362,6 +373,6 @@ class Accelerator(Component):
             m.d.comb += memory.write_address.eq(address)
             for index in range(config.parts):
                 m.d.comb += [
-                    memory.write_word[index].eq(Mux(part == index, pooling.pooled, zeros)),
-                    memory.write_parts[index].eq(pooling.done & (part <= index)),
+                    memory.write_word[index].eq(Mux(part == index, pooled, zeros)),
+                    memory.write_parts[index].eq(done & (part <= index)),
                 ]

@@ -8,7 +8,6 @@ from golden.spec import MAX_WIDTH
 from .config import ArrayConfig
 from .weight_schedule import TURNAROUND, memory_latency
 
-REQUANTIZER_LATENCY = 3
 POOLING_LATENCY = 3
 EXTERNAL_WIDTHS = (32, 64, 128, 256, 512)
 
@@ -25,7 +24,8 @@ class AcceleratorConfig:
     models of that kind alone. external: "none"; "weights" for a program that is streamed from an
     external memory in beats of external_width bits, where weight_words are those that the reader
     keeps in advance; or "maps" for maps in such a memory as well, of which bands of rows are worked
-    on. An `xnor` array takes two lanes for a channel, see `hw.array_sums`.
+    on. An `xnor` array takes two lanes for a channel, see `hw.array_sums`. Where the array has a
+    pipeline, so has what is around it: registers behind memories and loops and in the requantizer.
     ValueError with one line: what, the rule, what it got.
     """
 
@@ -115,19 +115,45 @@ class AcceleratorConfig:
         return max(self.array.rows * beats, TURNAROUND)
 
     @property
+    def stages(self) -> int:
+        """Registers more where there is a pipeline: 1, or 0 without."""
+        return min(self.array.pipeline, 1)
+
+    @property
+    def operand_latency(self) -> int:
+        """Cycles from a turn of the loops to its activations at the array: the memory, and a
+        register; with a pipeline, registers behind the loops and behind the memory as well."""
+        return 2 + 2 * self.stages
+
+    @property
+    def weight_latency(self) -> int:
+        """Cycles from where weights are read to the array, as many as to their swap."""
+        return self.operand_latency - 1
+
+    @property
+    def constant_latency(self) -> int:
+        """Cycles from sums to the requantizer, in which its constants are read; with a pipeline,
+        registers behind the loops and behind the memories as well."""
+        return 1 + 2 * self.stages
+
+    @property
+    def requantizer_latency(self) -> int:
+        return 3 + 2 * self.stages
+
+    @property
     def code_latency(self) -> int:
-        """Cycles from an activation's address to its sum's code: 2 to the array, through it, 1 in
-        which the requantizer's constants are read, and through that."""
-        return 2 + memory_latency(self.array) + 1 + REQUANTIZER_LATENCY
+        """Cycles from an activation's turn to its sum's code."""
+        outside = self.operand_latency + self.constant_latency + self.requantizer_latency
+        return memory_latency(self.array) + outside
 
     @property
     def drain(self) -> int:
-        """Cycles from a layer's last address to the next layer's first: to the code, through the
-        pooling, 1 to write it, and 1 for the next layer's descriptor."""
-        return self.code_latency + POOLING_LATENCY + 2
+        """Cycles from a layer's last turn to the next layer's first: to the code, through the
+        pooling, 1 to write it, or 3 with a pipeline, and 1 for the next layer's descriptor."""
+        return self.code_latency + POOLING_LATENCY + 2 + 2 * self.stages
 
     @property
     def answer_latency(self) -> int:
-        """Cycles from the last layer's last address to the answer: 1 for each round of the
+        """Cycles from the last layer's last turn to the answer: 1 for each round of the
         tournament between filters, 1 for the match with the tiles before."""
         return self.code_latency + (self.array.cols - 1).bit_length() + 1

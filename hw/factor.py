@@ -1,5 +1,8 @@
 """Products with constants: by a multiplier, or by two signed powers of two."""
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 from amaranth import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.data import ArrayLayout, StructLayout
@@ -50,11 +53,16 @@ def factor_layout(values: np.ndarray, requantize: str) -> StructLayout | ArrayLa
     return StructLayout({"mult": signed(mult_width), "place": place})
 
 
-def multiplied(m: Module, number: Value, factor: Value, shape: Shape, name: str) -> Value:
-    """number · factor modulo the shape, one cycle later; factor: of a `factor_layout`."""
+def multiplied(
+    m: Module, number: Value, factor: Value, shape: Shape, name: str, stages: int = 0
+) -> Value:
+    """number · factor modulo the shape, 1 + stages cycles later; factor: of a `factor_layout`.
+    stages: 1 for a register between what one multiplier, or one power, gives and their sum."""
     if isinstance(factor.shape(), StructLayout):
-        product = delay(m, number * factor.mult, 1, f"product_{name}")
-        return product << delay(m, factor.place, 1, f"place_{name}")
+        product = _product(m, number, factor.mult, name, stages)
+        moved = Signal(shape, name=f"moved_{name}")
+        m.d.comb += moved.eq(product << delay(m, factor.place, 1, f"place_{name}"))
+        return delay(m, moved, stages, f"product_{name}")
     terms = []
     for index in range(2):
         power, moved = factor[index], Signal(shape, name=f"moved_{name}_{index}")
@@ -62,4 +70,16 @@ def multiplied(m: Module, number: Value, factor: Value, shape: Shape, name: str)
         term = delay(m, moved, 1, f"term_{name}_{index}")
         negative = delay(m, power.negative, 1, f"negative_{name}_{index}")
         terms.append(Mux(negative, -term, term))
-    return terms[0] + terms[1]
+    return delay(m, terms[0] + terms[1], stages, f"terms_{name}")
+
+
+def _product(m: Module, number: Value, mult: Value, name: str, stages: int) -> Value:
+    """number · mult, one cycle later; with `stages` as the sum of products of no more bits than a
+    multiplier takes."""
+    width, parts = MULT_WIDTH if stages else len(number), []
+    for low in range(0, len(number), width):
+        part = number[low : low + width]
+        if low + width >= len(number) and number.shape().signed:
+            part = part.as_signed()
+        parts.append(delay(m, part * mult, 1, f"part_{name}_{low}") << low)
+    return reduce(add, parts)

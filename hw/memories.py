@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Array, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
@@ -13,6 +13,8 @@ from .formats import Formats
 from .pipeline import delay
 from .program import Program
 from .requantize import constant_values
+
+BANK = 2048  # words of weights behind one register, as deep as block RAM of 9 bits
 
 
 class WeightMemory(Component):
@@ -31,7 +33,7 @@ class WeightMemory(Component):
     def __init__(
         self, program: Program, read: Callable[[Module, Signal, Value], Value] | None = None
     ):
-        self.program, self._read = program, read or self._read_block_ram
+        self.program, self._read = program, read
         array = program.config.array
         words = ArrayLayout(ArrayLayout(array.width, array.lanes), array.cols)
         super().__init__({"start": In(1), "w": Out(words), "load": Out(1)})
@@ -46,22 +48,33 @@ class WeightMemory(Component):
                 place.eq(Mux(place == count - 1, 0, place + 1)),
                 left.eq(Mux(self.start, rows - 1, left - 1)),
             ]
+        latency = self.program.config.weight_latency
+        if self._read:
+            word = delay(m, self._read(m, place, reads), latency - 1, "word")
+        else:
+            word = self._read_block_ram(m, place, reads)
         m.d.comb += [
-            self.w.as_value().eq(self._read(m, place, reads)),
-            self.load.eq(delay(m, reads, 1, "reads", reset_less=False)),
+            self.w.as_value().eq(word),
+            self.load.eq(delay(m, reads, latency, "reads", reset_less=False)),
         ]
         return m
 
     def _read_block_ram(self, m: Module, place: Signal, enable: Value) -> Value:
-        config = self.program.config
-        m.submodules.memory = memory = Memory(
-            shape=self.w.shape(),
-            depth=config.weight_words,
-            init=(self.program.weights % 2**config.array.width).tolist(),
-        )
-        read = memory.read_port()
-        m.d.comb += [read.addr.eq(place), read.en.eq(enable)]
-        return read.data.as_value()
+        """With a pipeline, a register behind each bank, and one behind the choice of a bank."""
+        config, stages = self.program.config, self.program.config.stages
+        bank, depth = BANK if stages else config.weight_words, config.weight_words
+        words = (self.program.weights % 2**config.array.width).tolist()
+        given = []
+        for index, first in enumerate(range(0, depth, bank)):
+            init = words[first : first + bank]
+            memory = Memory(shape=self.w.shape(), depth=min(bank, depth - first), init=init)
+            name = f"memory_{index}" if depth > bank else "memory"
+            m.submodules[name] = memory
+            read = memory.read_port()
+            m.d.comb += [read.addr.eq(place), read.en.eq(enable & (place // bank == index))]
+            given.append(delay(m, read.data.as_value(), stages, name))
+        chosen = delay(m, place // bank, 1 + stages, "chosen") if len(given) > 1 else 0
+        return delay(m, Array(given)[chosen], stages, "word")
 
 
 class ConstantMemory(Component):
@@ -124,7 +137,7 @@ class ActivationMemory(Component):
     read, read_address : a word is to be read, and which
     read_word : the one that was read last, from the next cycle on
     add, added_address, added_word : the same of the second port
-    write_address, write_word : of the word to write
+    write_address, write_word : of the word to write; with a pipeline, one cycle later
     write_parts : the parts to write, a bit each
     """
 
@@ -153,13 +166,14 @@ class ActivationMemory(Component):
             shape=self.read_word.shape(), depth=self.config.activation_words, init=[]
         )
         read, write = memory.read_port(), memory.write_port(granularity=1)
+        stages = self.config.stages
         m.d.comb += [
             read.addr.eq(self.read_address),
             read.en.eq(self.read),
             self.read_word.eq(read.data),
-            write.addr.eq(self.write_address),
-            write.data.eq(self.write_word),
-            write.en.eq(self.write_parts),
+            write.addr.eq(delay(m, self.write_address, stages, "write_address")),
+            write.data.eq(delay(m, self.write_word, stages, "write_word")),
+            write.en.eq(delay(m, self.write_parts, stages, "write_parts", reset_less=False)),
         ]
         if self._adds:
             added = memory.read_port()

@@ -32,7 +32,8 @@ def constant_values(constants: Constants, requantize: str) -> list[list[dict]]:
 
 class Requantizer(Component):
     """clamp((offset + sum · mult + added · residual_mult) >> shift, 0, highest) of each column; the
-    second product only if the constants have it. Latency: 3 cycles.
+    second product only if the constants have it. Latency: 3 cycles, or 5 with `stages` 1: registers
+    between a product's parts and their sum, and between the shift and the limits.
 
     The shift is arithmetic; what rounds, the zero points and the sign of a SAD are in the constants
     (`hw.program_words.Constants`). Exact for all sums for which what is shifted has `total_width`
@@ -44,7 +45,7 @@ class Requantizer(Component):
     added : codes of another map, cols of `added_width` bits
     constants : for these sums, cols of `constant_layout`
     highest : the highest code, 2**bits − 1; constant while sums come
-    codes : cols codes, 3 cycles later
+    codes : cols codes, 3 or 5 cycles later
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Requantizer(Component):
         code_width: int,
         constants: Constants,
         requantize: str,
+        stages: int = 0,
     ):
-        self.cols = cols
+        self.cols, self._stages = cols, stages
         self.total_shape = signed(constants.total_width)
         super().__init__(
             {
@@ -70,22 +72,22 @@ class Requantizer(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        wide = signed(max(self.total_shape.width, len(self.highest) + 1))
+        wide, stages = signed(max(self.total_shape.width, len(self.highest) + 1)), self._stages
         highest = Signal(wide)
         m.d.comb += highest.eq(self.highest)
         for c in range(self.cols):
             constant, total = self.constants[c], Signal(self.total_shape, name=f"total_{c}")
             numbers = {"mult": self.sums[c], "residual_mult": self.added[c]}
-            terms = [delay(m, constant.offset, 1, f"offset_{c}")]
+            terms = [delay(m, constant.offset, 1 + stages, f"offset_{c}")]
             for name, number in numbers.items():
                 if name in constant.shape().members:
-                    product = multiplied(m, number, constant[name], self.total_shape, f"{name}_{c}")
-                    terms.append(product)
-            shift = delay(m, constant.shift, 2, f"shift_{c}")
+                    shape, title = self.total_shape, f"{name}_{c}"
+                    terms.append(multiplied(m, number, constant[name], shape, title, stages))
+            shift = delay(m, constant.shift, 2 + stages, f"shift_{c}")
             code = Signal(wide, name=f"code_{c}")
             over = (code & ~highest).any()
             saturated = (code | over.replicate(wide.width)) & highest
             m.d.sync += total.eq(sum(terms))
-            m.d.comb += code.eq(total >> shift)
+            m.d.comb += code.eq(delay(m, total >> shift, stages, f"shifted_{c}"))
             m.d.sync += self.codes[c].eq(Mux(code < 0, 0, saturated))
         return m

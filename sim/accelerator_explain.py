@@ -15,8 +15,6 @@ from .accelerator_bench import address_width, fault_trace, pe_trace
 from .accelerator_check import Difference
 from .accelerator_run import run_traced
 
-ARRAY_LATENCY = 2  # cycles from an address to its activations at the first PE
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -82,8 +80,8 @@ def first_fault(
     index = [layer.name for layer in program.layers].index(name)
     layer, start = program.layers[index], program.start(index)
     array = program.config.array
-    last = start + layer.cycles + ARRAY_LATENCY + array.rows + array.cols + array.pipeline
-    cycles = range(start, last + 1)
+    latency = program.config.operand_latency + array.rows + array.cols + array.pipeline
+    cycles = range(start, start + layer.cycles + latency + 1)
     trace = run_traced(program, codes[None], folder, [cycles], fault_trace(program), verilog)
     memory = image_memory(program, codes)
     for before in program.layers[:index]:
@@ -127,7 +125,8 @@ def _faults(
     taken, weights = fold_operands(program, layer, memory)
     rows, cols = np.arange(array.rows), np.arange(array.cols)[:, None]
     for tile, fold in np.ndindex(layer.tiles, layer.folds):
-        first = (tile * layer.folds + fold) * (layer.positions + layer.rest) + ARRAY_LATENCY
+        passes = tile * layer.folds + fold
+        first = passes * (layer.positions + layer.rest) + program.config.operand_latency
         cycles = first + np.arange(layer.positions)[:, None, None] + cols + rows
         a = taken[tile, fold].reshape(layer.positions, 1, array.rows, array.lanes)
         w = weights[tile, fold].reshape(1, array.cols, array.rows, array.lanes)

@@ -92,7 +92,17 @@ class Bench:
             self.maps.append(stored_map(self._memory, layer))
 
 
-def program_of(kind, sizes, layers, in_shape, requantize="multiply", pe=None, width=8, **changes):
+def program_of(
+    kind,
+    sizes,
+    layers,
+    in_shape,
+    requantize="multiply",
+    pe=None,
+    width=8,
+    pipeline=0,
+    **changes,
+):
     rows, cols, lanes = sizes
     array = ArrayConfig(
         pe=pe or PE[kind],
@@ -102,6 +112,7 @@ def program_of(kind, sizes, layers, in_shape, requantize="multiply", pe=None, wi
         lanes=lanes,
         depth=2**22,
         positions=64,
+        pipeline=pipeline,
         dataflow="weight-stationary",
     )
     model = generated_model(kind, in_shape, layers, requantize=requantize, **changes)
@@ -226,6 +237,23 @@ def test_added_maps_and_means(kind, requantize):
     check(*program_of(kind, (2, 2, 2), ADDED, (5, 4, 6), requantize))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "sizes", "layers", "in_shape", "requantize", "pipeline"),
+    [
+        ("adder", (2, 2, 2), ENDS, (3, 3, 2), "multiply", 1),
+        ("adder", (2, 2, 2), ADDED, (5, 4, 6), "shift", 2),
+        ("mac", (2, 2, 2), ADDED, (5, 4, 6), "multiply", 1),
+        ("mac", (3, 3, 1), GROUPS, (9, 4, 3), "shift", 2),
+    ],
+)
+def test_a_pipeline_with_banks_of_weights(
+    kind, sizes, layers, in_shape, requantize, pipeline, monkeypatch
+):
+    monkeypatch.setattr("hw.memories.BANK", 16)
+    check(*program_of(kind, sizes, layers, in_shape, requantize, pipeline=pipeline))
+
+
 @pytest.mark.parametrize(("kind", "width"), [("adder", 8), ("mac", 8), ("xnor", 1)])
 def test_a_single_layer(kind, width):
     lanes = 2 if kind == "xnor" else 1
@@ -233,12 +261,13 @@ def test_a_single_layer(kind, width):
 
 
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
-def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize):
+@pytest.mark.parametrize("pipeline", [0, 1])
+def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize, pipeline):
     layers = [
         {"out_channels": 5, "kernel": (2, 2), "padding": (1, 0), "pool": (2, 1)},
         {"out_channels": 3, "flatten": True},
     ]
-    check(*program_of("adder", (2, 2, 2), layers, (1, 3, 3), requantize))
+    check(*program_of("adder", (2, 2, 2), layers, (1, 3, 3), requantize, pipeline=pipeline))
 
 
 @pytest.mark.slow

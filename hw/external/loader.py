@@ -140,7 +140,7 @@ class WeightFeed(Component):
     """
 
     def __init__(self, config: AcceleratorConfig):
-        self._rows = config.array.rows
+        self._rows, self._latency = config.array.rows, config.weight_latency
         words = weight_layout(config)
         super().__init__(
             {
@@ -161,8 +161,8 @@ class WeightFeed(Component):
             self.i_words.ready.eq(wanted != 0),
             taken.eq(self.i_words.valid & self.i_words.ready),
             self.ready.eq(left == 0),
-            self.w.as_value().eq(delay(m, self.i_words.payload.as_value(), 1, "w")),
-            self.load.eq(delay(m, taken, 1, "taken", reset_less=False)),
+            self.w.as_value().eq(delay(m, self.i_words.payload.as_value(), self._latency, "w")),
+            self.load.eq(delay(m, taken, self._latency, "taken", reset_less=False)),
         ]
         m.d.sync += left.eq(wanted - taken)
         return m

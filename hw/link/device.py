@@ -7,6 +7,7 @@ from amaranth.lib.wiring import Component, In, Out, connect
 
 from ..accelerator import Accelerator
 from ..config import ArrayConfig
+from ..pipeline import delay
 from ..program import Program
 from ..weight_stationary import WeightStationaryPE
 from .description import description
@@ -55,7 +56,9 @@ class SerialAccelerator(Component):
         m.submodules.frames_out = answer = FrameSender(len(text))
         connect(m, answer.o_byte, uart_tx.i_byte)
         fails, whole, image = Signal(), Signal(), self._accelerator.o_class
-        m.submodules.accelerator = ResetInserter(fails | ~asked.loaded)(self._accelerator)
+        stages = self._program.config.stages
+        resets = delay(m, fails | ~asked.loaded, stages, "resets", reset_less=False)
+        m.submodules.accelerator = ResetInserter(resets)(self._accelerator)
         m.d.comb += [
             uart_rx.rx.eq(self.rx),
             self.tx.eq(uart_tx.tx),
