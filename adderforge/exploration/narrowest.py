@@ -7,7 +7,6 @@ from golden.spec import QuantizedModel
 from .design import Design
 from .effort import ACCURACY, Effort
 from .measuring import Laboratory
-from .network_levels import model_of
 from .task import Task
 from .workloads import Layer, Workload
 
@@ -44,7 +43,7 @@ def narrowest(
             raise ValueError(f"{checkpoint}: {measured.reason}")
         found[width] = measured.figures["accuracy"]
         if found[width] >= least:
-            return model_of(workload, design.array), found[width]
+            return workload.model(design), found[width]
     best = max(found, key=found.__getitem__)
     raise ValueError(
         f"{checkpoint} has an accuracy of {found[best]:.2%} at most, with {best} bits, not "
