@@ -4,15 +4,12 @@ cell libraries without memories, whose energy is that of `adderforge energy --ac
 import json
 from pathlib import Path
 
-from amaranth.back import rtlil
-
 from hw.accelerator_netlist import mapped_accelerator
 from hw.fabric import FABRICS
 from hw.fpga_figures import fpga_figures
-from hw.link.device import SerialAccelerator
-from hw.link.verilog import TOP
+from hw.link.verilog import TOP, serial_verilog
 from hw.program import Program
-from hw.synth import SynthReport, map_files
+from hw.synth import SynthReport, map_design
 
 from .accelerators import compiled, store_of
 from .design import Design
@@ -33,12 +30,10 @@ def synthesis(
         report = _mapped(program, effort, multiplier)
         areas = (report.area_um2, report.sequential_area_um2)
         return dict(zip(("area_um2", "sequential_area_um2"), areas, strict=True))
-    device = SerialAccelerator(program, DIVISOR, store_of(program, effort))
-    text = rtlil.convert(device, name=TOP, emit_src=False)
-    folder.mkdir()
-    (folder / "design.il").write_text(text, encoding="utf-8")
+    text = serial_verilog(program, DIVISOR, store_of(program, effort))
     how = multiplier if multiplier != "none" else _blocks_or_logic(program, effort)
-    map_files(("read_rtlil design.il",), effort.target, folder, how, TOP, None)
+    folder.mkdir()
+    map_design(text, effort.target, folder, how, TOP)
     stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
     return fpga_figures(FABRICS[effort.target], folder / "netlist.json", stat, TOP)
 

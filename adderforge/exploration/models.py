@@ -20,7 +20,7 @@ def model_of(path: Path, design: Design, data: str, data_dir: str | None) -> Qua
     if path.suffix != ".npz":
         recipe = (("width", width), *design.around.recipe.items())
         return _quantized(path, modified, recipe, data, data_dir)
-    model = _loaded(path, modified)
+    model = loaded(path)
     widest = max(layer.spec.width for layer in model.layers)
     if widest > width:
         raise ValueError(
@@ -34,6 +34,12 @@ def model_of(path: Path, design: Design, data: str, data_dir: str | None) -> Qua
                 "checkpoint (.pt)"
             )
     return model
+
+
+def loaded(path: Path) -> QuantizedModel:
+    """A quantized model, read once for each time that it was written. Errors as of
+    `golden.model_file.load`."""
+    return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 @lru_cache(KEPT)

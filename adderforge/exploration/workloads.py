@@ -117,6 +117,14 @@ class Workload:
             counts[part.name] += part.cycles
         return list(counts.values())
 
+    @property
+    def quantized(self) -> QuantizedModel:
+        """The model of a workload that was made of one."""
+        from .models import loaded
+
+        (path,) = self.models.values()
+        return loaded(path)
+
     def model(self, design: Design) -> QuantizedModel:
         """The network as the design runs it. Errors as of `model_for` and `models.model_of`."""
         from .models import model_of
@@ -160,11 +168,13 @@ def network(name: str, **others: object) -> Workload:
 def of_model(path: Path, **others: object) -> Workload:
     """All layers of a quantized model (.npz), which is the network of its kind. Errors as
     `golden.model_file.load`."""
-    from golden import model_file
+    from .models import loaded
 
-    model = model_file.load(path)
-    kinds = {"adder": "adder", "mac": "cnn", "xnor": "bnn"}
-    models = {kinds[model.layers[-1].spec.kind]: path} | others.pop("models", {})
+    model = loaded(path)
+    kinds = {"adder": "adder", "xnor": "bnn", "mac": "cnn"}  # others may have ordinary ends
+    present = {layer.spec.kind for layer in model.layers}
+    kind = next(name for spec, name in kinds.items() if spec in present)
+    models = {kind: path} | others.pop("models", {})
     return Workload(name=model.name, layers=model_layers(model), models=models, **others)
 
 
