@@ -7,9 +7,9 @@ from pathlib import Path
 from hw.accelerator_netlist import mapped_accelerator
 from hw.fabric import FABRICS
 from hw.fpga_figures import fpga_figures
-from hw.link.verilog import TOP, serial_verilog
+from hw.link.verilog import TOP, serial_rtlil
 from hw.program import Program
-from hw.synth import SynthReport, map_design
+from hw.synth import SynthReport, map_files
 
 from .accelerators import compiled, store_of
 from .design import Design
@@ -30,10 +30,11 @@ def synthesis(
         report = _mapped(program, effort, multiplier)
         areas = (report.area_um2, report.sequential_area_um2)
         return dict(zip(("area_um2", "sequential_area_um2"), areas, strict=True))
-    text = serial_verilog(program, DIVISOR, store_of(program, effort))
+    text = serial_rtlil(program, DIVISOR, store_of(program, effort))
     how = multiplier if multiplier != "none" else _blocks_or_logic(program, effort)
     folder.mkdir()
-    map_design(text, effort.target, folder, how, TOP)
+    (folder / "design.il").write_text(text, encoding="utf-8")
+    map_files(("read_rtlil design.il",), effort.target, folder, how, TOP, None)
     stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
     return fpga_figures(FABRICS[effort.target], folder / "netlist.json", stat, TOP)
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from .calibration import SHIPPED, current, shipped, to_ship
+from .cost_model import Sample
 from .design import Design
 from .effort import CLOCK, SYNTHESIS, Effort
 from .executors import processes
@@ -81,10 +82,14 @@ def main(folder: str, asked: list[str]) -> None:
 def write(store: Store) -> None:
     """What the store holds of a place and PE takes the place of what was written before."""
     found = [sample for measurement in store for sample in current(measurement)]
-    renewed = {(sample.place, sample.design.array.pe) for sample in found}
-    kept = [one for one in shipped() if (one.place, one.design.array.pe) not in renewed]
+    renewed = {_kind(sample) for sample in found}
+    kept = [sample for sample in shipped() if _kind(sample) not in renewed]
     text = json.dumps(to_ship([*kept, *found])).replace('{"design"', '\n{"design"')
     Path(__file__).with_name(SHIPPED).write_text(text + "\n", encoding="utf-8")
+
+
+def _kind(sample: Sample) -> tuple:
+    return sample.place, sample.design.array.pe, sample.accelerator
 
 
 def _say(task: Task, measurement: object) -> None:
