@@ -106,7 +106,11 @@ def test_parquet_holds_what_csv_does():
             (),
             "constraint 'lanes > 4' leaves none of 24 designs; loosen it",
         ),
-        (SPACE, ("--objective", "speed"), "objective must be one of cycles, utilization, luts"),
+        (
+            SPACE,
+            ("--objective", "speed"),
+            "objective must be one of cycles, utilization, memory_kbits",
+        ),
         (SPACE, ("--fidelity", 7), "fidelity must be 0 to 4, not 7"),
         (SPACE, ("--target", "pal"), "space.toml: target must be one of ice40, ecp5, xilinx7"),
         (SPACE, ("--processes", 0), "processes must be at least 1, not 0"),

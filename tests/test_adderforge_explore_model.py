@@ -87,7 +87,7 @@ def test_what_is_shipped_is_read_as_it_was_measured():
     )
     (sample,) = samples_of(measured)
     assert sample == Sample(figure="area_um2", place="here", design=BIG, value=5.0)
-    content = json.loads(json.dumps(to_ship([measured])))
+    content = json.loads(json.dumps(to_ship([sample])))
     (row,) = content["places"]["here"]
     values = dict(zip(content["parameters"], row["design"], strict=True))
     assert Design.of(values) == BIG and row["figures"] == {"area_um2": 5.0}

@@ -16,7 +16,7 @@ from adderforge.exploration.measuring import Laboratory
 from adderforge.exploration.narrowest import narrowest
 from adderforge.exploration.store import Measurement
 from adderforge.exploration.suggest import FILL, Adviser, Option, Wish
-from adderforge.exploration.workloads import of_model
+from adderforge.exploration.workloads import Workload, of_model
 from golden import model_file
 from hw.choices import TARGETS
 from hw.schedule import cycles
@@ -171,7 +171,11 @@ def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, t
         config=SimpleNamespace(kind="cnn", model="lenet5-bn", data="digits", data_dir=None)
     )
     monkeypatch.setattr("golden.checkpoint.load", lambda path: trained)
-    monkeypatch.setattr(fewest, "model_of", lambda workload, array: (array.pe, array.width))
+
+    def pe_and_width(workload, design):
+        return design.array.pe, design.array.width
+
+    monkeypatch.setattr(Workload, "model", pe_and_width)
     path = tmp_path / "cnn.pt"
     path.write_text("")
     assert narrowest(path, 0.45, None, Fixed()) == (("mac", 5), 0.5)

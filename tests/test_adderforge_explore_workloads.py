@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adderforge.exploration import networks
+from adderforge.exploration.design import Design
 from adderforge.exploration.workloads import Layer, Workload, network, of_model
 from hw.config import ArrayConfig
 
@@ -25,7 +26,7 @@ def test_the_table_of_layers_is_that_of_the_networks(name):
 def test_resnet20_takes_the_cycles_that_its_schedule_tells():
     array = ArrayConfig(rows=16, cols=16, depth=576)
     assert network("resnet20").cycles(array) == 158_336
-    layers = network("resnet20").layer_table(array)
+    layers = network("resnet20").layer_table(Design(array=array))
     assert sum(layer["cycles"] for layer in layers) == 158_336
     assert layers[0] == {
         "layer": "layer1.0.conv1",

@@ -1,41 +1,49 @@
 """adderforge suggest"""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, as_json, show
+from ..options import FILE, as_json, show, with_data
 
 if TYPE_CHECKING:
-    from ..exploration.boards import Board
-    from ..exploration.suggest import Option
+    from ..exploration.measuring import Laboratory
+    from ..exploration.promise import Option, Wish
+    from ..exploration.suggest import Adviser, Ground
+    from ..exploration.workloads import Workload
+
+WISHES = "--board, --min-images-per-second, --max-uj-per-image and --min-accuracy"
 
 
 @click.command()
-@click.option("--board", "board_name", required=True, help="such as icebreaker, ulx3s-85f")
+@click.option("--board", "board_name", help="such as icebreaker, ulx3s-85f")
 @click.option(
     "--model", type=FILE, required=True, help="quantized network (.npz), or checkpoint (.pt)"
 )
-@click.option(
-    "--min-images-per-second", type=float, required=True, help="that the array must classify"
-)
+@click.option("--min-images-per-second", type=float, help="that must be classified")
+@click.option("--max-uj-per-image", type=float, help="energy of the array, in a cell library")
+@click.option("--max-pj-per-operation", type=float, help="the same, in place of it")
 @click.option(
     "--min-accuracy", type=float, help="of a checkpoint, which gets the fewest bits that keep it"
 )
-@click.option("--data-dir", help="folder of the checkpoint's data set; default $ADDERFORGE_DATA")
-@click.option("--clock-mhz", type=float, help="of the array; default: the board's oscillator")
-@click.option("--count", default=3, show_default=True, help="suggestions; the first one is built")
-@click.option("--route", is_flag=True, help="place and route it too, on ice40 and ecp5")
+@with_data
+@click.option("--clock-mhz", type=float, help="default: the board's, or what the array can do")
+@click.option("--count", default=3, show_default=True, help="suggestions")
+@click.option("--route", is_flag=True, help="make the board's bitstream, too")
 @click.option("--store", type=FILE, help="results that are kept; default: in the user's cache")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/suggest-…")
 @as_json
 def suggest(
-    board_name: str,
+    board_name: str | None,
     model: Path,
-    min_images_per_second: float,
+    min_images_per_second: float | None,
+    max_uj_per_image: float | None,
+    max_pj_per_operation: float | None,
     min_accuracy: float | None,
+    data: str,
     data_dir: str | None,
     clock_mhz: float | None,
     count: int,
@@ -44,122 +52,231 @@ def suggest(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Find the smallest array that runs a network on a board fast enough.
+    """Find the smallest hardware that does what is wished.
 
-    Names the best few, the resource that binds them, and what one step more of rows, columns and
-    lanes would buy. Cycles are exact, sizes are guessed with the stated error; the first suggestion
-    is then synthesized, and the promise stands beside the result.
+    Give any two or more of a board, a rate, an energy and an accuracy. For a board an accelerator
+    is suggested, that runs the whole network, with the fewest LUTs, or the fastest that fits where
+    no rate is wished; without one an array for the built-in cell library, of the least area. Names
+    the best few, what binds them, and what one step more of rows, columns and lanes would buy.
+    Cycles and memories are exact; sizes, clock rates and energies are guessed with a stated error;
+    then the suggestion is synthesized, without a board its clock rate and its energy with gate
+    delays on the network's images are measured, and the promise stands beside the result. One that
+    breaks it makes room for the next.
 
     \b
-    Example:  adderforge suggest --board icebreaker --min-images-per-second 100 \\
+    Example:  adderforge suggest --board ulx3s-85f --min-images-per-second 1000 \\
                   --model fixtures/lenet5-bn-digits-adder.npz
-              adderforge suggest --board ulx3s-85f --min-images-per-second 1000 \\
-                  --model run/adder.pt --min-accuracy 0.98
+              adderforge suggest --max-uj-per-image 1.5 --min-images-per-second 5000 \\
+                  --model fixtures/lenet5-bn-digits-adder.npz
+              adderforge suggest --board icebreaker --model run/adder.pt --min-accuracy 0.98
     """
     from rich.console import Console
 
-    from golden import model_file
     from hw.cache import cache_folder
 
-    from ..exploration.boards import board
-    from ..exploration.effort import CLOCK
     from ..exploration.executors import processes
     from ..exploration.measuring import Laboratory
-    from ..exploration.narrowest import narrowest
     from ..exploration.page import toml
     from ..exploration.store import Store
-    from ..exploration.suggest import Adviser, Wish
+    from ..exploration.suggest import Adviser
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
 
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
-    place = board(board_name)
-    if (min_accuracy is None) != (model.suffix != ".pt"):
-        raise ValueError(
-            "min_accuracy must be given with a checkpoint (.pt), and with nothing else, since a "
-            f"quantized network has its width, not {min_accuracy} with {model}"
-        )
+    energy = (max_uj_per_image, max_pj_per_operation)
+    _check(board_name, min_images_per_second, energy, min_accuracy, model, count, route)
     with processes(1) as executor:
         laboratory = Laboratory(executor, Store(store or cache_folder() / "store"))
-        if min_accuracy is None:
-            network, accuracy = model_file.load(model), None
-        else:
-            network, accuracy = narrowest(model, min_accuracy, data_dir, laboratory)
-        wish = Wish(
-            model=network,
-            board=place,
-            images_per_second=min_images_per_second,
-            clock_mhz=place.clock_mhz if clock_mhz is None else clock_mhz,
-        )
-        adviser = Adviser(wish, laboratory)
-        if route:
-            adviser.effort.check(CLOCK)
+        workload, network, accuracy = _network(model, min_accuracy, data, data_dir, laboratory)
+        if max_pj_per_operation is not None:
+            max_uj_per_image = max_pj_per_operation * workload.operations * 1e-6
+        wish = _wish(network, min_images_per_second, max_uj_per_image)
+        adviser = Adviser(_ground(board_name, wish, workload, clock_mhz, laboratory))
         options = adviser.options(count)
         folder = new_run_folder("suggest", out)
-        what = "synthesize, place and route" if route else "synthesize"
-        with Stages(1, Console(stderr=True)).stage(f"{what} the first suggestion"):
-            options[0] = adviser.build(options[0], route)
+        stages = Stages(1 + route, Console(stderr=True))
+        with stages.stage("build the suggestion"):
+            options = adviser.build(options)
+        board_report = None
+        if route:
+            with stages.stage(f"make the bitstream for {board_name}") as update:
+                board_report = _bitstream(adviser.ground, options[0], folder / "board", update)
     for number, option in enumerate(options, 1):
         write_text(folder / f"suggestion-{number}.toml", toml(option.design))
     report = {
-        "board": asdict(place),
-        "clock_mhz": wish.clock_mhz,
+        "place": adviser.ground.place,
+        "limits": adviser.ground.limits,
         "min_images_per_second": min_images_per_second,
+        "max_uj_per_image": max_uj_per_image,
         "accuracy": accuracy,
-        "suggestions": [_figures(option, place) for option in options],
+        "suggestions": [_figures(option, adviser) for option in options],
+        "board": board_report,
     }
     write_json(folder / "suggest.json", report)
-    text = [_text(number, option, place) for number, option in enumerate(options, 1)]
+    text = [_text(number, option, adviser) for number, option in enumerate(options, 1)]
     if accuracy is not None:
         text.insert(0, f"{wish.width} bits: {accuracy:.2%} of the test images right")
-    show(report, as_json, "\n".join([*text, _result(options[0], place, wish.clock_mhz, route)]))
+    if board_report:
+        text.append(_routed(board_report))
+    show(report, as_json, "\n".join(text))
     click.echo(folder, err=as_json)
 
 
-def _figures(option: "Option", board: "Board") -> dict:
+def _check(
+    board: str | None,
+    rate: float | None,
+    energy: tuple[float | None, float | None],
+    accuracy: float | None,
+    model: Path,
+    count: int,
+    route: bool,
+) -> None:
+    """ValueError for wishes that do not go together, or are too few."""
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    if None not in energy:
+        raise ValueError("give max_uj_per_image or max_pj_per_operation, not both")
+    energies = [value for value in energy if value is not None]
+    given = [wish for wish in (board, rate, *energies, accuracy) if wish is not None]
+    if len(given) < 2:
+        raise ValueError(f"at least two of {WISHES} must be given, not {len(given)}")
+    if board and energies:
+        raise ValueError(
+            "energy is known of cell libraries alone, not of FPGAs; leave out the board or the "
+            "energy"
+        )
+    if (accuracy is None) != (model.suffix != ".pt"):
+        raise ValueError(
+            "min_accuracy must be given with a checkpoint (.pt), and with nothing else, since a "
+            f"quantized network has its width, not {accuracy} with {model}"
+        )
+    if route:
+        _check_route(board)
+
+
+def _check_route(board: str | None) -> None:
+    from hw.boards import check_board
+
+    if board is None:
+        raise ValueError("route must be left out without a board")
+    check_board(board)
+
+
+def _network(
+    path: Path, accuracy: float | None, data: str, data_dir: str | None, laboratory: "Laboratory"
+) -> tuple:
+    """The workload, its quantized model, and the accuracy that was measured, or None."""
+    from dataclasses import replace
+
+    from ..exploration.narrowest import narrowest
+    from ..exploration.workloads import model_layers, of_model
+
+    if accuracy is None:
+        workload = of_model(path, data=data, data_dir=data_dir)
+        return workload, workload.quantized, None
+    workload, network, found = narrowest(path, accuracy, data_dir, laboratory)
+    return replace(workload, name=network.name, layers=model_layers(network)), network, found
+
+
+def _wish(network: object, rate: float | None, microjoules: float | None) -> "Wish":
+    from ..exploration.promise import Wish
+
+    return Wish(model=network, images_per_second=rate, microjoules=microjoules)
+
+
+def _ground(
+    name: str | None,
+    wish: "Wish",
+    workload: "Workload",
+    clock_mhz: float | None,
+    laboratory: "Laboratory",
+) -> "Ground":
+    from dataclasses import replace
+
+    from ..exploration.boards import board
+    from ..exploration.on_board import OnBoard
+    from ..exploration.on_cells import OnCells
+
+    if name is None:
+        return OnCells(wish, workload, clock_mhz, laboratory)
+    place = board(name)
+    clock_mhz = place.clock_mhz if clock_mhz is None else clock_mhz
+    return OnBoard(wish, replace(workload, accelerator=True), place, clock_mhz, laboratory)
+
+
+def _bitstream(ground: "Ground", option: "Option", folder: Path, update: Callable) -> dict:
+    from hw.boards import build_board
+
+    from ..exploration.accelerators import compiled
+
+    program = compiled(ground.wish.model, option.design)
+
+    def progress(done: int, count: int) -> None:
+        update("steps", done, count)
+
+    clock = None if ground.clock_mhz == ground.board.clock_mhz else ground.clock_mhz
+    report = build_board(program, ground.place, folder, clock_mhz=clock, progress=progress)
+    return report.to_json()
+
+
+def _routed(report: dict) -> str:
+    rates = ", ".join(f"{rate:g}" for rate in report["fmax_mhz"] or ())
+    routed = f"routed at {rates} MHz" if rates else "routed"
+    used = ", ".join(f"{used:,} of {most:,} {n}" for n, (used, most) in report["resources"].items())
+    return f"{report['board']}: {routed}; {used}"
+
+
+def _figures(option: "Option", adviser: "Adviser") -> dict:
     figures = asdict(option) | {"design": option.design.values}
-    return figures | {"shares": option.shares(board), "binding": option.binding(board)}
+    return figures | {"binding": adviser.binding(option), "holds": adviser.holds(option)}
 
 
-def _text(number: int, option: "Option", board: "Board") -> str:
-    from ..exploration.suggest import words
-
-    used = ", ".join(
-        f"{option.used[name]:,}"
-        + (f" ± {option.errors[name]:.0%}" if name in option.errors else "")
-        + f" of {has:,} {words(name)}"
-        for name, has in board.resources.items()
-    )
+def _text(number: int, option: "Option", adviser: "Adviser") -> str:
+    limits = adviser.ground.limits
+    promised = _promised(option)
     lines = [
         f"{number}. {option.design.options}",
-        f"   {option.images_per_second:,.0f} images a second; {used}",
-        f"   {words(option.binding(board))} bind it",
+        f"   promised: {', '.join(_value(n, promised[n], option.errors) for n in promised)}",
+        *_result(option, adviser),
+        f"   {_word(adviser.binding(option))} bind it"
+        + "".join(f"; {most:,.4g} {_word(n)} there are" for n, most in limits.items()),
     ]
     for step in option.steps:
-        fits = "" if step.fits else "; does not fit"
-        lines.append(
-            f"   {step.parameter} {step.value}: {step.images_per_second:,.0f} images a second, "
-            f"{step.used['luts']:,} LUTs{fits}"
-        )
+        more = {"images_per_second": step.images_per_second} | step.used
+        holds = "" if step.holds else "; not what is wished"
+        figures = ", ".join(_value(name, more[name], {}) for name in more)
+        lines.append(f"   {step.parameter} {step.value}: {figures}{holds}")
     return "\n".join(lines)
 
 
-def _result(option: "Option", board: "Board", clock_mhz: float, route: bool) -> str:
+def _promised(option: "Option") -> dict[str, float]:
+    return {"images_per_second": option.images_per_second} | option.used
+
+
+def _value(name: str, value: float, errors: dict[str, float]) -> str:
+    from ..exploration.objectives import number
+
+    error = f" ± {errors[name]:.0%}" if name in errors else ""
+    return f"{number(value)}{error} {_word(name)}"
+
+
+def _word(name: str) -> str:
+    from ..exploration.suggest import WORDS
+
+    return WORDS.get(name, name.replace("_", "-"))
+
+
+def _result(option: "Option", adviser: "Adviser") -> list[str]:
     """What was promised beside what was built."""
-    if option.failure and not option.built:
-        return f"built: failed: {option.failure}"
-    off = option.used["luts"] / option.built["luts"] - 1
-    text = (
-        f"built: {option.built['luts']:,} LUTs where {option.used['luts']:,} were promised "
-        f"({off:+.1%}), {option.built['flip_flops']:,} flip-flops where "
-        f"{option.used['flip_flops']:,} were"
-    )
     if option.failure:
-        return f"{text}\nrouted: failed: {option.failure}"
-    if route:
-        holds = "holds" if option.fmax_mhz >= clock_mhz else "DOES NOT HOLD"
-        part = "iCE40HX8K" if board.target == "ice40" else "LFE5U-85F"
-        slower = "" if part == board.device else f" there; {board.device} may be slower"
-        text += f"\nrouted on {part}: {option.fmax_mhz:g} MHz; {clock_mhz:g} MHz {holds}{slower}"
-    return text
+        return [f"   built: failed: {option.failure}"]
+    if option.built is None:
+        return []
+    promised = _promised(option)
+    figures = [
+        f"{_value(name, value, {})} ({value / promised[name] - 1:+.1%})"
+        if promised.get(name)
+        else _value(name, value, {})
+        for name, value in option.built.items()
+    ]
+    verdict = "what is wished holds" if adviser.holds(option) else "WHAT IS WISHED DOES NOT HOLD"
+    return [f"   built: {', '.join(figures)}: {verdict}"]

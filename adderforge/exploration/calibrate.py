@@ -1,10 +1,11 @@
 """Measures small arrays of many kinds, and writes what the shipped cost model is fitted to.
 
-python -m adderforge.exploration.calibrate STORE TARGET …    measures what the store lacks, and
-                                                             writes all that it holds
+python -m adderforge.exploration.calibrate STORE TARGET[:PE] …    measures what the store lacks,
+                                                                  and writes what it holds
 
 For each PE and dataflow of each target single PEs and a drawn sample of arrays are synthesized; for
-"asic" their longest paths are found as well.
+"asic" their longest paths are found as well. What was written before of other targets and PEs stays
+as it was.
 """
 
 import json
@@ -12,7 +13,8 @@ import random
 import sys
 from pathlib import Path
 
-from .calibration import SHIPPED, to_ship
+from .calibration import SHIPPED, current, shipped, to_ship
+from .cost_model import Sample
 from .design import Design
 from .effort import CLOCK, SYNTHESIS, Effort
 from .executors import processes
@@ -22,17 +24,18 @@ from .store import Store
 from .task import Task
 from .workloads import network
 
-SAMPLE = 14  # arrays of each PE and dataflow
+SAMPLE = 12  # arrays of each PE and dataflow
 KINDS = (
     ("complement", "output-stationary"),
     ("mac", "output-stationary"),
     ("min", "output-stationary"),
     ("complement", "weight-stationary"),
     ("mac", "weight-stationary"),
+    ("min", "weight-stationary"),
 )
 DSP = (("mac", "output-stationary", "dsp"),)  # on FPGAs
 SIZES = (1, 2, 4, 8)
-SINGLE = {"width": (4, 8, 16), "lanes": (1, 4, 16)}  # of PEs by themselves
+SINGLE = {"width": (4, 8, 16), "lanes": (1, 4)}  # of PEs by themselves
 
 
 def designs(effort: Effort) -> list[Design]:
@@ -59,20 +62,34 @@ def designs(effort: Effort) -> list[Design]:
     return list(dict.fromkeys(drawn))
 
 
-def main(folder: str, targets: list[str]) -> None:
+def main(folder: str, asked: list[str]) -> None:
     store, workload = Store(folder), network("resnet20")
-    for target in targets:
+    for target, _, pe in (name.partition(":") for name in asked):
         effort = Effort(target=target)
+        chosen = [design for design in designs(effort) if pe in ("", design.array.pe)]
+        random.Random(target).shuffle(chosen)  # so that an interrupted run has some of each kind
         with processes(1) as pool:
             laboratory = Laboratory(pool, store)
             for level in (SYNTHESIS, CLOCK) if target == "asic" else (SYNTHESIS,):
                 tasks = [
                     Task(level=level, design=design, workload=workload, effort=effort)
-                    for design in designs(effort)
+                    for design in chosen
                 ]
                 laboratory.measure(tasks, _say)
-    text = json.dumps(to_ship(store)).replace('{"design"', '\n{"design"')
+    write(store)
+
+
+def write(store: Store) -> None:
+    """What the store holds of a place and PE takes the place of what was written before."""
+    found = [sample for measurement in store for sample in current(measurement)]
+    renewed = {_kind(sample) for sample in found}
+    kept = [sample for sample in shipped() if _kind(sample) not in renewed]
+    text = json.dumps(to_ship([*kept, *found])).replace('{"design"', '\n{"design"')
     Path(__file__).with_name(SHIPPED).write_text(text + "\n", encoding="utf-8")
+
+
+def _kind(sample: Sample) -> tuple:
+    return sample.place, sample.design.array.pe, sample.accelerator
 
 
 def _say(task: Task, measurement: object) -> None:

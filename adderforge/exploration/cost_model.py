@@ -26,12 +26,14 @@ QUANTILE = 0.9  # of the errors, that is stated beside a guess
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A measured figure of a design. place: target and cell library."""
+    """A measured figure of a design, of its array or of the whole accelerator. place: target and
+    cell library."""
 
     figure: str
     place: str
     design: Design
     value: float
+    accelerator: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +49,12 @@ class Fit:
 
 
 class CostModel:
-    """Fits for each figure and group of designs that has enough samples."""
+    """Fits for each figure and group of arrays that has enough samples."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         groups: dict[tuple, list[Sample]] = defaultdict(list)
         for sample in samples:
-            if sample.figure in TERMS and sample.value > 0:
+            if sample.figure in TERMS and sample.value > 0 and not sample.accelerator:
                 groups[sample.figure, sample.place, *group_of(sample.design)].append(sample)
         self._samples = groups
         self._fits: dict[tuple, Fit | None] = {}
@@ -117,9 +119,9 @@ def _fit(figure: str, samples: list[Sample]) -> Fit | None:
     errors = []
     for index in range(len(samples)):
         others = np.delete(relative, index, axis=0)
-        errors.append(abs(float(relative[index] @ _weights(others)) - 1))
+        errors.append(abs(float(relative[index] @ weights_of(others)) - 1))
     return Fit(
-        weights=tuple(_weights(relative)),
+        weights=tuple(weights_of(relative)),
         count=len(samples),
         median_error=float(np.median(errors)),
         error=float(np.quantile(errors, QUANTILE)),
@@ -127,7 +129,7 @@ def _fit(figure: str, samples: list[Sample]) -> Fit | None:
     )
 
 
-def _weights(relative: np.ndarray) -> np.ndarray:
+def weights_of(relative: np.ndarray) -> np.ndarray:
     """None negative: terms that would be are left out, the most negative first. relative: terms ÷
     the measured value, (samples, terms), whose weighted sums are to be 1."""
     size = np.sqrt((relative**2).mean(axis=0)) + 1e-300

@@ -5,39 +5,58 @@ from functools import cached_property
 
 from hw.config import ArrayConfig
 
-NAMES = (*ArrayConfig.model_fields, "multiplier")
+from .around import AS_NEEDED, Around
+
+ARRAY = (*ArrayConfig.model_fields, "multiplier")
+NAMES = (*ARRAY, *Around.model_fields)
+_DEFAULTS = AS_NEEDED.model_dump()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """An array, and for MACs how products are made: one of `hw.synth.candidates`, such as "dsp",
     or None for the smallest made of logic. Other PEs have no multiplier: theirs is None. PEs made
-    by hand for an FPGA hold their own, so a design with another has the target "generic"."""
+    by hand for an FPGA hold their own, so a design with another has the target "generic". around:
+    of the accelerator, where the workload is run by one, and of the network's quantization."""
 
     array: ArrayConfig
     multiplier: str | None = None
+    around: Around = AS_NEEDED
 
     @classmethod
     def of(cls, values: dict[str, object]) -> "Design":
         """From flat values by NAMES; ValueError where `ArrayConfig` refuses them."""
         values = dict(values)
         multiplier = values.pop("multiplier", None)
+        others = {name: values.pop(name) for name in _DEFAULTS if name in values}
+        around = Around(**others) if others else AS_NEEDED
         array = ArrayConfig(**values)
         if array.pe != "mac" or multiplier is None:
-            return cls(array=array)
-        return cls(array=array.model_copy(update={"target": "generic"}), multiplier=multiplier)
+            return cls(array=array, around=around)
+        array = array.model_copy(update={"target": "generic"})
+        return cls(array=array, multiplier=multiplier, around=around)
 
     @cached_property
     def values(self) -> dict[str, object]:
-        """By NAMES."""
-        return self.array.model_dump() | {"multiplier": self.multiplier}
+        """By names of ARRAY, and those of `around` that are not left to their defaults."""
+        chosen = self.array.model_dump() | {"multiplier": self.multiplier}
+        if self.around is AS_NEEDED:
+            return chosen
+        around = self.around.model_dump()
+        return chosen | {n: value for n, value in around.items() if value != _DEFAULTS[n]}
+
+    def value(self, name: str) -> object:
+        """Of any of NAMES."""
+        return self.values[name] if name in self.values else _DEFAULTS[name]
 
     @property
     def options(self) -> str:
         """As options of the command line that differ from its defaults, to build it again."""
         defaults = ArrayConfig().model_dump() | {"multiplier": None, "target": self.array.target}
         return " ".join(
-            f"--{name} {value}" for name, value in self.values.items() if value != defaults[name]
+            f"--{name.replace('_', '-')} {value}"
+            for name, value in self.values.items()
+            if name in _DEFAULTS or value != defaults[name]
         )
 
 

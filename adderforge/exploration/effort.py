@@ -15,12 +15,14 @@ LEVELS = ("cycles", "synthesis", "clock rate", "energy", "accuracy")
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """target: of `hw.choices.TARGETS`. liberty: cell library of "asic". seeds: placements of
+    """target: of `hw.choices.TARGETS`. liberty: cell library of "asic". ultraplus: the iCE40 has
+    multiplier blocks, and single-port RAM for weights, as the UP5K does. seeds: placements of
     level 2. images, batches, cycles: of level 3, as in `adderforge energy`. test_images: of level
     4, the first so many; None for all. ValueError for anything else."""
 
     target: str = "asic"
     liberty: Path = BUILT_IN_LIBRARY
+    ultraplus: bool = False
     seeds: int = 1
     images: int = 2
     batches: int = 1
@@ -30,6 +32,8 @@ class Effort:
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
+        if self.ultraplus and self.target != "ice40":
+            raise ValueError(f"ultraplus must be left out for target {self.target!r}")
         for name in ("seeds", "images", "batches", "cycles", "test_images"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -41,12 +45,22 @@ class Effort:
         return f"asic {_digest(self.liberty)}" if self.target == "asic" else self.target
 
     @property
+    def accelerator_place(self) -> str:
+        """The same for accelerators, whose memories and requantizer are made of what it has."""
+        return f"{self.place} ultraplus" if self.ultraplus else self.place
+
+    @property
     def defaults(self) -> dict[str, str]:
         """What designs are given that leave it open: the FPGA's PEs made by hand."""
         return {} if self.target == "asic" else {"target": self.target}
 
-    def check(self, level: int) -> None:
+    def check(self, level: int, accelerator: bool = False) -> None:
         """ValueError when the level cannot be measured for the target."""
+        if level == CLOCK and accelerator and self.target != "asic":
+            raise ValueError(
+                "clock rates of whole accelerators on FPGAs come from 'adderforge build'; fidelity "
+                f"must be at most {SYNTHESIS}, or 4 without clock rates, not {level}"
+            )
         if level == CLOCK and self.target != "asic" and FABRICS[self.target].router is None:
             raise ValueError(
                 f"there is no place and route for {self.target}, so fidelity must be at most "

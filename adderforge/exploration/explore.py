@@ -55,13 +55,13 @@ def explore(
         workload=workload,
         effort=effort,
         goals=goals,
-        levels=_levels(goals, fidelity, effort),
+        levels=_levels(goals, fidelity, effort, workload),
         laboratory=Laboratory(executor=executor, store=store, retry=retry),
         most=EXHAUSTIVE if sweep else most,
         sweep=sweep,
         watch=watch,
     )
-    defaults = {"depth": workload.depth} | effort.defaults
+    defaults = workload.defaults | effort.defaults
     if space.size > EXHAUSTIVE:
         from .search import search
 
@@ -75,7 +75,9 @@ def _journal(store: Store | None) -> Path | None:
     return store.folder / "search.log" if store is not None else None
 
 
-def _levels(goals: tuple[Objective, ...], fidelity: int, effort: Effort) -> list[int]:
+def _levels(
+    goals: tuple[Objective, ...], fidelity: int, effort: Effort, workload: Workload
+) -> list[int]:
     """The levels to climb. ValueError when one cannot measure what is wanted there."""
     if fidelity not in range(ACCURACY + 1):
         raise ValueError(f"fidelity must be 0 to {ACCURACY}, not {fidelity}")
@@ -89,5 +91,5 @@ def _levels(goals: tuple[Objective, ...], fidelity: int, effort: Effort) -> list
     wanted = {fidelity}.union(*(goal.levels for goal in goals))
     chosen = [level for level in range(1, fidelity + 1) if level in wanted]
     for level in chosen:
-        effort.check(level)
+        effort.check(level, workload.accelerator)
     return chosen

@@ -7,10 +7,11 @@ from itertools import compress
 
 import numpy as np
 
+from .around_model import AroundModel
 from .calibration import samples
 from .cost_model import CostModel
 from .design import Design, DesignPoint
-from .effort import ACCURACY, ENERGY, Effort
+from .effort import ACCURACY, CYCLES, ENERGY, Effort
 from .measuring import Laboratory
 from .objectives import Objective
 from .pareto import pareto_set, possible_winners, spread
@@ -39,6 +40,7 @@ class Ladder:
         self.levels, self._laboratory, self._most, self._watch = levels, laboratory, most, watch
         self._sweep = sweep
         self._exact: dict[Design, dict[str, float]] = {}
+        self._refused: dict[Design, str] = {}
         self._known: dict[Design, dict[int, Measurement]] = {}
         self._left_out = 0
         self._refit()
@@ -50,16 +52,14 @@ class Ladder:
         if not {ENERGY, ACCURACY}.isdisjoint(self.levels):
             for array in {design.array.pe: design.array for design in designs}.values():
                 self.workload.model_for(array)
-        operations = self.workload.operations
         for design in designs:
-            array = design.array
-            count = self.workload.cycles(array)
-            useful = operations / (array.rows * array.cols * array.lanes * count)
-            exact = {"cycles": count, "operations": operations, "utilization": useful}
-            self._exact[design] = exact
             self._known[design] = {}
+            try:
+                self._exact[design] = self.workload.figures(design, self.effort)
+            except ValueError as error:
+                self._exact[design], self._refused[design] = {}, str(error)
         for level in self.levels:
-            self._recall(designs, level)
+            self._recall((d for d in designs if d not in self._refused), level)
 
     def _recall(self, designs: Iterable[Design], level: int) -> None:
         for task in self._tasks(designs, level):
@@ -73,7 +73,8 @@ class Ladder:
         for level in self.levels:
             if all(None not in self._values(point) for point in self.points(designs)):
                 break
-            self.measure([d for d in designs if level not in self._known[d]], level)
+            todo = (d for d in designs if d not in self._refused)
+            self.measure([d for d in todo if level not in self._known[d]], level)
         return [
             None if point.failures or None in self._values(point) else self._values(point)
             for point in self.points(designs)
@@ -102,10 +103,15 @@ class Ladder:
             front=tuple(self._front(points)),
             left_out=self._left_out,
             model=self.model,
+            around=self.around,
         )
 
     def _check_known(self, points: list[DesignPoint]) -> None:
-        """ValueError when an objective is unknown of every design that has not failed."""
+        """ValueError when the network runs on no design, and when an objective is unknown of every
+        design that has not failed."""
+        if len(self._refused) == len(points):
+            reason = next(iter(self._refused.values()))
+            raise ValueError(f"none of {len(points)} designs runs the network; the first: {reason}")
         sound = [point for point in points if not point.failures]
         for goal in self.goals:
             if sound and all(goal.of(point) is None for point in sound):
@@ -137,14 +143,15 @@ class Ladder:
         """Measured figures take the place of guesses."""
         chosen = list(self._exact if designs is None else designs)
         points = []
-        guesses = self.model.guess(chosen, self.effort.place)
-        for design, (guessed, errors) in zip(chosen, guesses, strict=True):
+        for design, (guessed, errors) in zip(chosen, self._guess(chosen), strict=True):
             known = self._known[design]
             figures = guessed | self._exact[design]
             for measurement in known.values():
                 figures |= measurement.figures
                 errors = {n: e for n, e in errors.items() if n not in measurement.figures}
             failures = {level: m.reason for level, m in known.items() if m.reason}
+            if design in self._refused:
+                failures[CYCLES] = self._refused[design]
             points.append(
                 DesignPoint(
                     design=design,
@@ -155,6 +162,11 @@ class Ladder:
                 )
             )
         return points
+
+    def _guess(self, designs: list[Design]) -> list[tuple[dict[str, float], dict[str, float]]]:
+        if self.workload.accelerator:
+            return self.around.guess(designs, self.effort)
+        return self.model.guess(designs, self.effort.place)
 
     def _reached(self, known: dict[int, Measurement]) -> int:
         """The level up to which all are known, and none has failed."""
@@ -198,7 +210,9 @@ class Ladder:
         unknown = [goal for goal in self.goals if goal.of(point) is None]
         array = point.design.array
         missing = {name for goal in unknown for name in goal.needs if name not in point.figures}
-        same = (kind_of(array.pe), array.width) if missing == {"accuracy"} else point.design
+        recipe = tuple(point.design.around.recipe.items())
+        of_network = (kind_of(array.pe), array.width, recipe)
+        same = of_network if missing == {"accuracy"} else point.design
         return (*(goal.name for goal in unknown), same if missing else None)
 
     def _front(self, points: list[DesignPoint] | None) -> list[DesignPoint]:
@@ -223,8 +237,10 @@ class Ladder:
         return [points[index].design for index in spread(costs, room)]
 
     def _refit(self) -> None:
-        """The model, of the shipped measurements and of the store's."""
-        self.model = CostModel(samples(self._laboratory))
+        """The models, of the shipped measurements and of the store's."""
+        known = samples(self._laboratory)
+        self.model = CostModel(known)
+        self.around = AroundModel(known, self.model)
 
 
 def bounds(

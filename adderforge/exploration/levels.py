@@ -18,18 +18,18 @@ from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
 from hw.cache import cache_folder, mapped
 from hw.config import ArrayConfig
 from hw.mapping import hand_made
-from hw.synth import SynthReport, best_multiplier, synthesize
+from hw.synth import best_multiplier, synthesize
 from hw.tools import ToolError
 
-from . import network_levels
-from .design import Design
+from . import accelerator_levels, network_levels
 from .effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
 from .store import Measurement
 from .task import Task, tools
 
-LIKELY = {  # multipliers of which one was the smallest wherever all were tried (hardware-cost.json)
+LIKELY = {  # multipliers of which one was the smallest wherever all were tried
     "asic": (BOOTH_TREE, ARRAY_TREE),
     "ice40": ("rows",),
+    "gowin": ("rows",),
 }
 LOG_LINES = 40
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -65,16 +65,16 @@ def _reason(error: Exception, folder: Path) -> str:
 
 
 def _synthesis(task: Task, folder: Path) -> dict[str, float | str | None]:
-    design, effort = task.design, task.effort
-    report = _synthesized(design, effort, folder)
-    return {name: getattr(report, name) for name in SIZES} | {"made_of": report.multiplier}
-
-
-def _synthesized(design: Design, effort: Effort, folder: Path) -> SynthReport:
-    chosen = design.multiplier or chosen_multiplier(design.array, effort, folder)
+    design, effort, chosen = task.design, task.effort, _chosen(task, folder)
+    place = folder / "design"
+    if task.workload.accelerator:
+        made = accelerator_levels.synthesis(design, task.workload, effort, chosen, place)
+        return made | {"made_of": chosen}
     if effort.target == "asic":
-        return mapped(design.array, effort.liberty, chosen)[0]
-    return synthesize(design.array, effort.target, folder / "design", chosen, effort.liberty)
+        report = mapped(design.array, effort.liberty, chosen)[0]
+    else:
+        report = synthesize(design.array, effort.target, place, chosen, effort.liberty)
+    return {name: getattr(report, name) for name in SIZES} | {"made_of": report.multiplier}
 
 
 def _clock(task: Task, folder: Path) -> dict[str, float | None]:
@@ -83,28 +83,36 @@ def _clock(task: Task, folder: Path) -> dict[str, float | None]:
     from hw.netlist import read_netlist
     from hw.route import route
 
-    design, effort = task.design, task.effort
+    design, effort, chosen = task.design, task.effort, _chosen(task, folder)
+    if task.workload.accelerator:
+        return accelerator_levels.clock(design, task.workload, effort, chosen)
     if effort.target == "asic":
-        chosen = design.multiplier or chosen_multiplier(design.array, effort, folder)
         _, netlist = mapped(design.array, effort.liberty, chosen)
         delays = find_delays(read_netlist(netlist, read_library(effort.liberty)))
         return {"fmax_mhz": round(1000 / delays.longest_path_ns, 2), "fmax_spread_mhz": None}
-    chosen = design.multiplier or chosen_multiplier(design.array, effort, folder)
     seeds = range(1, effort.seeds + 1)
     report = route(design.array, effort.target, folder / "route", seeds, multiplier=chosen)
     return {"fmax_mhz": report.median_mhz, "fmax_spread_mhz": report.spread_mhz}
 
 
 def _energy(task: Task, folder: Path) -> dict[str, float | None]:
-    chosen = task.design.multiplier or chosen_multiplier(task.design.array, task.effort, folder)
-    return network_levels.energy(task.design.array, task.workload, task.effort, chosen)
+    chosen = _chosen(task, folder)
+    if task.workload.accelerator:
+        place = folder / "simulation"
+        return accelerator_levels.energy(task.design, task.workload, task.effort, chosen, place)
+    return network_levels.energy(task.design, task.workload, task.effort, chosen)
 
 
 def _accuracy(task: Task, folder: Path) -> dict[str, float | None]:
-    return network_levels.accuracy(task.design.array, task.workload, task.effort.test_images)
+    return network_levels.accuracy(task.design, task.workload, task.effort.test_images)
 
 
 _measures = {SYNTHESIS: _synthesis, CLOCK: _clock, ENERGY: _energy, ACCURACY: _accuracy}
+
+
+def _chosen(task: Task, folder: Path) -> str:
+    design = task.design
+    return design.multiplier or chosen_multiplier(design.array, task.effort, folder)
 
 
 def chosen_multiplier(config: ArrayConfig, effort: Effort, folder: Path) -> str:

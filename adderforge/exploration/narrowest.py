@@ -7,7 +7,6 @@ from golden.spec import QuantizedModel
 from .design import Design
 from .effort import ACCURACY, Effort
 from .measuring import Laboratory
-from .network_levels import model_of
 from .task import Task
 from .workloads import Layer, Workload
 
@@ -16,9 +15,9 @@ WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 
 def narrowest(
     checkpoint: Path, least: float, data_dir: str | None, laboratory: Laboratory
-) -> tuple[QuantizedModel, float]:
-    """The network of a float checkpoint (.pt), quantized to the fewest bits of WIDTHS that keep so
-    large a share of all test images right, and that share. ValueError when none does."""
+) -> tuple[Workload, QuantizedModel, float]:
+    """The network of a float checkpoint (.pt), also quantized to the fewest bits of WIDTHS that
+    keep so large a share of all test images right, and that share. ValueError when none does."""
     from golden import checkpoint as checkpoints
 
     trained = checkpoints.load(checkpoint)
@@ -44,7 +43,7 @@ def narrowest(
             raise ValueError(f"{checkpoint}: {measured.reason}")
         found[width] = measured.figures["accuracy"]
         if found[width] >= least:
-            return model_of(workload, design.array), found[width]
+            return workload, workload.model(design), found[width]
     best = max(found, key=found.__getitem__)
     raise ValueError(
         f"{checkpoint} has an accuracy of {found[best]:.2%} at most, with {best} bits, not "

@@ -11,6 +11,7 @@ from .design import NAMES, DesignPoint
 FIGURES = {
     "cycles": 0,
     "utilization": 0,
+    "memory_kbits": 0,
     "luts": 1,
     "carries": 1,
     "flip_flops": 1,
@@ -42,7 +43,7 @@ class Objective:
     def of(self, point: DesignPoint) -> float | None:
         """None while a figure is unknown."""
         known = point.figures
-        values = [known.get(n) if n in FIGURES else point.design.values[n] for n in self.needs]
+        values = [known.get(n) if n in FIGURES else point.design.value(n) for n in self.needs]
         gaps = any(v is None for n, v in zip(self.needs, values, strict=True) if n in FIGURES)
         return None if gaps else float(self.value(*values))
 

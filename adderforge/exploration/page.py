@@ -9,9 +9,10 @@ from hw.tools import tool_versions
 from hw.verilog import config_hash
 
 from ..runs import write_json, write_text
+from .accelerators import SIZES as MEMORIES
 from .charts import draw_png, draw_svg
 from .cost_model import GROUP, group_of
-from .design import Design, DesignPoint
+from .design import NAMES, Design, DesignPoint
 from .effort import LEVELS
 from .objectives import number
 from .result import Exploration
@@ -55,6 +56,7 @@ def summary(found: Exploration, command: str) -> dict:
         "left_out": found.left_out,
         "front": [_entry(point, found) for point in found.front],
         "cost_model": found.model.table(),
+        "around_model": found.around.table(),
         "tools": tool_versions(),
     }
 
@@ -65,14 +67,25 @@ def _entry(point: DesignPoint, found: Exploration) -> dict:
         "objectives": {goal.name: goal.of(point) for goal in found.objectives},
         "figures": point.figures,
         "guessed": point.errors,
-        "build": build_command(point.design, found.effort.target),
-        "layers": found.workload.layer_table(point.design.array),
+        "build": build_command(point.design, found),
+        "layers": found.workload.layer_table(point.design),
     }
 
 
-def build_command(design: Design, target: str) -> str:
-    multiplier = f" --multiplier {design.multiplier}" if design.multiplier else ""
-    return f"adderforge synth --config {config_file(design)} --target {target}{multiplier}"
+def build_command(design: Design, found: Exploration) -> str:
+    """What makes it again; what is left out of `around` follows from the network."""
+    if not found.workload.accelerator:
+        multiplier = f" --multiplier {design.multiplier}" if design.multiplier else ""
+        target = found.effort.target
+        return f"adderforge synth --config {config_file(design)} --target {target}{multiplier}"
+    model = found.workload.model_for(design.array)
+    names = ("external", "external_width", *MEMORIES)
+    given = [
+        f" --{name.replace('_', '-')} {design.values[name]}"
+        for name in names
+        if name in design.values
+    ]
+    return f"adderforge ip --model {model} --config {config_file(design)}{''.join(given)}"
 
 
 def config_file(design: Design) -> str:
@@ -110,11 +123,11 @@ def verdict(found: Exploration) -> str:
 def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
     """The Pareto set's parameters, as far as they differ, and objectives, as text. A guess has
     its error."""
-    values = [point.design.values for point in found.front[:SHOWN]]
-    names = [name for name in (values[0] if values else {}) if len({v[name] for v in values}) > 1]
+    points = found.front[:SHOWN]
+    names = [name for name in NAMES if len({point.design.value(name) for point in points}) > 1]
     rows = []
-    for point in found.front[:SHOWN]:
-        cells = [str(point.design.values[name] or "–") for name in names]
+    for point in points:
+        cells = [str(point.design.value(name) or "–") for name in names]
         for goal in found.objectives:
             value, error = goal.of(point), goal.error(point)
             cells.append(number(value) + (f" ± {error:.0%}" if error else ""))
@@ -133,12 +146,24 @@ def model_lines(found: Exploration) -> list[str]:
         and tuple(row[name] for name in GROUP) in groups
         and row["figure"] in figures
     ]
+    if found.workload.accelerator:
+        return _around_lines(found)
     return [
         f"- guesses of {row['figure']} of {row['pe']} (made of {row['multiplier']}), "
         f"{row['dataflow']}, pipeline {row['pipeline']}: {row['median_error']:.1%} median error, "
         f"{row['error_90']:.1%} at most for 90 %, of {row['measurements']} measurements, each left "
         "out in turn"
         for row in rows
+    ]
+
+
+def _around_lines(found: Exploration) -> list[str]:
+    return [
+        f"- guesses of an accelerator's {row['figure']}: {row['median_error']:.1%} median error, "
+        f"{row['error_90']:.1%} at most for 90 %, of {row['measurements']} that were synthesized, "
+        "each left out in turn"
+        for row in found.around.table()
+        if row["place"] == found.effort.accelerator_place
     ]
 
 
@@ -167,4 +192,4 @@ def _html(found: Exploration, report: dict) -> str:
 def _title(point: DesignPoint, found: Exploration) -> str:
     lines = [f"{goal.name}: {number(goal.of(point))}" for goal in found.objectives]
     lines += [f"{name} = {value}" for name, value in point.design.values.items()]
-    return "\n".join([*lines, build_command(point.design, found.effort.target)])
+    return "\n".join([*lines, build_command(point.design, found)])

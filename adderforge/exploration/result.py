@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .around_model import AroundModel
 from .cost_model import CostModel
 from .design import DesignPoint
 from .effort import Effort
@@ -28,7 +29,7 @@ Watch = Callable[[Step], None]
 class Exploration:
     """points: of all designs, in the order of the space. front: those that nothing beats, among
     the points that were measured up to the highest level. left_out: points that could have won but
-    did not climb, since there were more than `most`. model: what guessed."""
+    did not climb, since there were more than `most`. model, around: what guessed."""
 
     workload: Workload
     effort: Effort
@@ -37,6 +38,7 @@ class Exploration:
     front: tuple[DesignPoint, ...]
     left_out: int
     model: CostModel
+    around: AroundModel
 
     @property
     def failed(self) -> list[DesignPoint]:

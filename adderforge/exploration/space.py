@@ -14,8 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from hw.choices import MULTIPLIERS
 from hw.config import ArrayConfig
 
+from .around import Around
 from .design import NAMES, Design
 
+FIELDS = ArrayConfig.model_fields | Around.model_fields
 CONFIG = "config"  # a constraint's parameter that takes the whole ArrayConfig
 _OPERATORS = {
     ast.Add: operator.add,
@@ -46,19 +48,19 @@ class Constraint:
     needs: tuple[str, ...]
 
     def __call__(self, design: Design) -> bool:
-        values = design.values
-        return bool(self.holds(*(design.array if n == CONFIG else values[n] for n in self.needs)))
+        values = (design.array if n == CONFIG else design.value(n) for n in self.needs)
+        return bool(self.holds(*values))
 
 
 @dataclass(frozen=True, init=False)
 class Space:
     """Designs, by the choices for each parameter.
 
-    choices: for names of `ArrayConfig`, and "multiplier", one value, or several in a list or a
-    range; what is not named has its default. constraints: functions whose parameters have such
-    names, or text such as "rows * cols <= 256"; a design must satisfy all of them. Combinations
-    that ArrayConfig refuses are no designs. ValueError for unknown names, values of the wrong type
-    or out of range, and names without values.
+    choices: for names of `ArrayConfig`, "multiplier", and those of `around.Around`, one value, or
+    several in a list or a range; what is not named has its default. constraints: functions whose
+    parameters have such names, or text such as "rows * cols <= 256"; a design must satisfy all of
+    them. Combinations that ArrayConfig refuses are no designs. ValueError for unknown names, values
+    of the wrong type or out of range, and names without values.
     """
 
     choices: dict[str, tuple]
@@ -135,7 +137,7 @@ def _check(name: str, value: object) -> None:
         if value is not None and value not in MULTIPLIERS:
             raise ValueError(f"multiplier must be one of {', '.join(MULTIPLIERS)}, not {value!r}")
         return
-    rule = ArrayConfig.model_fields[name]
+    rule = FIELDS[name]
     try:
         TypeAdapter(Annotated[rule.annotation, rule]).validate_python(value, strict=True)
     except ValidationError as error:

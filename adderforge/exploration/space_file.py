@@ -20,6 +20,7 @@ class _Workload(_Strict):
     network: str | None = None
     model: str | None = None
     models: dict[str, str] = {}
+    accelerator: bool = False
     data: str = "digits"
     data_dir: str | None = None
 
@@ -27,6 +28,7 @@ class _Workload(_Strict):
 class _Effort(_Strict):
     target: str = "asic"
     liberty: str | None = None
+    ultraplus: bool = False
     seeds: int = 1
     images: int = 2
     batches: int = 1
@@ -117,7 +119,12 @@ def _workload(asked: _Workload, folder: Path) -> Workload:
     for kind in models:
         if kind not in ("adder", "cnn", "bnn"):
             raise ValueError(f"workload.models must be for adder, cnn or bnn, not {kind!r}")
-    others = {"models": models, "data": asked.data, "data_dir": asked.data_dir}
+    others = {
+        "models": models,
+        "data": asked.data,
+        "data_dir": asked.data_dir,
+        "accelerator": asked.accelerator,
+    }
     if asked.network:
         return network(asked.network, **others)
     return of_model(folder / asked.model, **others)

@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from .around import AS_NEEDED
 from .design import Design
 from .effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
 from .store import Subject
@@ -40,12 +41,15 @@ class Task:
             of |= {"design": self.design.values, "place": effort.place}
         if self.level == CLOCK and effort.target != "asic":
             of["seeds"] = effort.seeds
-        if self.level >= ENERGY:
+        if self.level >= ENERGY or self.workload.accelerator:
             of["network"] = self.workload.digest(array)
+        if self.workload.accelerator and self.level != ACCURACY:
+            of |= {"accelerator": True, "place": effort.accelerator_place}
         if self.level == ENERGY:
             of |= {name: getattr(effort, name) for name in ("images", "batches", "cycles")}
         if self.level == ACCURACY:
             of |= {"width": array.width, "images": effort.test_images}
+            of |= {n: v for n, v in self.design.around.recipe.items() if v != AS_NEEDED.recipe[n]}
         return Subject(level=self.level, of=of)
 
 

@@ -11,6 +11,9 @@ from golden.spec import QuantizedModel
 from hw.config import ArrayConfig
 from hw.schedule import cycles
 
+from .design import Design
+from .effort import Effort
+
 TABLE = "networks.json"  # made by `networks`
 KIND_OF_PE = {"mac": "cnn", "xnor": "bnn", "square": "l2"}  # of networks; of other PEs "adder"
 
@@ -34,7 +37,9 @@ class Workload:
 
     models: by kind of network, "adder", "cnn" or "bnn", a float checkpoint (.pt), which is
     quantized to the width of each design, or a quantized model (.npz), for designs as wide or
-    wider. data, data_dir: the images' data set.
+    wider. data, data_dir: the images' data set. accelerator: the whole network runs on an
+    accelerator, with its memories and requantizer, not layer by layer on an array; its quantized
+    model is needed for that, or a checkpoint.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Workload:
     models: dict[str, Path] = field(default_factory=dict)
     data: str = "digits"
     data_dir: str | None = None
+    accelerator: bool = False
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -51,6 +57,17 @@ class Workload:
     def depth(self) -> int:
         """Terms of the longest reduction."""
         return max(layer.shape[1] for layer in self.layers)
+
+    @cached_property
+    def positions(self) -> int:
+        """Outputs of the layer that has most."""
+        return max(layer.shape[0] for layer in self.layers)
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """Parameters of designs that leave them open."""
+        around = {"dataflow": "weight-stationary", "positions": self.positions}
+        return {"depth": self.depth} | (around if self.accelerator else {})
 
     @cached_property
     def operations(self) -> int:
@@ -63,19 +80,56 @@ class Workload:
             counts[layer.shape] = counts.get(layer.shape, 0) + 1
         return counts
 
+    def figures(self, design: Design, effort: Effort) -> dict[str, float]:
+        """What is exactly known of a design: cycles of an image, its operations, and the useful
+        share of PE-cycles; of an accelerator, memories as well. ValueError when an accelerator
+        cannot run the network."""
+        if self.accelerator:
+            from .accelerators import figures
+
+            return figures(self.model(design), design, effort)
+        array = design.array
+        count = self.cycles(array)
+        useful = self.operations / (array.rows * array.cols * array.lanes * count)
+        return {"cycles": count, "operations": self.operations, "utilization": useful}
+
     def cycles(self, config: ArrayConfig) -> int:
         """Of one image, layer by layer, as `hw.schedule.cycles` has them."""
         return sum(count * cycles(shape, config) for shape, count in self._counts.items())
 
-    def layer_table(self, config: ArrayConfig) -> list[dict[str, object]]:
+    def layer_table(self, design: Design) -> list[dict[str, object]]:
         """Each layer's cycles and utilization: useful PE-cycles ÷ (PEs × cycles)."""
+        config = design.array
         products = config.rows * config.cols * config.lanes
         rows = []
-        for layer in self.layers:
-            count = cycles(layer.shape, config)
+        for layer, count in zip(self.layers, self._layer_cycles(design), strict=True):
             useful = layer.operations / (products * count)
             rows.append({"layer": layer.name, "cycles": count, "utilization": useful})
         return rows
+
+    def _layer_cycles(self, design: Design) -> list[int]:
+        if not self.accelerator:
+            return [cycles(layer.shape, design.array) for layer in self.layers]
+        from .accelerators import compiled
+
+        counts = dict.fromkeys((layer.name for layer in self.layers), 0)
+        for part in compiled(self.model(design), design).layers:  # bands of rows have its name
+            counts[part.name] += part.cycles
+        return list(counts.values())
+
+    @property
+    def quantized(self) -> QuantizedModel:
+        """The model of a workload that was made of one."""
+        from .models import loaded
+
+        (path,) = self.models.values()
+        return loaded(path)
+
+    def model(self, design: Design) -> QuantizedModel:
+        """The network as the design runs it. Errors as of `model_for` and `models.model_of`."""
+        from .models import model_of
+
+        return model_of(self.model_for(design.array), design, self.data, self.data_dir)
 
     def model_for(self, config: ArrayConfig) -> Path:
         """ValueError when there is no network of the PE's kind, FileNotFoundError when its file is
@@ -114,11 +168,13 @@ def network(name: str, **others: object) -> Workload:
 def of_model(path: Path, **others: object) -> Workload:
     """All layers of a quantized model (.npz), which is the network of its kind. Errors as
     `golden.model_file.load`."""
-    from golden import model_file
+    from .models import loaded
 
-    model = model_file.load(path)
-    kinds = {"adder": "adder", "mac": "cnn", "xnor": "bnn"}
-    models = {kinds[model.layers[-1].spec.kind]: path} | others.pop("models", {})
+    model = loaded(path)
+    kinds = {"adder": "adder", "xnor": "bnn", "mac": "cnn"}  # others may have ordinary ends
+    present = {layer.spec.kind for layer in model.layers}
+    kind = next(name for spec, name in kinds.items() if spec in present)
+    models = {kind: path} | others.pop("models", {})
     return Workload(name=model.name, layers=model_layers(model), models=models, **others)
 
 

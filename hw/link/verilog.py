@@ -14,9 +14,13 @@ TOP = "adderforge_serial"
 def serial_verilog(program: Program, divisor: int, store: WeightStore | None = None) -> str:
     """Verilog-2001 of `SerialAccelerator(program, divisor, store)`: top module `adderforge_serial`,
     ports clk, rst, rx, tx and busy. ToolError when Yosys is missing or fails."""
+    return "`timescale 1ns / 1ps\n" + to_verilog(serial_rtlil(program, divisor, store))
+
+
+def serial_rtlil(program: Program, divisor: int, store: WeightStore | None = None) -> str:
+    """RTLIL of the same."""
     array = program.config.array
     signature = weight_pe_signature(array)
     device = SerialAccelerator(program, divisor, store, pe=lambda config: PeInstance(signature))
     text = rtlil.convert(WeightStationaryPE(array), name=PE, emit_src=False)
-    text += rtlil.convert(device, name=TOP, emit_src=False)
-    return "`timescale 1ns / 1ps\n" + to_verilog(text)
+    return text + rtlil.convert(device, name=TOP, emit_src=False)

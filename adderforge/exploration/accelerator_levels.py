@@ -1,0 +1,96 @@
+"""Levels 1 to 3 of whole accelerators: for FPGAs with the serial link of `adderforge build`, for
+cell libraries without memories, whose energy is that of `adderforge energy --accelerator`."""
+
+import json
+from pathlib import Path
+
+from hw.accelerator_netlist import mapped_accelerator
+from hw.fabric import FABRICS
+from hw.fpga_figures import fpga_figures
+from hw.link.verilog import TOP, serial_rtlil
+from hw.program import Program
+from hw.synth import SynthReport, map_files
+
+from .accelerators import compiled, store_of
+from .design import Design
+from .effort import Effort
+from .workloads import Workload
+
+DIVISOR = 12  # clock cycles of a bit on the line, of no consequence for size
+MULTIPLIERS = 8  # of the UP5K
+
+
+def synthesis(
+    design: Design, workload: Workload, effort: Effort, multiplier: str, folder: Path
+) -> dict[str, float | str | None]:
+    """Sizes. On FPGAs products are made of multiplier blocks, as `adderforge build` has them, all
+    but those of MACs made of logic."""
+    program = compiled(workload.model(design), design)
+    if effort.target == "asic":
+        report = _mapped(program, effort, multiplier)
+        areas = (report.area_um2, report.sequential_area_um2)
+        return dict(zip(("area_um2", "sequential_area_um2"), areas, strict=True))
+    text = serial_rtlil(program, DIVISOR, store_of(program, effort))
+    how = multiplier if multiplier != "none" else _blocks_or_logic(program, effort)
+    folder.mkdir()
+    (folder / "design.il").write_text(text, encoding="utf-8")
+    map_files(("read_rtlil design.il",), effort.target, folder, how, TOP, None)
+    stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
+    return fpga_figures(FABRICS[effort.target], folder / "netlist.json", stat, TOP)
+
+
+def _blocks_or_logic(program: Program, effort: Effort) -> str:
+    if effort.target != "ice40":
+        return "dsp"
+    array = program.config.array
+    enough = array.cols * -(-array.acc_width // 16) <= MULTIPLIERS
+    return "dsp" if effort.ultraplus and enough and array.pe != "mac" else "none"
+
+
+def clock(
+    design: Design, workload: Workload, effort: Effort, multiplier: str
+) -> dict[str, float | None]:
+    """By the delays of a cell library."""
+    report = _mapped(compiled(workload.model(design), design), effort, multiplier)
+    return {"fmax_mhz": report.fmax_mhz, "fmax_spread_mhz": None}
+
+
+def _mapped(program: Program, effort: Effort, multiplier: str) -> SynthReport:
+    wanted = None if multiplier == "none" else multiplier
+    return mapped_accelerator(program, effort.liberty, wanted).synthesis
+
+
+def energy(
+    design: Design, workload: Workload, effort: Effort, multiplier: str, folder: Path
+) -> dict[str, float | None]:
+    """Of an operation, memories included, with gate delays, images back to back; a value that
+    differs from the Verilog's is an error."""
+    from golden import data, reference
+    from hw.delays import Surroundings
+    from sim import events
+    from sim.gate_run import CLOCK_MHZ
+
+    from ..accelerator_energy import (
+        choose_windows,
+        map_accelerator,
+        record_images,
+        run_batches,
+        summarize,
+    )
+
+    model = workload.model(design)
+    program = compiled(model, design)
+    count = effort.images * effort.batches
+    images = data.load(workload.data, workload.data_dir).test_images[:count]
+    events.prepare()
+    wanted = None if multiplier == "none" else multiplier
+    mapped = map_accelerator(program, effort.liberty, wanted, Surroundings())
+    windows = choose_windows(program, effort.batches, effort.images, effort.cycles)
+    found = record_images(mapped, reference.encode(model, images), windows, folder)
+    how = {"clock_mhz": CLOCK_MHZ, "activity": "gate-delay", "update": lambda *_: None}
+    runs = run_batches(mapped, found, windows, **how)
+    run = summarize(mapped, runs, found.accesses, len(images), CLOCK_MHZ, None)
+    if run.mismatches:
+        raise ValueError(f"{run.mismatches} of {run.compared} values of the netlist are wrong")
+    figures = run.figures()
+    return {name: figures[name] for name in ("pj_per_op", "glitch_share")}

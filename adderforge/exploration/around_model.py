@@ -1,0 +1,111 @@
+"""What an accelerator will take of an FPGA: its array by the cost model, and what stands around it
+by a sum of terms, fitted to accelerators that were synthesized, with the error of the whole.
+
+Around an array are the sequencer, the loops of addresses, the serial line, and for each column a
+requantizer, pooling and the search for the largest code; for each channel of a word, operands. Only
+accelerators whose memories and requantizer are of one kind, on one place, guess each other. The
+networks that were measured are few, see `calibrate`: others need more or less for their layers.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cost_model import QUANTILE, SPARE, CostModel, Sample, weights_of
+from .design import Design
+from .effort import Effort
+
+FIGURES = ("luts", "flip_flops")
+NAMES = ("figure", "place", "requantize", "external", "external_width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AroundFit:
+    """weights: of the terms. error: relative, that 90 % of the accelerators do not exceed when each
+    is guessed, with its array, from all others; median_error, largest_error: likewise."""
+
+    weights: tuple[float, ...]
+    count: int
+    median_error: float
+    error: float
+    largest_error: float
+
+
+class AroundModel:
+    """Fits for each kind of accelerator of which enough were measured. arrays: guesses theirs."""
+
+    def __init__(self, samples: Iterable[Sample], arrays: CostModel) -> None:
+        self._arrays = arrays
+        groups: dict[tuple, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            if sample.accelerator and sample.figure in FIGURES:
+                groups[(sample.figure, sample.place, *_kind(sample.design))].append(sample)
+        found = {group: self._fit(group[0], some) for group, some in groups.items()}
+        self.fits = {group: fit for group, fit in found.items() if fit}
+
+    def guess(
+        self, designs: Sequence[Design], effort: Effort
+    ) -> list[tuple[dict[str, float], dict[str, float]]]:
+        """For each design its figures and their stated errors, as far as there is a fit for what
+        stands around the array, and one for the array."""
+        found = []
+        for design, (array, _) in zip(
+            designs, self._arrays.guess(designs, effort.place), strict=True
+        ):
+            figures, errors = {}, {}
+            for name in FIGURES:
+                fit = self.fits.get((name, effort.accelerator_place, *_kind(design)))
+                if fit and name in array:
+                    figures[name] = float(array[name] + np.dot(_terms(design), fit.weights))
+                    errors[name] = fit.error
+            found.append((figures, errors))
+        return found
+
+    def _fit(self, figure: str, samples: list[Sample]) -> AroundFit | None:
+        """None where there are too few, or no model of their arrays."""
+        place = samples[0].place.split(" ")[0]
+        designs = [sample.design for sample in samples]
+        arrays = [figures.get(figure) for figures, _ in self._arrays.guess(designs, place)]
+        known = [(s, a) for s, a in zip(samples, arrays, strict=True) if a is not None]
+        terms = np.array([_terms(sample.design) for sample, _ in known])
+        if not known or len(known) < terms.shape[1] + SPARE:
+            return None
+        around = np.array([sample.value - array for sample, array in known])
+        relative = terms / around[:, None]
+        errors = []
+        for index, (sample, array) in enumerate(known):
+            weights = weights_of(np.delete(relative, index, axis=0))
+            errors.append(abs((array + float(terms[index] @ weights)) / sample.value - 1))
+        return AroundFit(
+            weights=tuple(weights_of(relative)),
+            count=len(known),
+            median_error=float(np.median(errors)),
+            error=float(np.quantile(errors, QUANTILE)),
+            largest_error=max(errors),
+        )
+
+    def table(self) -> list[dict[str, object]]:
+        """Every fit's group, count and errors."""
+        return [
+            dict(zip(NAMES, group, strict=True))
+            | {
+                "measurements": fit.count,
+                "median_error": fit.median_error,
+                "error_90": fit.error,
+                "largest_error": fit.largest_error,
+            }
+            for group, fit in sorted(self.fits.items(), key=str)
+        ]
+
+
+def _kind(design: Design) -> tuple:
+    around = design.around
+    external = around.external != "none"
+    return around.requantize, around.external, around.external_width if external else None
+
+
+def _terms(design: Design) -> tuple[float, ...]:
+    array = design.array
+    return 1, array.cols * array.acc_width, array.rows * array.lanes * array.width

@@ -1,0 +1,255 @@
+"""Whole accelerators in a space: cycles and memories of their programs, what they cannot run, and
+what stands around their arrays."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adderforge.exploration import measuring
+from adderforge.exploration.accelerators import BLOCKS, block_rams, compiled, depth_of, memories
+from adderforge.exploration.around_model import AroundModel
+from adderforge.exploration.cost_model import CostModel, Sample
+from adderforge.exploration.design import Design
+from adderforge.exploration.effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
+from adderforge.exploration.executors import processes
+from adderforge.exploration.explore import explore
+from adderforge.exploration.measuring import Laboratory
+from adderforge.exploration.space import Space
+from adderforge.exploration.store import Measurement
+from adderforge.exploration.task import Task
+from adderforge.exploration.workloads import of_model
+from golden import model_file
+from hw.accelerator_config import AcceleratorConfig
+from hw.allocation import sized
+from hw.program import compile_model
+
+ADDER = Path(__file__).parent.parent / "fixtures" / "lenet5-bn-digits-adder.npz"
+LENET = of_model(ADDER, accelerator=True)
+ECP5 = Effort(target="ecp5")
+
+
+def design(**values):
+    return Design.of(LENET.defaults | {"rows": 2, "cols": 2, "lanes": 4} | values)
+
+
+@pytest.mark.parametrize("external", ["none", "weights", "maps"])
+def test_cycles_are_those_of_the_compiled_program(external):
+    chosen = design(rows=4, external=external, external_width=128)
+    model = model_file.load(ADDER)
+    config = AcceleratorConfig(
+        array=chosen.array, map_width=8, external=external, external_width=128
+    )
+    program = compile_model(model, sized(model, config))
+    figures = LENET.figures(chosen, ECP5)
+    assert figures["cycles"] == program.interval
+    assert figures["operations"] == program.useful_terms == LENET.operations
+    assert figures["utilization"] == program.utilization
+
+
+def test_a_space_has_parameters_of_accelerators_and_of_quantization():
+    space = Space(rows=[2, 4], external=["none", "maps"], activation_words=[512, 2048], groups=2)
+    designs = space.designs(**LENET.defaults)
+    assert len(designs) == 8 and {one.around.groups for one in designs} == {2}
+    assert designs[0].options.endswith("--groups 2 --activation-words 512")
+    assert Design.of(designs[3].values) == designs[3]
+    (few,) = Space(["activation_words < 9"], activation_words=[8, 16]).designs()
+    assert few.value("activation_words") == 8 and few.value("weight_words") is None
+
+
+def test_a_design_that_leaves_them_open_has_the_values_that_it_always_had():
+    assert "external" not in design().values and design().value("external") == "none"
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"external": "tape"}, "external: should be 'none', 'weights' or 'maps', not 'tape'"),
+        ({"external_width": 48}, "external_width: should be 32, 64, 128, 256 or 512, not 48"),
+        ({"groups": 9}, "groups: should be less than or equal to 4, not 9"),
+    ],
+)
+def test_other_values_are_refused(choices, message):
+    with pytest.raises(ValueError) as error:
+        Space(**choices)
+    assert str(error.value) == message
+
+
+def test_what_cannot_run_the_network_is_a_failed_point_with_its_reason():
+    space = Space(rows=2, cols=2, lanes=4, activation_words=[64, 4096])
+    found = explore(space, LENET, ["cycles", "memory_kbits"])
+    small, enough = found.points
+    assert "needs 1092 activation_words, but the accelerator has 64" in small.failures[0]
+    assert found.front == (enough,)
+    with pytest.raises(ValueError, match="none of 1 designs runs the network; the first: lenet5-b"):
+        explore(Space(rows=2, activation_words=64, lanes=4), LENET, ["cycles"])
+
+
+def test_memories_are_counted_word_by_word():
+    program = compiled(model_file.load(ADDER), design(rows=4, cols=4))
+    sizes = memories(program)
+    weights = sum(layer.weight_words for layer in program.layers)
+    assert sizes["weights"] == (weights, 4 * 4 * 8) == (len(program.weights), 128)
+    assert sizes["activations"] == (1092, 16 * 8)
+    assert sizes["folds"] == (784, 4 * program.config.array.acc_width)
+    kbits = sum(words * bits for words, bits in sizes.values()) / 1000
+    assert LENET.figures(design(rows=4, cols=4), ECP5)["memory_kbits"] == kbits
+
+
+def test_a_memory_takes_blocks_of_the_shape_of_which_it_takes_fewest():
+    assert block_rams({"one": (256, 16)}, "ice40") == 1
+    assert block_rams({"one": (512, 72)}, "ecp5") == 2
+    assert block_rams({"one": (1025, 18)}, "ecp5") == 2
+    assert block_rams({"one": (2048, 9), "other": (1, 1)}, "gowin") == 2
+    for shapes in BLOCKS.values():
+        bits = [wide * deep for wide, deep in shapes.items()]
+        assert max(bits) <= 1.13 * min(bits)  # parity bits, an eighth, are not in all shapes
+
+
+def test_weights_in_single_port_ram_take_no_block_ram():
+    ice40, up5k = Effort(target="ice40"), Effort(target="ice40", ultraplus=True)
+    chosen = design(target="ice40")
+    program = compiled(model_file.load(ADDER), chosen)
+    without = {n: size for n, size in memories(program).items() if n != "weights"}
+    assert LENET.figures(chosen, up5k)["block_rams"] == block_rams(without, "ice40")
+    assert LENET.figures(chosen, ice40)["block_rams"] == block_rams(memories(program), "ice40")
+
+
+def test_the_least_depth_holds_every_sum():
+    model = model_file.load(ADDER)
+    array = design().array
+    depth = depth_of(model, array)
+    compiled(model, design(depth=depth))
+    with pytest.raises(ValueError, match="set depth to at least"):
+        compiled(model, design(depth=depth // 2))
+
+
+def around(chosen, noise=0.0):
+    array = chosen.array
+    rest = 900 + 3 * array.cols * array.acc_width + 2 * array.rows * array.lanes * array.width
+    return rest * (1 + random.Random(str(chosen.values)).uniform(-noise, noise))
+
+
+class Arrays:
+    """Guesses 10 LUTs a product."""
+
+    def guess(self, designs, place):
+        assert place == "ecp5"
+        for chosen in designs:
+            array = chosen.array
+            yield {"luts": 10.0 * array.rows * array.cols * array.lanes}, {"luts": 0.5}
+
+
+def model(count, noise=0.0):
+    rng = random.Random(1)
+    designs = [
+        design(**{name: rng.choice((1, 2, 4, 8)) for name in ("rows", "cols", "lanes")})
+        for _ in range(count)
+    ]
+    guesses = [figures["luts"] for figures, _ in Arrays().guess(designs, "ecp5")]
+    samples = [
+        Sample(
+            figure="luts",
+            place="ecp5",
+            design=one,
+            value=array + around(one, noise),
+            accelerator=True,
+        )
+        for one, array in zip(designs, guesses, strict=True)
+    ]
+    return AroundModel(samples, Arrays()), samples
+
+
+def test_an_accelerator_is_its_array_and_what_stands_around_it():
+    chosen = design(rows=6, cols=6, lanes=4)
+    ((figures, errors),) = model(12)[0].guess([chosen], ECP5)
+    assert figures["luts"] == pytest.approx(1440 + around(chosen), rel=1e-3)
+    assert errors["luts"] < 1e-3
+
+
+def test_the_stated_error_is_that_of_whole_accelerators_left_out():
+    found, samples = model(12, noise=0.3)
+    (fit,) = found.fits.values()
+    errors = []
+    for index, sample in enumerate(samples):
+        others = AroundModel(samples[:index] + samples[index + 1 :], Arrays())
+        ((figures, _),) = others.guess([sample.design], ECP5)
+        errors.append(abs(figures["luts"] / sample.value - 1))
+    assert fit.largest_error == pytest.approx(max(errors), rel=1e-6) and fit.largest_error > 0.01
+
+
+def test_other_places_other_memories_and_few_samples_give_no_guess():
+    found, _ = model(12)
+    for effort, chosen in (
+        (Effort(target="ecp5"), design(external="maps")),
+        (Effort(target="ecp5"), design(requantize="shift")),
+    ):
+        assert found.guess([chosen], effort) == [({}, {})]
+    assert not model(4)[0].fits
+
+
+def test_accelerators_do_not_teach_the_model_of_arrays():
+    _, samples = model(12)
+    assert not CostModel(samples).fits
+    assert CostModel([replace(sample, accelerator=False) for sample in samples * 2]).fits
+
+
+def test_results_follow_from_the_network_and_from_its_quantization():
+    def key(level, workload=LENET, **values):
+        return Task(level=level, design=design(**values), workload=workload, effort=ECP5).subject
+
+    arrays = replace(LENET, accelerator=False)
+    assert key(SYNTHESIS) != key(SYNTHESIS, arrays)
+    assert key(SYNTHESIS).of["network"] and "network" not in key(SYNTHESIS, arrays).of
+    assert key(ACCURACY) == key(ACCURACY, arrays) == key(ACCURACY, weight_words=9999)
+    assert key(ACCURACY) != key(ACCURACY, requantize="shift") != key(ACCURACY, groups=2)
+
+
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [(CLOCK, "clock rates of whole accelerators on FPGAs"), (ENERGY, "energy is of cell libr")],
+)
+def test_levels_that_no_tool_can_measure_are_refused(level, message):
+    goal = {CLOCK: "fmax_mhz", ENERGY: "pj_per_op"}[level]
+    with pytest.raises(ValueError, match=message):
+        explore(Space(rows=2), LENET, [goal], level, effort=ECP5)
+
+
+def test_accuracies_are_of_the_recipe(monkeypatch):
+    made = []
+
+    def measure(task):
+        made.append(task.design.around)
+        figures = {"accuracy": 0.9 if task.design.around.requantize == "shift" else 0.8}
+        return Measurement(subject=task.subject, design=task.design.values, figures=figures)
+
+    class Here:
+        def submit(self, function, *values):
+            from concurrent.futures import Future
+
+            future = Future()
+            future.set_result(function(*values))
+            return future
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    space = Space(rows=[2, 4], lanes=4, cols=2, requantize=["multiply", "shift"])
+    workload = replace(LENET, accelerator=False)
+    found = explore(space, workload, ["accuracy", "cycles"], ACCURACY, Here())
+    assert len(made) == 2
+    assert {p.figures["accuracy"]: p.design.around.requantize for p in found.points} == {
+        0.8: "multiply",
+        0.9: "shift",
+    }
+
+
+@pytest.mark.slow
+def test_an_accelerator_is_synthesized_with_its_block_rams():
+    chosen = design(rows=1, cols=1, lanes=1, target="ecp5")
+    task = Task(level=SYNTHESIS, design=chosen, workload=LENET, effort=ECP5)
+    with processes(1) as pool:
+        (found,) = Laboratory(pool).measure([task])
+    assert not found.reason, found.reason
+    counted = LENET.figures(chosen, ECP5)["block_rams"]
+    assert found.figures["block_rams"] == pytest.approx(counted, abs=3)
+    assert found.figures["luts"] > 500 and found.figures["dsps"] == 1
