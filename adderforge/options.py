@@ -22,7 +22,7 @@ ARRAY_OPTIONS = {
     "lanes": "products per PE and cycle",
     "depth": "terms of the longest reduction; sizes the accumulator",
     "dataflow": "output-stationary or weight-stationary",
-    "pipeline": "registers between a PE's operands and its sum: 0, 1, 2 or 4",
+    "pipeline": "registers between a PE's operands and its sum: 0 to 4",
     "positions": "outputs per block of a weight-stationary array; sizes its memory",
 }
 

@@ -63,9 +63,7 @@ def add_terms(
     if config.pipeline == 0:
         return arithmetic.step(m, before, pairs)
     total = arithmetic.total(m, pairs).cut(config.total_width).later(m, "total")
-    if config.pipeline == 1:
-        return arithmetic.add(m, before, total, "sum")
-    return _in_halves(m, before, total, config, lambda x, y, half: arithmetic.add(m, x, y, half))
+    return _add_up(m, before, total, config, lambda x, y, half: arithmetic.add(m, x, y, half))
 
 
 def load_terms(
@@ -77,29 +75,30 @@ def load_terms(
     config: ArrayConfig,
     arithmetic: Arithmetic,
 ) -> Value:
-    """As `add_terms` with two registers, for `pipeline` 4; without what was `before` where `first`,
-    of whose two bits one is for the low half, one for the high one. early: the pairs one cycle
-    before."""
+    """As `add_terms`, for `pipeline` 3 and 4; without what was `before` where `first`, of whose two
+    bits one is for the low half, one for the high one. early: the pairs one cycle before."""
     ahead = arithmetic.ahead or (lambda m, early, pairs: arithmetic.total(m, pairs))
     total = ahead(m, early, pairs).cut(config.total_width).later(m, "total")
 
     def load(x: Value, y: Total, half: str) -> Value:
-        again = first[half == "high"]
+        again = first[half != "low"]
         if arithmetic.load:
             return arithmetic.load(m, x, y, again, half)
         return arithmetic.add(m, x & (~again).replicate(len(x)), y, half)
 
-    return _in_halves(m, before, total, config, load)
+    return _add_up(m, before, total, config, load)
 
 
-def _in_halves(
+def _add_up(
     m: Module,
     before: Value,
     total: Total,
     config: ArrayConfig,
     add: Callable[[Value, Total, str], Value],
 ) -> Value:
-    """before + total; the bits from `low_width` on one cycle later."""
+    """before + total; in halves, the bits from `low_width` on are one cycle later."""
+    if not config.in_halves:
+        return add(before, total, "sum")
     width = config.low_width
     low = add(Cat(before[:width], Const(0, 1)), total.low(width), "low")
     carry = delay(m, low[width], 1, "carry", reset_less=False)

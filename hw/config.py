@@ -19,10 +19,11 @@ class ArrayConfig(BaseModel):
     accumulator. dataflow: "output-stationary" (`hw.systolic`), or "weight-stationary"
     (`hw.weight_stationary`). positions: outputs whose sums the memory of a
     weight-stationary array holds; the other dataflow has no memory. pipeline: registers between a
-    PE's operands and its sum: 1 holds what a cycle adds, 2 the carry between the halves of the
-    accumulator as well; 4, for output-stationary arrays, the operands and the sum, too. target: the
-    FPGA of whose carry cells the PE is made by hand, where `hw.mapping` has such a PE; "generic"
-    leaves all mapping to synthesis. Raises ValueError with one line: what, the rule, what it got.
+    PE's operands and its sum: 1 holds what a cycle adds; 3, for output-stationary arrays, what it
+    is made of and the sum, too; 2 and 4 are 1 and 3 with a register for the carry between the
+    halves of the accumulator. target: the FPGA of whose carry cells the PE is made by hand, where
+    `hw.mapping` has such a PE; "generic" leaves all mapping to synthesis. Raises ValueError with
+    one line: what, the rule, what it got.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -37,7 +38,7 @@ class ArrayConfig(BaseModel):
     depth: int = Field(default=1024, ge=1, le=2**24)
     dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"
     positions: int = Field(default=1024, ge=1, le=2**20)
-    pipeline: Literal[0, 1, 2, 4] = 0
+    pipeline: Literal[0, 1, 2, 3, 4] = 0
     target: Literal["generic", "ice40", "ecp5", "xilinx7", "gowin"] = "generic"
 
     def __init__(self, **values: object) -> None:
@@ -51,10 +52,10 @@ class ArrayConfig(BaseModel):
             )
         if self.pe != "xnor" and self.width == 1:
             raise ValueError("width must be at least 2, not 1")
-        if self.pipeline == 4 and self.dataflow == "weight-stationary":
+        if self.pipeline >= 3 and self.dataflow == "weight-stationary":
             raise ValueError(
                 "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "
-                "register in any case, not 4"
+                f"register in any case, not {self.pipeline}"
             )
 
     @property
@@ -85,15 +86,20 @@ class ArrayConfig(BaseModel):
         return self.tile_width if stays else self.pe_acc_width
 
     @property
+    def in_halves(self) -> bool:
+        """Whether a PE's sum leaves it in two halves, the low one a cycle before the other."""
+        return self.pipeline in (2, 4)
+
+    @property
     def low_width(self) -> int:
         """Bits of a PE's sum that leave it one cycle before the others; all of them, and none
-        before the others, when `pipeline` is less than 2."""
-        return (self.sum_width + 1) // 2 if self.pipeline >= 2 else self.sum_width
+        before the others, when it is not `in_halves`."""
+        return (self.sum_width + 1) // 2 if self.in_halves else self.sum_width
 
     @property
     def low_latency(self) -> int:
         """Cycles from a PE's operands to those bits of the sum; to the others it is `pipeline`."""
-        return self.pipeline - (self.pipeline >= 2)
+        return self.pipeline - self.in_halves
 
     def _sum_width(self, terms: int) -> int:
         term = 2 * self.width if self.pe in ("mac", "square") else self.width

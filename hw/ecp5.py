@@ -12,7 +12,7 @@ from functools import reduce
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
-from .pipeline import Total
+from .pipeline import Total, delay
 from .primitives import bit, tree, truth_table
 from .products import GROUP, Products
 
@@ -34,23 +34,35 @@ _LAST_ROW = _half(lambda x, a, w: 1 ^ x ^ a & w)
 # last row opposite, and the carry, the function where C = D = 0, is A & B, or its complement.
 _TWO_ROWS = truth_table(lambda a, w, b, v: a & w ^ b & v, 4)
 _LAST_TWO_ROWS = truth_table(lambda a, w, b, v: 1 ^ a & w ^ b & v, 4)
-# |a − w| where B says whether a > w, and D is w: there the carry out is a, else ~a.
-_KNOWN = truth_table(lambda a, b, c, d: 1 ^ a ^ (d if c else b), 4)
 _LOAD = truth_table(lambda x, y, c, first: (x & (1 ^ first)) ^ y if c else y, 4)
 _END = _half(lambda a, b, d: 0)  # gives the carry away as its sum; the next carry is A
 
 
 class _Chain:
-    """Half cells one above the other; the lowest has carry 0 from below. `close` makes them."""
+    """Half cells one above the other; the lowest has carry 0 from below, or `carry` from a half
+    cell that takes it from outside. `close` makes them."""
 
-    def __init__(self, m: Module, name: str):
-        self._m, self._name = m, name
+    def __init__(self, m: Module, name: str, carry: Value = _ZERO):
+        self._m, self._name, self._carry = m, name, carry
         self._halves: list[tuple[Const, tuple[Value, ...], Signal]] = []
 
     def half(self, init: Const, a: Value, b: Value, d: Value = _ONE, c: Value = _ONE) -> Signal:
         """The sum S of the next half cell up."""
+        if not self._halves and not isinstance(self._carry, Const):
+            self._append(_END, self._carry, _ZERO, _ONE, _ONE)
+        return self._append(init, a, b, c, d)
+
+    def end(self) -> Value:
+        """The carry at which the chain ends."""
+        if not self._halves:
+            return self._carry
+        carry = self.half(_END, _ZERO, _ZERO)
+        self.close()
+        return carry
+
+    def _append(self, init: Const, *inputs: Value) -> Signal:
         output = Signal(name=f"s_{self._name}_{len(self._halves)}")
-        self._halves.append((init, (a, b, c, d), output))
+        self._halves.append((init, inputs, output))
         return output
 
     def fill(self) -> None:
@@ -97,9 +109,7 @@ class _Sum:
 
     def alone(self) -> Total:
         """This sum with its carry, at which the chain ends."""
-        carry = self.chain.half(_END, _ZERO, _ZERO)
-        self.chain.close()
-        return Total(self.bits, carry, self.flip)
+        return Total(self.bits, self.chain.end(), self.flip)
 
     def _flip(self, index: int) -> Value:
         return self.flip if index < len(self.bits) else _ZERO
@@ -120,16 +130,12 @@ def total_distance(m: Module, pairs: list[tuple[Value, Value]]) -> Total:
 
 def add_total(m: Module, x: Value, total: Total, name: str) -> Value:
     """x + total, modulo 2**len(x), in one chain whose lowest half takes the carry from outside."""
-    chain = _Chain(m, name)
-    chain.half(_END, total.carry, _ZERO)
-    return _Sum(total.bits, total.flip, chain).add_to(x, len(x))
+    return _Sum(total.bits, total.flip, _Chain(m, name, total.carry)).add_to(x, len(x))
 
 
 def load_total(m: Module, x: Value, total: Total, first: Value, name: str) -> Value:
     """total, and x as well unless first, modulo 2**len(x), where total is not to be flipped."""
-    chain = _Chain(m, name)
-    if not isinstance(total.carry, Const):
-        chain.half(_END, total.carry, _ZERO)
+    chain = _Chain(m, name, total.carry)
     bits = [chain.half(_LOAD, y, bit(total.bits, index), first) for index, y in enumerate(x)]
     chain.close()
     return Cat(bits)
@@ -138,27 +144,18 @@ def load_total(m: Module, x: Value, total: Total, first: Value, name: str) -> Va
 def ahead_distance(
     m: Module, early: list[tuple[Value, Value]], pairs: list[tuple[Value, Value]]
 ) -> Total:
-    """Σ|a − w|, where it is known one cycle before which operand is the larger one."""
-    terms = [
-        _known_distance(m, *before, *pair, f"lane_{lane}")
-        for lane, (before, pair) in enumerate(zip(early, pairs, strict=True))
-    ]
-    return Total(_gather(terms).bits)
+    """Σ|a − w| by the lanes' differences of one cycle before, which LUTs invert: they can be placed
+    anywhere between two chains, and take the long way between them in two steps."""
+    total = _gather([_held_distance(m, *pair, f"lane_{n}") for n, pair in enumerate(early)])
+    return Total(total.bits, total.chain.end())
 
 
-def _known_distance(
-    m: Module, early_a: Value, early_w: Value, a: Value, w: Value, name: str
-) -> _Sum:
-    compare, above = _Chain(m, f"{name}_above"), Signal(name=f"above_{name}", reset_less=True)
-    for x, y in zip(early_a, early_w, strict=True):
-        compare.half(_DIFFERENCE, x, y)
-    m.d.sync += above.eq(compare.half(_END, _ZERO, _ZERO))
-    compare.close()
+def _held_distance(m: Module, a: Value, w: Value, name: str) -> _Sum:
     chain = _Chain(m, name)
-    chain.half(_END, _ONE, _ZERO)
-    bits = [chain.half(_KNOWN, x, above, y) for x, y in zip(a, w, strict=True)]
-    chain.close()
-    return _Sum(Cat(bits), _ZERO, _Chain(m, f"{name}_sum"))
+    bits = Cat(chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True))
+    held = delay(m, Cat(bits, chain.end()), 1, f"{name}_held")
+    bits, above = held[:-1], held[-1]
+    return _Sum(bits ^ (~above).replicate(len(bits)), _ZERO, _Chain(m, f"{name}_sum", above))
 
 
 def _distances(m: Module, pairs: list[tuple[Value, Value]]) -> _Sum:

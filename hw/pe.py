@@ -56,7 +56,7 @@ class ProcessingElement(Component):
     last : these operands end a sum
     a_out, w_out, last_out : the same, one cycle later, for the neighbours
     sum : the sum that includes this cycle's operands, or those of `low_latency` cycles before, and,
-          in the bits from `low_width` on, of `pipeline` cycles before. Combinational but with 4.
+          in the bits from `low_width` on, of `pipeline` cycles before. Combinational up to 2.
     sum_last : whether `sum`'s `low_width` low bits, and whether the others, are those of a result;
           in the next cycle that part of the sum begins anew
     """
@@ -133,7 +133,7 @@ def _sum_up(
     for index in range(2, config.pipeline + 1):
         ends.append(delay(m, ends[-1], 1, f"last_{index}", reset_less=False))
     m.d.comb += pe.sum_last.eq(Cat(ends[config.low_latency], ends[config.pipeline]))
-    if config.pipeline == 4:
+    if config.pipeline >= 3:
         acc = Signal(len(pe.sum), name="acc")
         m.d.sync += acc.eq(load_terms(m, acc, pe.sum_last, pairs, later, config, arithmetic))
         m.d.comb += pe.sum.eq(acc)

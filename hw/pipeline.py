@@ -24,7 +24,7 @@ def in_step(
     m: Module, total: Value, config: ArrayConfig, name: str, reset_less: bool = True
 ) -> Value:
     """A PE's sum with its low half, which leaves one cycle early, in step with the rest."""
-    if config.pipeline < 2:
+    if not config.in_halves:
         return total
     low, high = total[: config.low_width], total[config.low_width :]
     return Cat(delay(m, low, 1, name, reset_less), high)

@@ -57,11 +57,11 @@ def holds(bits, signed, value):
             "dataflow must be 'output-stationary' or 'weight-stationary', not 'none'",
         ),
         ({"positions": 0}, "positions must be at least 1, not 0"),
-        ({"pipeline": 3}, "pipeline must be 0, 1, 2 or 4, not 3"),
+        ({"pipeline": 5}, "pipeline must be 0, 1, 2, 3 or 4, not 5"),
         (
-            {"pipeline": 4, "dataflow": "weight-stationary"},
+            {"pipeline": 3, "dataflow": "weight-stationary"},
             "pipeline must be 2 at most for dataflow 'weight-stationary', whose sums have a "
-            "register in any case, not 4",
+            "register in any case, not 3",
         ),
         (
             {"target": "virtex"},

@@ -36,7 +36,7 @@ PIPELINED = [
     ("pe", "width", "lanes", "depth", "structure", "pipeline"),
     [
         (*sizes, structure, pipeline)
-        for cases, pipelines in ((PROVEN, (0,)), (PIPELINED, (1, 2, 4)))
+        for cases, pipelines in ((PROVEN, (0,)), (PIPELINED, (1, 2, 3, 4)))
         for sizes in cases
         for structure in structures(sizes[0])
         for pipeline in pipelines
@@ -51,7 +51,7 @@ def test_a_pe_is_proven_to_add_its_sum_and_not_to_overflow(
 
 @pytest.mark.parametrize("structure", structures("min"))
 @pytest.mark.parametrize(
-    ("width", "lanes", "pipeline"), [(3, 1, 0), (2, 2, 0), (2, 2, 1), (2, 2, 2), (2, 2, 4)]
+    ("width", "lanes", "pipeline"), [(3, 1, 0), *[(2, 2, pipeline) for pipeline in (0, 1, 2, 3, 4)]]
 )
 def test_the_sum_of_minima_is_proven_to_give_the_sad(tmp_path, structure, width, lanes, pipeline):
     config = ArrayConfig(pe="min", width=width, lanes=lanes, depth=4, pipeline=pipeline)
@@ -81,7 +81,7 @@ def without_carries(config, structure):
     return ProcessingElement(config, structure, wrong_adder)
 
 
-@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize(("wrong", "lanes"), [(swapped, 1), (too_narrow, 1), (without_carries, 2)])
 def test_a_wrong_pe_is_not_proven(tmp_path, wrong, lanes, pipeline):
     config = ArrayConfig(width=3, lanes=lanes, depth=8, pipeline=pipeline)
@@ -89,7 +89,7 @@ def test_a_wrong_pe_is_not_proven(tmp_path, wrong, lanes, pipeline):
         prove_sum(config, tmp_path, "tree", wrong)
 
 
-@pytest.mark.parametrize("pipeline", [1, 2, 4])
+@pytest.mark.parametrize("pipeline", [1, 2, 3, 4])
 def test_a_pe_with_fewer_registers_is_not_proven(tmp_path, pipeline):
     with pytest.raises(ToolError, match=re.escape("proof did fail")):
         prove_sum(ArrayConfig(width=3, depth=8, pipeline=pipeline), tmp_path, "tree", early)

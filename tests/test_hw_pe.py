@@ -14,7 +14,7 @@ ZEROS = (0, 0, 0, 0)
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 BUILDS = [(pe, structure) for pe in KINDS for structure in structures(pe)]
 every_build = pytest.mark.parametrize(("pe", "structure"), BUILDS)
-every_pipeline = pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
+every_pipeline = pytest.mark.parametrize("pipeline", [0, 1, 2, 3, 4])
 
 
 def configured(pe, **values):

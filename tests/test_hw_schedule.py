@@ -75,7 +75,10 @@ def test_a_bus_has_a_register_for_each_level_of_its_tree(target, rows, stages):
 
 @pytest.mark.parametrize(
     ("dataflow", "pipeline"),
-    [*[("output-stationary", p) for p in (1, 2, 4)], *[("weight-stationary", p) for p in (1, 2)]],
+    [
+        *[("output-stationary", pipeline) for pipeline in (1, 2, 3, 4)],
+        *[("weight-stationary", pipeline) for pipeline in (1, 2)],
+    ],
 )
 def test_a_pipeline_adds_its_registers_to_the_cycles(dataflow, pipeline):
     for sizes, shape in ODD:

@@ -10,7 +10,7 @@ from hw.schedule import Schedule, unpack, words
 from hw.systolic import SystolicArray
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
-PIPELINES = [0, *(pytest.param(registers, marks=pytest.mark.slow) for registers in (1, 2, 4))]
+PIPELINES = [0, *(pytest.param(registers, marks=pytest.mark.slow) for registers in (1, 2, 3, 4))]
 
 
 def matrix_form(a, w, pe):
@@ -102,7 +102,7 @@ def test_tiles_as_long_as_there_are_rows_follow_one_another_without_a_gap(pe, ro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pipeline", [1, 2, 4])
+@pytest.mark.parametrize("pipeline", [1, 2, 3, 4])
 @pytest.mark.parametrize("pe", ["complement", "min", "mac"])
 def test_pipelined_arrays_of_random_sizes_give_the_sums_and_the_predicted_cycles(pe, pipeline):
     rng = np.random.default_rng(pipeline)
@@ -120,7 +120,7 @@ def test_every_pair_of_operands_gives_its_distance():
 
 
 @pytest.mark.parametrize("pe", ["complement", "min"])
-@pytest.mark.parametrize("pipeline", [0, 1, 2, 4])
+@pytest.mark.parametrize("pipeline", [0, 1, 2, 3, 4])
 def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe, pipeline):
     config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6, pipeline=pipeline)
     rng = np.random.default_rng(5)
