@@ -71,7 +71,8 @@ def sources(report: dict) -> list[Source]:
         Source(
             what="Longest path",
             how="Through the mapped netlist whose area is given, by the library's delay tables at "
-            "the loads of its pins, without wires and setup time; the clock rate is its inverse."
+            "the loads of its pins, with setup times where the library has them, without wires; the "
+            "clock rate is its inverse."
             + ("" if clock_mhz else " Mapping for the least area makes long paths."),
             files=(),
         ),
