@@ -3,15 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import ceil, sqrt
+from math import ceil
 from pathlib import Path
-from statistics import stdev
 
 import numpy as np
 
 from hw.accelerator_netlist import AcceleratorNetlist, mapped_accelerator
 from hw.delays import Delays, Surroundings
-from hw.energy import EnergyReport, beside, total
+from hw.energy import EnergyReport, beside, total, with_memories
 from hw.liberty import Liberty
 from hw.memory import GIVEN, SIZES_SOURCE, MemoryUse, memory_use
 from hw.netlist import Netlist
@@ -21,7 +20,8 @@ from sim.accelerator_windows import Accesses, Record, record
 from sim.blocks import accelerator_blocks
 from sim.gate_run import GateRun, price
 
-from .energy_run import ready
+from .contenders import Effort
+from .energy_run import design_figures, energy_figures, ready
 from .progress import Update
 
 COUNTED = 16  # cycles of a window
@@ -41,9 +41,9 @@ class AcceleratorDesign:
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorEnergy:
-    """energy: of the logic, an operation, without memories. zero_delay: the same without gate
-    delays. batches: the logic's pJ per operation in each. memories: of an image. areas_um2: of the
-    blocks. source: of the memories' energies."""
+    """energy: of an operation, with memories; zero_delay: the same without gate delays. batches:
+    pJ per operation in each. memories: of an image. areas_um2: of the blocks. source: of the
+    memories' energies."""
 
     design: AcceleratorDesign
     energy: EnergyReport
@@ -61,74 +61,27 @@ class AcceleratorEnergy:
         """Of an image."""
         return self.design.program.useful_terms
 
-    @property
-    def logic_uj(self) -> float:
-        """Of an image."""
-        return self.uj(self.energy.pj_per_op)
-
-    @property
-    def memory_uj(self) -> float:
-        return sum(memory.uj for memory in self.memories)
-
-    @property
-    def standard_error_uj(self) -> float | None:
-        """Of the mean of the batches; None for a single one."""
-        if len(self.batches) < 2:
-            return None
-        return self.uj(stdev(self.batches) / sqrt(len(self.batches)))
-
-    @property
-    def power_mw(self) -> float:
-        """Mean power, images back to back."""
-        energy_uj = self.logic_uj + self.memory_uj
-        return 1e3 * energy_uj * self.clock_mhz / self.design.program.interval
-
     def uj(self, pj_per_op: float) -> float:
         """µJ of an image."""
         return pj_per_op * self.operations * UJ
 
     def figures(self) -> dict:
-        """What --json shows; energies are those of an image."""
-        energy, synthesis = self.energy, self.design.mapped.synthesis
-        parts = {name: part and self.uj(part) for name, part in energy.parts.items()}
-        blocks = {
-            name: {part: self.uj(pj) for part, pj in of_block.items()}
-            for name, of_block in energy.block_parts.items()
-        }
-        return {
-            "uj_per_image": self.logic_uj + self.memory_uj,
-            "pj_per_op": (self.logic_uj + self.memory_uj) / UJ / self.operations,
-            "power_mw": self.power_mw,
-            "clock_mhz": self.clock_mhz,
-            "activity": energy.activity,
-            "logic_uj": self.logic_uj,
-            "standard_error_uj": self.standard_error_uj,
-            "batches_uj": [self.uj(batch) for batch in self.batches],
-            "zero_delay_logic_uj": self.uj(self.zero_delay.pj_per_op),
-            "glitch_share": energy.glitch_share,
-            "switching_uj": self.uj(energy.switching),
-            "parts_uj": parts,
-            "blocks_uj": {name: self.uj(pj) for name, pj in energy.blocks.items()},
-            "block_parts_uj": blocks,
-            "memory_uj": self.memory_uj,
-            "fresh_memory_uj": sum(memory.fresh_uj for memory in self.memories),
-            "memories": [asdict(memory) for memory in self.memories],
-            "memory_source": self.source,
-            "operations_per_image": self.operations,
-            "cycles_per_image": self.design.program.interval,
-            "simulated_cycles": energy.cycles,
-            "compared": self.compared,
-            "mismatches": self.mismatches,
-            "longest_path_ns": self.design.delays.longest_path_ns,
-            "area_um2": synthesis.area_um2,
-            "areas_um2": self.areas_um2,
-            "pe_area_um2": synthesis.pe_area_um2,
-            "sequential_area_um2": synthesis.sequential_area_um2,
-            "library": synthesis.library,
-            "multiplier": synthesis.multiplier,
-            "style": synthesis.style,
-            "surroundings": asdict(self.design.delays.surroundings),
-        }
+        """What --json shows: `EnergyReport`'s keys, and beside them all else."""
+        figures = energy_figures(self.energy, self.zero_delay, self.batches, self.clock_mhz)
+        return (
+            figures
+            | design_figures(self.design.mapped.synthesis, self.design.delays)
+            | {
+                "pj_per_inference": self.energy.pj_per_op * self.operations,
+                "operations_per_inference": self.operations,
+                "cycles_per_inference": self.design.program.interval,
+                "memories": [asdict(memory) for memory in self.memories],
+                "memory_source": self.source,
+                "areas_um2": self.areas_um2,
+                "compared": self.compared,
+                "mismatches": self.mismatches,
+            }
+        )
 
 
 def map_accelerator(
@@ -137,9 +90,11 @@ def map_accelerator(
     multiplier: str | None,
     around: Surroundings,
     update: Update | None = None,
+    clock_mhz: float | None = None,
 ) -> AcceleratorDesign:
-    """The accelerator mapped to the library; NoPowerTables where that has no energies."""
-    mapped = mapped_accelerator(program, liberty, multiplier, update)
+    """The accelerator mapped to the library, for a clock rate or the least area; NoPowerTables
+    where that has no energies."""
+    mapped = mapped_accelerator(program, liberty, multiplier, update, clock_mhz)
     netlist, delays = ready(mapped.synthesis, mapped.path, liberty, around)
     return AcceleratorDesign(program=program, mapped=mapped, netlist=netlist, delays=delays)
 
@@ -207,6 +162,27 @@ def run_batches(
     return runs
 
 
+def measure_accelerator(
+    design: AcceleratorDesign,
+    codes: np.ndarray,
+    effort: Effort,
+    *,
+    clock_mhz: float,
+    activity: str,
+    pj_per_bit: float | None,
+    folder: Path,
+    update: Update,
+) -> AcceleratorEnergy:
+    """Record and simulate batches of images, codes (images, channels, rows, columns), in
+    `folder`."""
+    windows = choose_windows(design.program, effort.batches, effort.images, effort.cycles)
+    update(f"running the Verilog on {len(codes)} images", 0, 1)
+    found = record_images(design, codes, windows, folder)
+    options = {"clock_mhz": clock_mhz, "activity": activity, "update": update}
+    runs = run_batches(design, found, windows, **options)
+    return summarize(design, runs, found.accesses, len(codes), clock_mhz, pj_per_bit)
+
+
 def summarize(
     design: AcceleratorDesign,
     runs: Sequence[GateRun],
@@ -216,13 +192,16 @@ def summarize(
     pj_per_bit: float | None,
 ) -> AcceleratorEnergy:
     """What the runs say together; accesses: of so many images."""
+    memories = [_memory(some, images, pj_per_bit) for some in accesses]
+    of_memories = sum(memory.uj for memory in memories) / UJ / design.program.useful_terms
     zero_delay = total([run.zero_delay for run in runs])
+    logic = beside(total([run.energy for run in runs]), zero_delay)
     return AcceleratorEnergy(
         design=design,
-        energy=beside(total([run.energy for run in runs]), zero_delay),
-        zero_delay=zero_delay,
-        batches=[run.energy.pj_per_op for run in runs],
-        memories=[_memory(some, images, pj_per_bit) for some in accesses],
+        energy=with_memories(logic, of_memories),
+        zero_delay=with_memories(zero_delay, of_memories),
+        batches=[run.energy.pj_per_op + of_memories for run in runs],
+        memories=memories,
         source=SIZES_SOURCE if pj_per_bit is None else GIVEN,
         areas_um2=_areas(design.netlist),
         clock_mhz=clock_mhz,

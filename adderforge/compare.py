@@ -4,7 +4,7 @@ from stays in the run folder."""
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import stdev
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from golden.spec import QuantizedModel
 from hw.choices import TREES
 from hw.config import ArrayConfig
 from hw.delays import find_delays
+from hw.energy import EnergyReport, beside, total
 from hw.liberty import read_library
 from hw.memory import memory_energy
 from hw.netlist import read_netlist
@@ -84,8 +85,12 @@ class Measured:
     runs: tuple[GateRun, ...]
 
     @property
-    def pj_per_op(self) -> float:
-        return mean(run.energy.pj_per_op for run in self.runs)
+    def zero_delay(self) -> EnergyReport:
+        return total([run.zero_delay for run in self.runs])
+
+    @property
+    def energy(self) -> EnergyReport:
+        return beside(total([run.energy for run in self.runs]), self.zero_delay)
 
 
 def energies(
@@ -120,7 +125,7 @@ def energies(
         )
         tried.append(Measured(design=design, place=place, runs=tuple(runs)))
     best = min(
-        tried, key=lambda found: (found.design.synthesis.clock_met is False, found.pj_per_op)
+        tried, key=lambda found: (found.design.synthesis.clock_met is False, found.energy.pj_per_op)
     )
     recording = joined([run.recording for run in best.runs])
     save(recording, best.design.netlist, folder / best.place / "activity.npz")
@@ -180,9 +185,9 @@ def figures(
     measured: Measured,
     flow: Flow,
 ) -> dict:
-    """All that is known of a contender, for JSON. Energies are means over the batches."""
+    """All that is known of a contender's array, for JSON. Energies are those of all batches."""
     runs, shapes = measured.runs, [form.shape for batch in one.batches for form in batch]
-    per_op = [run.energy.pj_per_op for run in runs]
+    per_op, energy = [run.energy.pj_per_op for run in runs], measured.energy
     operations = sum(
         layer.spec.reduction * layer.spec.out_channels * int(np.prod(layer.spec.map_shape))
         for layer in one.model.layers
@@ -202,18 +207,14 @@ def figures(
         "routes": routes,
         "longest_path_ns": path_ns,
         "memory": asdict(memory_energy(shapes, one.config)),
-        "energy": {
-            "pj_per_op": measured.pj_per_op,
+        "energy": asdict(energy)
+        | {
+            "blocks": energy.blocks,
             "multiplier": measured.design.synthesis.multiplier,
             "clock_met": measured.design.synthesis.clock_met,
             "place": measured.place,
             "spread_pj": stdev(per_op) if len(per_op) > 1 else None,
-            "zero_delay_pj": mean(run.zero_delay.pj_per_op for run in runs),
-            "glitch_share": mean(run.energy.glitch_share for run in runs),
-            "parts": _means([run.energy.parts for run in runs]),
-            "blocks": _means([run.energy.blocks for run in runs]),
-            "operations": sum(run.energy.operations for run in runs),
-            "cycles": sum(run.energy.cycles for run in runs),
+            "zero_delay_pj": measured.zero_delay.pj_per_op,
             "clock_mhz": flow.energy_clock_mhz,
         },
         "netlist_check": {
@@ -223,7 +224,7 @@ def figures(
         "inference": {
             "operations": operations,
             "cycles": count,
-            "pj": measured.pj_per_op * operations,
+            "pj": energy.pj_per_op * operations,
             "us_at_longest_path": count * path_ns * 1e-3,
             "us_at_energy_clock": count / flow.energy_clock_mhz,
         },
@@ -238,13 +239,3 @@ def summary(twins: dict[str, dict], equal_area: dict, options: dict) -> dict:
         "twins": twins,
         "equal_area": equal_area,
     }
-
-
-def _means(parts: list[dict]) -> dict:
-    """Each part's mean; None where one is unknown."""
-    names = dict.fromkeys(name for some in parts for name in some)
-    means = {}
-    for name in names:
-        values = [some.get(name, 0.0) for some in parts]
-        means[name] = None if None in values else mean(values)
-    return means

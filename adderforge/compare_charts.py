@@ -1,11 +1,15 @@
 """The pictures of a comparison as SVG text, to stand inside of a page."""
 
 from io import StringIO
+from itertools import cycle
 
-from .compare_tables import FPGA_NAMES, name_of
+from .compare_rows import name_of
+from .compare_tables import FPGA_NAMES
 
 COLORS = ("#2a6f97", "#9b2226", "#ca6702", "#6c757d", "#588157", "#7b2cbf")
+COLORS += ("#61a5c2", "#e9a13b", "#bc6c8f", "#a3b18a", "#495057", "#c9ada7")
 MAC_LINE = "#9b2226"
+LEGEND_COLUMNS = 6
 
 
 def cost_chart(report: dict) -> str:
@@ -37,20 +41,35 @@ def cost_chart(report: dict) -> str:
     return _svg(figure, "costs")
 
 
-def origin_chart(report: dict, key: str, title: str) -> str:
-    """Energy per operation of every contender, in pieces. key: "parts" or "blocks"."""
+def charts(report: dict) -> dict[str, str]:
+    """The pictures that tables name, and "costs"."""
     twins = report["twins"]
-    pieces = dict.fromkeys(piece for twin in twins.values() for piece in twin["energy"][key])
-    figure, axes = _figure(0.5 * len(twins) + 1.3)
-    labels, left = [name_of(pe) for pe in twins], [0.0] * len(twins)
-    for color, piece in zip(COLORS, pieces, strict=False):
-        widths = [twin["energy"][key].get(piece) or 0.0 for twin in twins.values()]
+    arrays = {pe: twin["energy"] for pe, twin in twins.items()}
+    found = {
+        "costs": cost_chart(report),
+        "parts": _origins("parts", "by what the cells are", arrays, "parts"),
+        "blocks": _origins("blocks", "by where they stand", arrays, "blocks"),
+    }
+    wholes = {pe: twin["accelerator"] for pe, twin in twins.items() if "accelerator" in twin}
+    if wholes:
+        found["accelerators"] = _origins("accelerators", "whole accelerators", wholes, "blocks")
+    return found
+
+
+def _origins(name: str, title: str, energies: dict[str, dict], key: str) -> str:
+    """Energy per operation of every contender, in pieces. key: "parts" or "blocks"."""
+    pieces = dict.fromkeys(piece for energy in energies.values() for piece in energy[key])
+    figure, axes = _figure(0.5 * len(energies) + 1.3 + 0.25 * (len(pieces) // LEGEND_COLUMNS))
+    labels, left = [name_of(pe) for pe in energies], [0.0] * len(energies)
+    for color, piece in zip(cycle(COLORS), pieces, strict=False):
+        widths = [energy[key].get(piece) or 0.0 for energy in energies.values()]
         axes.barh(labels, widths, 0.6, left, color=color, label=piece.replace("_", "-"))
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel(f"pJ per operation, {title}")
-    axes.legend(frameon=False, ncols=len(pieces), loc="lower center", bbox_to_anchor=(0.5, 1))
-    return _svg(figure, key)
+    columns = min(len(pieces), LEGEND_COLUMNS)
+    axes.legend(frameon=False, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return _svg(figure, name)
 
 
 def _figure(height: float):

@@ -1,11 +1,14 @@
 """A comparison as one HTML page that needs no network, as Markdown and as JSON."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from .compare_charts import cost_chart, origin_chart
-from .compare_tables import Table, name_of, tables, verdict
+from .compare_accelerator import FILES
+from .compare_charts import charts
+from .compare_rows import Table, name_of
+from .compare_tables import tables, verdict
 from .runs import write_json, write_text
 
 TEMPLATE = "compare.html.j2"
@@ -71,7 +74,8 @@ def sources(report: dict) -> list[Source]:
         Source(
             what="Longest path",
             how="Through the mapped netlist whose area is given, by the library's delay tables at "
-            "the loads of its pins, without wires and setup time; the clock rate is its inverse."
+            "the loads of its pins, with setup times where the library has them, without wires; "
+            "the clock rate is its inverse."
             + ("" if clock_mhz else " Mapping for the least area makes long paths."),
             files=(),
         ),
@@ -92,11 +96,31 @@ def sources(report: dict) -> list[Source]:
                 for name in ("netlist.json", "activity.npz")
             ),
         ),
+        *_accelerators(report, places),
         Source(
             what="Cycles",
             how="Predicted by the schedule, which simulation equals; layers one by one.",
             files=(),
         ),
+    ]
+
+
+def _accelerators(report: dict, places: Callable[..., tuple]) -> list[Source]:
+    wholes = [twin["accelerator"] for twin in report["twins"].values() if "accelerator" in twin]
+    if not wholes:
+        return []
+    compared, wrong = (sum(whole[name] for whole in wholes) for name in ("compared", "mismatches"))
+    cycles = min(whole["cycles"] for whole in wholes)
+    return [
+        Source(
+            what="Whole accelerators",
+            how="Mapped as the arrays are, with their memories cut out. The Verilog runs on the "
+            "same images; the netlist on windows of it with gate delays, at random in equal parts, "
+            f"{cycles:,} cycles or more. In every cycle each flip-flop and output was compared "
+            f"with the Verilog's: {compared:,} values, {wrong} were wrong. Reads and writes of "
+            "memories are counted over all images.",
+            files=places(*(f"accelerator/{name}" for name in FILES)),
+        )
     ]
 
 
@@ -134,17 +158,11 @@ def _html(report: dict, shown: list[Table], known: list[Source]) -> str:
 
     text = (files("adderforge") / "templates" / TEMPLATE).read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    results, size, origins, at_area = shown
     return environment.from_string(text).render(
         verdict=verdict(report),
         report=report,
-        results=results,
-        size=size,
-        origins=origins,
-        at_area=at_area,
-        costs=cost_chart(report),
-        parts=origin_chart(report, "parts", "by what the cells are"),
-        blocks=origin_chart(report, "blocks", "by where they stand"),
+        tables=shown,
+        charts=charts(report),
         sources=known,
         tools={name: version for name, version in report["tools"].items() if version},
     )

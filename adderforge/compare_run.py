@@ -9,6 +9,7 @@ from hw.liberty import liberty_files
 from hw.synth import SynthReport
 
 from . import compare
+from .compare_accelerator import accelerator
 from .contenders import Contender, Effort, Flow
 from .progress import Stages
 
@@ -37,6 +38,10 @@ def run_comparison(
         with stages.stage(f"energy of {pe}") as update:
             measured = compare.energies(one, reports["asic"], flow, place, effort, update)
         twins[pe] = compare.figures(one, share, reports, routes, measured, flow)
+        if one.program:
+            best, within = measured.design.synthesis.multiplier, place / "accelerator"
+            with stages.stage(f"whole accelerator of {pe}") as update:
+                twins[pe]["accelerator"] = accelerator(one, best, flow, within, effort, update)
         areas[pe] = reports["asic"]
     equal_area = {}
     with stages.stage("arrays of the MAC's area") as update:

@@ -1,31 +1,20 @@
 """The tables of a comparison, as text: shown as HTML and as Markdown alike."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from .compare_origins import accelerator_tables, array_origins
+from .compare_rows import NOTHING, Table, headings, name_of, number, row
 
-NAMES = {"mac": "MAC (CNN)", "xnor": "XNOR (BNN)"}
-NOTHING = "–"
 FPGA_NAMES = {"ice40": "iCE40", "ecp5": "ECP5"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """rows: of cells, the first one the label. note: what the figures are."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
 
 
 def tables(report: dict) -> list[Table]:
     twins = report["twins"]
-    return [_results(twins), _synthesis(twins), _origins(twins), _equal_area(report)]
-
-
-def name_of(pe: str) -> str:
-    """The twin's name in headings."""
-    return NAMES.get(pe, f"adder ({pe})")
+    return [
+        _results(twins),
+        _synthesis(twins),
+        array_origins(twins),
+        *accelerator_tables(twins),
+        _equal_area(report),
+    ]
 
 
 def verdict(report: dict) -> str:
@@ -38,7 +27,20 @@ def verdict(report: dict) -> str:
         f"On the same {mac['array']['rows']} × {mac['array']['cols']} array of "
         f"{mac['array']['lanes']} lanes and {mac['array']['width']} bits the adder network takes "
         f"{area:.2f} of the CNN's area and {energy:.2f} of its energy per image, at "
-        f"{points:+.2f} points of accuracy."
+        f"{points:+.2f} points of accuracy." + _whole(adder, mac)
+    )
+
+
+def _whole(adder: dict, mac: dict) -> str:
+    if "accelerator" not in adder:
+        return ""
+    energy, area = (
+        adder["accelerator"][name] / mac["accelerator"][name]
+        for name in ("pj_per_inference", "area_um2")
+    )
+    return (
+        f" A whole accelerator with it takes {energy:.2f} of the CNN's energy per image, memories "
+        f"among it, and {area:.2f} of its cells' area."
     )
 
 
@@ -49,26 +51,26 @@ def _results(twins: dict[str, dict]) -> Table:
             *(f"{t['accuracy']['share']:.2%}" for t in twins.values()),
             NOTHING,
         ),
-        _row("ASIC area, µm²", twins, _area),
-        _row("longest path, ns", twins, lambda t: t["longest_path_ns"]),
-        _row("clock rate of that path, MHz", twins, lambda t: _asic(t)["fmax_mhz"]),
+        row("ASIC area, µm²", twins, _area),
+        row("longest path, ns", twins, lambda t: t["longest_path_ns"]),
+        row("clock rate of that path, MHz", twins, lambda t: _asic(t)["fmax_mhz"]),
         *_clock_met(twins),
-        _row("energy per operation, pJ", twins, lambda t: t["energy"]["pj_per_op"]),
+        row("energy per operation, pJ", twins, lambda t: t["energy"]["pj_per_op"]),
         (
             "… spread over batches, pJ",
-            *(_number(t["energy"]["spread_pj"]) for t in twins.values()),
+            *(number(t["energy"]["spread_pj"]) for t in twins.values()),
             NOTHING,
         ),
-        _row("… without gate delays, pJ", twins, lambda t: t["energy"]["zero_delay_pj"]),
+        row("… without gate delays, pJ", twins, lambda t: t["energy"]["zero_delay_pj"]),
         (
             "… share of glitches",
             *(f"{t['energy']['glitch_share']:.0%}" for t in twins.values()),
             NOTHING,
         ),
-        _row("operations per image", twins, lambda t: t["inference"]["operations"]),
-        _row("cycles per image", twins, lambda t: t["inference"]["cycles"]),
-        _row("energy per image, nJ", twins, lambda t: t["inference"]["pj"] / 1000),
-        _row(
+        row("operations per image", twins, lambda t: t["inference"]["operations"]),
+        row("cycles per image", twins, lambda t: t["inference"]["cycles"]),
+        row("energy per image, nJ", twins, lambda t: t["inference"]["pj"] / 1000),
+        row(
             "µs per image at the longest path",
             twins,
             lambda t: t["inference"]["us_at_longest_path"],
@@ -76,7 +78,7 @@ def _results(twins: dict[str, dict]) -> Table:
     ]
     return Table(
         title="Equal throughput: the same array with other PEs",
-        headings=_headings(twins),
+        headings=headings(twins),
         rows=tuple(rows),
         note="An operation is one |a − w|, one a · w or one XNOR, accumulated. The MAC of the "
         f"energies is {twins['mac']['energy']['multiplier']}, of the least energy tried, that of "
@@ -99,21 +101,19 @@ def _synthesis(twins: dict[str, dict]) -> Table:
     for target, name in fpgas:
         for figure in ("luts", "carries", "flip_flops"):
             label = f"{name} {figure.replace('_', '-').replace('luts', 'LUTs')}"
-            rows.append(_row(label, twins, lambda t, k=target, f=figure: t["synthesis"][k][f]))
+            rows.append(row(label, twins, lambda t, k=target, f=figure: t["synthesis"][k][f]))
         with_dsp = [t["synthesis"].get(f"{target}-dsp") for t in twins.values()]
         cells = (f"{r['luts']:,} + {r['dsps']}" if r else NOTHING for r in with_dsp)
         rows.append((f"{name}, LUTs + DSP blocks", *cells, NOTHING))
         rows += _routed(target, name, twins)
-    rows.append(
-        _row("ASIC flip-flops' area, µm²", twins, lambda t: _asic(t)["sequential_area_um2"])
-    )
-    rows.append(_row("ASIC area of one PE, µm²", twins, lambda t: _asic(t)["pe_area_um2"]))
+    rows.append(row("ASIC flip-flops' area, µm²", twins, lambda t: _asic(t)["sequential_area_um2"]))
+    rows.append(row("ASIC area of one PE, µm²", twins, lambda t: _asic(t)["pe_area_um2"]))
     multiplier = twins["mac"]["synthesis"]
     chosen = ", ".join(f"{target}: {report['multiplier']}" for target, report in multiplier.items())
     styles = ", ".join(f"{name_of(pe)}: {_asic(twin)['style']}" for pe, twin in twins.items())
     return Table(
         title="Size",
-        headings=_headings(twins),
+        headings=headings(twins),
         rows=tuple(rows),
         note=f"The MAC's multiplier is the best of all tried ({chosen}). Additions became cells as "
         f"gave the best PE of each kind ({styles}).",
@@ -136,65 +136,27 @@ def _routed(target: str, name: str, twins: dict[str, dict]) -> list[tuple[str, .
         routes = {pe: twin["routes"].get(key, {}) for pe, twin in twins.items()}
         if any("median_mhz" in route for route in routes.values()):
             label = f"{what}, MHz between registers, median"
-            rows.append(_row(label, routes, lambda route: route.get("median_mhz")))
+            rows.append(row(label, routes, lambda route: route.get("median_mhz")))
             label = "… highest less lowest of the seeds"
-            spreads = (_number(route.get("spread_mhz")) for route in routes.values())
+            spreads = (number(route.get("spread_mhz")) for route in routes.values())
             rows.append((label, *spreads, NOTHING))
     return rows
-
-
-def _origins(twins: dict[str, dict]) -> Table:
-    names = {"flip_flops": "flip-flops", "clock": "clock pins", "logic": "logic"}
-    rows = []
-    for part in next(iter(twins.values()))["energy"]["parts"]:
-        label = f"energy, {names.get(part, part)}, pJ"
-        rows.append(_row(label, twins, lambda t, k=part: t["energy"]["parts"][k]))
-    blocks = dict.fromkeys(block for t in twins.values() for block in t["energy"]["blocks"])
-    for block in blocks:
-        label = f"energy, {block}, pJ"
-        rows.append(_row(label, twins, lambda t, k=block: t["energy"]["blocks"].get(k)))
-    label = "memories outside, by a model, pJ"
-    rows.append(_row(label, twins, lambda t: t["memory"]["pj_per_op"]))
-    return Table(
-        title="Where the difference comes from",
-        headings=_headings(twins),
-        rows=tuple(rows),
-        note="Per operation, once by what the cells are and once by where they stand. Registers, "
-        "their clock, skew and bus are alike in all arrays, so what the PEs' logic saves is a "
-        "smaller share of the whole than of the arithmetic. Memories are in no other figure: every "
-        "bit that enters or leaves the array is one access of an "
-        f"{next(iter(twins.values()))['memory']['source']}; array and schedule are the same, only "
-        "sums have other widths.",
-    )
 
 
 def _equal_area(report: dict) -> Table:
     twins, at_area = report["twins"], report["equal_area"]
     pick = {pe: at_area[pe] for pe in twins}
     rows = [
-        _row("columns of PEs", pick, lambda t: t["cols"]),
-        _row("area, µm²", pick, lambda t: t["area_um2"]),
-        _row("cycles per image", pick, lambda t: t["cycles"]),
+        row("columns of PEs", pick, lambda t: t["cols"]),
+        row("area, µm²", pick, lambda t: t["area_um2"]),
+        row("cycles per image", pick, lambda t: t["cycles"]),
     ]
     return Table(
         title="Equal area: as many columns as fit into the MAC array",
-        headings=_headings(twins),
+        headings=headings(twins),
         rows=tuple(rows),
         note="More columns than a layer has filters stay idle, so cycles fall in steps.",
     )
-
-
-def _headings(twins: dict[str, dict]) -> tuple[str, ...]:
-    return ("", *map(name_of, twins), "adder / MAC")
-
-
-def _row(
-    label: str, twins: dict[str, dict], figure: Callable[[dict], float | None]
-) -> tuple[str, ...]:
-    values = [figure(twin) for twin in twins.values()]
-    adder, mac, *_ = values
-    ratio = f"{adder / mac:.2f}" if adder is not None and mac else NOTHING
-    return (label, *map(_number, values), ratio)
 
 
 def _asic(twin: dict) -> dict:
@@ -203,11 +165,3 @@ def _asic(twin: dict) -> dict:
 
 def _area(twin: dict) -> float:
     return _asic(twin)["area_um2"]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    if isinstance(value, int) or value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"

@@ -2,15 +2,17 @@
 with other PEs, each with a network of its own kind."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from golden import reference
 from golden.spec import QuantizedModel
+from hw.allocation import fitted
 from hw.choices import BUILT_IN_LIBRARY, check
 from hw.config import ArrayConfig
 from hw.liberty import Liberty, read_library
+from hw.program import Program, compile_model
 from sim.gate_run import CLOCK_MHZ, check_memory
 from sim.workload import KINDS, MatrixForm, check_layer, for_array, matrix_forms
 
@@ -21,13 +23,16 @@ FPGAS = ("ice40", "ecp5")
 @dataclass(frozen=True, kw_only=True)
 class Contender:
     """A network and the array that runs its layers. layers: that the array runs; others, which a
-    BNN keeps ordinary at its ends, take part in the accuracy alone. batches: the layers' matrix
-    forms on each batch of images."""
+    BNN keeps ordinary at its ends, take part in the accuracy alone. codes: the images of all
+    batches, (images, channels, rows, columns). batches: the layers' matrix forms on each batch.
+    program: of a whole accelerator with this array, None where none is compared."""
 
     model: QuantizedModel
     config: ArrayConfig
     layers: tuple[str, ...]
+    codes: np.ndarray
     batches: tuple[tuple[MatrixForm, ...], ...]
+    program: Program | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +82,15 @@ class Flow:
 
 
 def contenders(
-    config: ArrayConfig, models: Sequence[QuantizedModel], images: np.ndarray, effort: Effort
+    config: ArrayConfig,
+    models: Sequence[QuantizedModel],
+    images: np.ndarray,
+    effort: Effort,
+    accelerator: bool = False,
 ) -> list[Contender]:
     """The networks' arrays: of the adder network `config`, of the others its twins. models: the
-    adder network, its CNN and perhaps its BNN. ValueError when one does not fit its array, before
-    anything is measured."""
+    adder network, its CNN and perhaps its BNN. accelerator: whole ones as well. ValueError when one
+    does not fit its array or its accelerator, before anything is measured."""
     if config.pe not in ADDER_PES:
         raise ValueError(
             f"pe must be one of {', '.join(ADDER_PES)} for a comparison, not {config.pe!r}; its "
@@ -90,10 +99,17 @@ def contenders(
     arrays = (config, config.twin("mac"), config.twin("xnor"))[: len(models)]
     for array in arrays:
         check_memory(array)
-    return [
+    found = [
         _contender(array, model, images, effort)
         for array, model in zip(arrays, models, strict=True)
     ]
+    return [replace(one, program=_program(one)) for one in found] if accelerator else found
+
+
+def _program(one: Contender) -> Program:
+    """Of an accelerator with the contender's array, whose weights stay."""
+    array = ArrayConfig(**one.config.model_dump() | {"dataflow": "weight-stationary"})
+    return compile_model(one.model, fitted(one.model, array))
 
 
 def _contender(
@@ -108,9 +124,8 @@ def _contender(
     needed = effort.images * effort.batches
     if len(images) < needed:
         raise ValueError(f"images must be at least {needed}, not {len(images)}")
-    batches = []
+    codes, batches = reference.encode(model, images[:needed]), []
     for start in range(0, needed, effort.images):
-        codes = reference.encode(model, images[start : start + effort.images])
-        forms = [form for form in matrix_forms(model, codes) if form.name in names]
-        batches.append(tuple(for_array(forms, config)))
-    return Contender(model=model, config=config, layers=names, batches=tuple(batches))
+        forms = matrix_forms(model, codes[start : start + effort.images])
+        batches.append(tuple(for_array([form for form in forms if form.name in names], config)))
+    return Contender(model=model, config=config, layers=names, codes=codes, batches=tuple(batches))

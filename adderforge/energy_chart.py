@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from hw.energy import MEMORIES
+
 from .accelerator_energy import AcceleratorEnergy
 
 COLORS = {
@@ -9,7 +11,7 @@ COLORS = {
     "flip_flops": "#61a5c2",
     "clock": "#e9a13b",
     "leakage": "#a9a9a9",
-    "memories": "#9b2226",
+    MEMORIES: "#9b2226",
 }
 
 
@@ -42,5 +44,6 @@ def bars_of(run: AcceleratorEnergy) -> dict[str, dict[str, float]]:
         name: {part: run.uj(pj) for part, pj in parts.items()}
         for name, parts in run.energy.block_parts.items()
     }
-    bars |= {f"{memory.name} (memory)": {"memories": memory.uj} for memory in run.memories}
+    del bars[MEMORIES]  # which follow one by one
+    bars |= {f"{memory.name} (memory)": {MEMORIES: memory.uj} for memory in run.memories}
     return dict(sorted(bars.items(), key=lambda bar: -sum(bar[1].values())))

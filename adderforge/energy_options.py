@@ -9,7 +9,8 @@ from .options import cell_library, show
 if TYPE_CHECKING:
     import numpy as np
 
-    from hw.delays import Surroundings
+    from hw.delays import Delays, Surroundings
+    from hw.synth import SynthReport
 
     from .energy_run import NoPowerTables
 
@@ -51,7 +52,7 @@ class Measurement:
     from_activity: Path | None
     save_activity: bool
     cycles: int
-    clock_mhz: float
+    clock_mhz: float | None
     liberty: tuple[Path, ...]
     pdk: str | None
     multiplier: str | None
@@ -60,6 +61,13 @@ class Measurement:
     memory_pj_per_bit: float | None
     out: Path | None
     as_json: bool
+
+    @property
+    def energy_clock_mhz(self) -> float:
+        """The clock of leakage and power."""
+        from sim.gate_run import CLOCK_MHZ
+
+        return CLOCK_MHZ if self.clock_mhz is None else self.clock_mhz
 
     def library(self) -> tuple[Path, ...]:
         return cell_library(self.liberty, self.pdk)
@@ -71,9 +79,9 @@ class Measurement:
         from hw.memory import check_pj_per_bit
         from sim.gate_run import check_activity
 
-        for name in ("cycles", "clock_mhz"):
+        for name in ("cycles", "energy_clock_mhz"):
             if not (number := getattr(self, name)) > 0:
-                raise ValueError(f"{name} must be positive, not {number}")
+                raise ValueError(f"{name.removeprefix('energy_')} must be positive, not {number}")
         check_activity(self.activity)
         check_pj_per_bit(self.memory_pj_per_bit)
         pf = self.wire_ff_per_fanout / 1000
@@ -94,7 +102,9 @@ def listed(parts: dict[str, float | None]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in figures.items())
 
 
-def too_fast(path_ns: float, clock_mhz: float) -> str:
-    """What to say of a path that is too long for the clock."""
-    period = 1000 / clock_mhz
-    return f": longer than the clock's period of {period:.3g} ns" if path_ns > period else ""
+def path_line(delays: "Delays", synthesis: "SynthReport", clock_mhz: float) -> str:
+    """The longest path, what the cells were mapped for, and whether the clock is too fast."""
+    period, path_ns = 1000 / clock_mhz, delays.longest_path_ns
+    goal = "the least area" if synthesis.clock_mhz is None else f"{synthesis.clock_mhz:g} MHz"
+    late = f": longer than the clock's period of {period:.3g} ns" if path_ns > period else ""
+    return f"longest path      {path_ns:.3g} ns, mapped for {goal}{late}"

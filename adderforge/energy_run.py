@@ -35,45 +35,67 @@ class NoPowerTables(ValueError):
 @dataclass(frozen=True, kw_only=True)
 class EnergyRun:
     """energy: of all batches. zero_delay: the same without gate delays, so without glitches.
-    batches: each one's pJ per operation; standard_error: of their mean, None for a single one.
-    per_inference: operations of these layers for one image. memory: of the memories outside the
-    array, not in energy. path_ns: see `hw.delays`."""
+    batches: each one's pJ per operation. per_inference: operations of these layers for one image.
+    memory: of the memories outside the array, not in energy."""
 
     energy: EnergyReport
     zero_delay: EnergyReport
     batches: list[float]
-    standard_error: float | None
     per_inference: int
     memory: MemoryReport
     clock_mhz: float
-    path_ns: float
     compared: int
     mismatches: int
     synthesis: SynthReport
-    surroundings: Surroundings
+    delays: Delays
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of pJ per operation, see `standard_error`."""
+        return standard_error(self.batches)
 
     def figures(self) -> dict:
         """What --json shows: `EnergyReport`'s keys, and beside them all else."""
-        return asdict(self.energy) | {
-            "blocks": self.energy.blocks,
-            "standard_error": self.standard_error,
-            "batches": self.batches,
-            "zero_delay_pj_per_op": self.zero_delay.pj_per_op,
-            "pj_per_inference": self.energy.pj_per_op * self.per_inference,
-            "operations_per_inference": self.per_inference,
-            "power_mw": self.energy.power_mw(self.clock_mhz),
-            "clock_mhz": self.clock_mhz,
-            "longest_path_ns": self.path_ns,
-            "memory": asdict(self.memory),
-            "area_um2": self.synthesis.area_um2,
-            "pe_area_um2": self.synthesis.pe_area_um2,
-            "sequential_area_um2": self.synthesis.sequential_area_um2,
-            "library": self.synthesis.library,
-            "multiplier": self.synthesis.multiplier,
-            "surroundings": asdict(self.surroundings),
-            "compared": self.compared,
-            "mismatches": self.mismatches,
-        }
+        figures = energy_figures(self.energy, self.zero_delay, self.batches, self.clock_mhz)
+        return (
+            figures
+            | design_figures(self.synthesis, self.delays)
+            | {
+                "pj_per_inference": self.energy.pj_per_op * self.per_inference,
+                "operations_per_inference": self.per_inference,
+                "memory": asdict(self.memory),
+                "compared": self.compared,
+                "mismatches": self.mismatches,
+            }
+        )
+
+
+def energy_figures(
+    energy: EnergyReport, zero_delay: EnergyReport, batches: Sequence[float], clock_mhz: float
+) -> dict:
+    """Of an energy, for JSON. batches: pJ per operation of each."""
+    return asdict(energy) | {
+        "blocks": energy.blocks,
+        "standard_error": standard_error(batches),
+        "batches": list(batches),
+        "zero_delay_pj_per_op": zero_delay.pj_per_op,
+        "power_mw": energy.power_mw(clock_mhz),
+        "clock_mhz": clock_mhz,
+    }
+
+
+def standard_error(batches: Sequence[float]) -> float | None:
+    """Of the batches' mean; None for a single one."""
+    return stdev(batches) / sqrt(len(batches)) if len(batches) > 1 else None
+
+
+def design_figures(synthesis: SynthReport, delays: Delays) -> dict:
+    """Of a mapped netlist, for JSON."""
+    names = ("area_um2", "pe_area_um2", "sequential_area_um2", "library", "multiplier", "style")
+    return {name: getattr(synthesis, name) for name in (*names, "clock_met")} | {
+        "longest_path_ns": delays.longest_path_ns,
+        "surroundings": asdict(delays.surroundings),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +114,11 @@ def map_array(
     multiplier: str | None,
     around: Surroundings,
     update: Update | None = None,
+    clock_mhz: float | None = None,
 ) -> Design:
-    """The array mapped to the library; NoPowerTables where that has no energies."""
-    synthesis, path = mapped(config, liberty, multiplier, update)
+    """The array mapped to the library, for a clock rate or the least area; NoPowerTables where that
+    has no energies."""
+    synthesis, path = mapped(config, liberty, multiplier, update, clock_mhz)
     netlist, delays = ready(synthesis, path, liberty, around)
     return Design(config=config, synthesis=synthesis, netlist=netlist, delays=delays)
 
@@ -161,19 +185,16 @@ def summarize(
 ) -> EnergyRun:
     """What the runs on batches, each of `images` images, say together."""
     shapes = [form.shape for forms in batches for form in forms]
-    energies = [run.energy.pj_per_op for run in runs]
     zero_delay = total([run.zero_delay for run in runs])
     return EnergyRun(
         energy=beside(total([run.energy for run in runs]), zero_delay),
         zero_delay=zero_delay,
-        batches=energies,
-        standard_error=stdev(energies) / sqrt(len(runs)) if len(runs) > 1 else None,
+        batches=[run.energy.pj_per_op for run in runs],
         per_inference=sum(m * k * n for m, k, n in shapes) // (images * len(batches)),
         memory=memory_energy(shapes, design.config, pj_per_bit),
         clock_mhz=clock_mhz,
-        path_ns=design.delays.longest_path_ns,
         compared=sum(run.compared for run in runs),
         mismatches=sum(run.mismatches for run in runs),
         synthesis=design.synthesis,
-        surroundings=design.delays.surroundings,
+        delays=design.delays,
     )

@@ -63,25 +63,16 @@ def accelerator_options(command: Callable) -> Callable:
 def accelerator_config(
     options: dict[str, object], network: "QuantizedModel", **more: object
 ) -> "AcceleratorConfig":
-    """The accelerator that `accelerator_options` describe, as the network needs it: memories as
-    large as it takes, unless they are given; the array is weight-stationary unless they say
-    otherwise. more: parameters that are no options of all commands."""
-    from hw.accelerator_config import AcceleratorConfig
-    from hw.allocation import sized
+    """The accelerator that `accelerator_options` describe, `fitted` to the network where they do
+    not; the array is weight-stationary unless they say otherwise. more: parameters that are no
+    options of all commands."""
+    from hw.allocation import fitted
 
     sizes = given({name: options[name] for name in MEMORY_OPTIONS})
     of_array = {name: value for name, value in options.items() if name not in MEMORY_OPTIONS}
     if of_array["dataflow"] is None and of_array["config"] is None:
         of_array["dataflow"] = "weight-stationary"
-    array = array_config(**of_array)
-    stored = (layer.spec.out_width for layer in network.layers[:-1])
-    config = AcceleratorConfig(
-        array=array,
-        map_width=max(array.width, network.input_width, *stored),
-        requantize=network.requantize,
-        **more,
-    )
-    return replace(sized(network, config), **sizes)
+    return replace(fitted(network, array_config(**of_array), **more), **sizes)
 
 
 def library_options(command: Callable) -> Callable:

@@ -15,7 +15,15 @@ from .config import ArrayConfig
 from .liberty import Liberty
 from .memory_cut import Cut, CutMemory, cut, models, open_boxes
 from .program import Program
-from .synth import Progress, SynthReport, asic_report, choose, map_files, structure_of
+from .synth import (
+    Progress,
+    SynthReport,
+    asic_report,
+    first_that_meets,
+    map_files,
+    ranked,
+    structure_of,
+)
 from .tools import yosys
 
 NETLIST, REPORT, DESIGN, VERILOG = "netlist.json", "report.json", "cut_design.json", "cut.v"
@@ -40,14 +48,26 @@ def mapped_accelerator(
     liberty: Liberty = BUILT_IN_LIBRARY,
     multiplier: str | None = None,
     progress: Progress | None = None,
+    clock_mhz: float | None = None,
 ) -> AcceleratorNetlist:
     """The program's accelerator mapped to a cell library, from the cache where it is there.
-    multiplier: of the PEs; by default, as `hw.synth.choose` has it, the best. Errors as there."""
-    check(program.config.array, "asic", multiplier, liberty)
-    parts = ["accelerator", accelerator_rtlil(program), str(multiplier)]
-    folder = kept(
-        parts, liberty, _FILES, lambda made: _map(program, made, liberty, multiplier, progress)
-    )
+    multiplier: of the PEs; by default, as `hw.synth.choose` has it, the best. clock_mhz: by default
+    none, but the least area; with it the first of the ways by which a PE meets it that the
+    accelerator meets it by, too, or if none does the one with the shortest path. Errors as there.
+    """
+    check(program.config.array, "asic", multiplier, liberty, clock_mhz)
+    parts = ["accelerator", accelerator_rtlil(program), str(multiplier), str(clock_mhz)]
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        arguments = (liberty, clock_mhz, multiplier, progress)
+        found = ranked(_bare(program.config.array), "asic", folder / "candidates", *arguments)
+        report = first_that_meets(
+            found, lambda choice: _map(program, folder, liberty, choice, clock_mhz, progress)
+        )
+        _write(folder / REPORT, asdict(report))
+
+    folder = kept(parts, liberty, _FILES, make)
     design = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
     for memory in design["memories"]:
         memory["granules"] = tuple(map(tuple, memory["granules"]))
@@ -60,20 +80,24 @@ def mapped_accelerator(
     )
 
 
+def _bare(config: ArrayConfig) -> ArrayConfig:
+    """With a fold memory that does not hide how PEs differ."""
+    return ArrayConfig(**(config.model_dump() | {"positions": 1}))
+
+
 def _map(
     program: Program,
     folder: Path,
     liberty: Liberty,
-    multiplier: str | None,
+    choice: Choice,
+    clock_mhz: float | None,
     progress: Progress | None,
-) -> None:
-    folder.mkdir()
-    choice = _choice(program.config.array, folder, liberty, multiplier, progress)
+) -> SynthReport:
+    """Leaves all but the report in the folder."""
     if progress:
         progress(f"mapping with {choice.name}", 1, 1)
-    structure = structure_of("asic", choice.multiplier, choice.style)
-    found, instances = _cut(program, structure, folder)
-    commands = write_commands(folder, liberty, choice.style, None, TOP)
+    found, instances = _cut(program, structure_of("asic", choice.multiplier, choice.style), folder)
+    commands = write_commands(folder, liberty, choice.style, clock_mhz, TOP)
     reads = ("read_json cut.json", f"write_verilog -noattr {VERILOG}")
     map_files(reads, "asic", folder, choice.multiplier, TOP, commands)
     with (folder / VERILOG).open("a", encoding="utf-8") as file:
@@ -84,21 +108,7 @@ def _map(
     cut_out = [asdict(memory) for memory in memories]
     _write(folder / DESIGN, {"memories": cut_out, "instances": instances})
     pe = program.config.array.pe
-    report = asic_report(pe, folder, liberty, choice.multiplier, choice.style)
-    _write(folder / REPORT, asdict(report))
-
-
-def _choice(
-    config: ArrayConfig,
-    folder: Path,
-    liberty: Liberty,
-    multiplier: str | None,
-    progress: Progress | None,
-) -> Choice:
-    """The best for a PE, whose fold memory would only hide the differences."""
-    single = ArrayConfig(**(config.model_dump() | {"positions": 1}))
-    arguments = {"multiplier": multiplier, "progress": progress}
-    return choose(single, "asic", folder / "candidates", liberty, **arguments)
+    return asic_report(pe, folder, liberty, choice.multiplier, choice.style, clock_mhz)
 
 
 def _cut(program: Program, structure: str, folder: Path) -> tuple[Cut, list[str]]:

@@ -7,6 +7,7 @@ from golden.spec import IMAGE, LayerSpec, QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
 from .bands import in_bands, least_words
+from .config import ArrayConfig
 from .descriptor import ALONE, LayerDescriptor, MapPlace, computed_size
 
 READ_AHEAD = 512  # words of weights, as many as block RAMs are deep
@@ -80,6 +81,15 @@ def needed_words(layers: tuple[LayerDescriptor, ...]) -> dict[str, int]:
         "weight_words": min(weights, READ_AHEAD) if external else weights,
         "constant_words": sum(layer.tiles for layer in layers),
     }
+
+
+def fitted(model: QuantizedModel, array: ArrayConfig, **more: object) -> AcceleratorConfig:
+    """The accelerator with that array as the model needs it: memories as large as it takes, its
+    requantizer, and codes as wide as its maps'. more: other parameters of an accelerator."""
+    stored = (layer.spec.out_width for layer in model.layers[:-1])
+    width = max(array.width, model.input_width, *stored)
+    config = AcceleratorConfig(array=array, map_width=width, requantize=model.requantize, **more)
+    return sized(model, config)
 
 
 def sized(model: QuantizedModel, config: AcceleratorConfig) -> AcceleratorConfig:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import cell_map
 from .cell_map import FULL, HALF
-from .cells import Library
+from .cells import SETUP, Cell, Library, Pin
 from .liberty import Liberty, liberty_files, read_library
 from .liberty_text import read_text
 from .verilog import FULL_ADDER
@@ -22,7 +22,7 @@ FAST, LOOKAHEAD = "fast", "lookahead"
 TIMED = (FAST, LOOKAHEAD)
 
 _BY_AREA = "strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo"
-_LAUNCH_SLEW_NS, _LAUNCH_PF = 0.05, 0.01  # of the flip-flop before a path: its clock, its load
+_SLEW_NS, _LAUNCH_PF = 0.05, 0.01  # of the flip-flops around a path; what the first one drives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +94,31 @@ def _file_name(number: int) -> str:
 def _abc(library: Library, style: str, clock_mhz: float | None) -> str:
     if style not in TIMED:
         return _BY_AREA
-    target = f"-D,{max(1, round(1000 * (1000 / clock_mhz - _launch_ns(library))))}"
+    target = f"-D,{max(1, round(1000 * (1000 / clock_mhz - _overhead_ns(library))))}"
     mapping = f"map,-B,0.9,{target};topo;buffer,-c;upsize,{target};dnsize,{target}"
     return f"strash;ifraig;scorr;dc2;dch,-f;{mapping}"
 
 
-def _launch_ns(library: Library) -> float:
-    """From the clock's edge to the output of the library's smallest flip-flop, about: what a path
-    between flip-flops has less than a period for its gates. 0 where there are no delays."""
+def _overhead_ns(library: Library) -> float:
+    """What a path between flip-flops has less than a period for its gates, about: from the clock's
+    edge to the output of the library's smallest flip-flop, and its setup time. 0 for what the
+    library does not have."""
     cells = [cell for cell in library.cells.values() if cell.flip_flop and cell.area_um2]
     if not cells:
         return 0.0
     cell = min(cells, key=lambda cell: cell.area_um2)
-    delays = [
-        float(table.at(_LAUNCH_SLEW_NS, _LAUNCH_PF))
-        for pin in cell.outputs
+    launches = _times(cell, cell.outputs, ("rise", "fall"), _LAUNCH_PF)
+    setups = _times(cell, cell.inputs, ("rise_constraint", "fall_constraint"), _SLEW_NS)
+    return max(launches, default=0.0) + max(setups, default=0.0)
+
+
+def _times(cell: Cell, pins: tuple[Pin, ...], names: tuple[str, str], second: float) -> list[float]:
+    """Figures of the pins' tables by the clock, at a usual slew and this second variable."""
+    return [
+        float(table.at(_SLEW_NS, second))
+        for pin in pins
         for timing in pin.timing
-        if cell.clock_pin in timing.related_pins
-        for table in (timing.rise, timing.fall)
-        if table
+        if cell.clock_pin in timing.related_pins and timing.kind in ("rising_edge", SETUP)
+        for name in names
+        if (table := getattr(timing, name))
     ]
-    return max(delays, default=0.0)

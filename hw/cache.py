@@ -35,16 +35,19 @@ def mapped(
     liberty: Liberty = BUILT_IN_LIBRARY,
     multiplier: str | None = None,
     progress: Progress | None = None,
+    clock_mhz: float | None = None,
 ) -> tuple[SynthReport, Path]:
     """The array mapped to a cell library, as `synthesize_best` does it, and its flat netlist; from
-    the cache where it is there. multiplier: by default the best. Errors as there."""
+    the cache where it is there. multiplier: by default the best. clock_mhz: by default none, but
+    the least area. Errors as there."""
 
     def make(folder: Path) -> None:
         arguments = {"multiplier": multiplier, "progress": progress}
-        report = synthesize_best(config, "asic", folder, liberty, **arguments)
+        report = synthesize_best(config, "asic", folder, liberty, clock_mhz, **arguments)
         (folder / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
 
-    folder = kept((config.model_dump_json(), str(multiplier)), liberty, (*_KEPT, REPORT), make)
+    parts = (config.model_dump_json(), str(multiplier), str(clock_mhz))
+    folder = kept(parts, liberty, (*_KEPT, REPORT), make)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return SynthReport(**report), folder / NETLIST
 

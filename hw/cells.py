@@ -7,6 +7,8 @@ import numpy as np
 
 from .boolean import Expression
 
+SETUP = "setup_rising"  # kind of a timing: setup times before a rising clock
+
 
 @dataclass(frozen=True, eq=False)
 class Table:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cells import Library, Pin, Timing
+from .cells import SETUP, Library, Pin, Timing
 from .netlist import Instances, Netlist
 
 FALL, RISE = 0, 1
@@ -187,7 +187,7 @@ class _Search:
         nets, clocks = some.nets[pin.name], some.nets[some.cell.clock_pin]
         times = np.zeros((len(some.names), len(EDGES)))
         for timing in pin.timing:
-            if timing.kind != "setup_rising" or some.cell.clock_pin not in timing.related_pins:
+            if timing.kind != SETUP or some.cell.clock_pin not in timing.related_pins:
                 continue
             for edge, table in ((FALL, timing.fall_constraint), (RISE, timing.rise_constraint)):
                 if table:

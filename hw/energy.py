@@ -15,19 +15,19 @@ from .delays import Delays
 from .netlist import Netlist
 
 PARTS = ("flip_flops", "clock", "logic", "leakage")
-PORTS = "input ports"
+PORTS, MEMORIES = "input ports", "memories"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyReport:
     """pj_per_op: sum of parts. parts: pJ per operation in "flip_flops" (their outputs and data
     pins), "clock" (their clock pins), "logic" (all other gates and what input ports drive) and
-    "leakage" (None where the library has no figure for a cell, and then not in the sum). switching:
-    how much of the first three is ½CV², the rest is inside the cells. blocks: pJ per operation by
-    block of the design, which add up to pj_per_op as well; block_parts: the same by part, 0 for
-    parts that a block does not have. glitch_share: share of the transitions'
-    energy that a zero-delay simulation does not see, None where that was not measured. cycles:
-    clock cycles of all streams. activity: "gate-delay" or "zero-delay"."""
+    "leakage" (None where the library has no figure for a cell, and then not in the sum), and where
+    they were added in "memories". switching: how much of the first three is ½CV², the rest is
+    inside the cells. blocks: pJ per operation by block of the design, which add up to pj_per_op as
+    well; block_parts: the same by part, 0 for parts that a block does not have. glitch_share: share
+    of the transitions' energy that a zero-delay simulation does not see, None where that was not
+    measured. cycles: clock cycles of all streams. activity: "gate-delay" or "zero-delay"."""
 
     pj_per_op: float
     glitch_share: float | None
@@ -46,8 +46,8 @@ class EnergyReport:
 
     @property
     def transitions(self) -> float:
-        """pJ per operation without leakage."""
-        return self.pj_per_op - (self.parts["leakage"] or 0.0)
+        """pJ per operation without leakage and memories."""
+        return self.pj_per_op - (self.parts["leakage"] or 0.0) - self.parts.get(MEMORIES, 0.0)
 
     def power_mw(self, clock_mhz: float) -> float:
         """Mean power at a clock rate; that for which leakage was counted."""
@@ -60,6 +60,16 @@ def beside(report: EnergyReport, zero_delay: EnergyReport) -> EnergyReport:
     if report.activity == zero_delay.activity:
         return replace(report, glitch_share=None)
     return replace(report, glitch_share=1 - zero_delay.transitions / report.transitions)
+
+
+def with_memories(report: EnergyReport, pj_per_op: float) -> EnergyReport:
+    """Returns the report with memories as a part, and a block, of their own."""
+    return replace(
+        report,
+        pj_per_op=report.pj_per_op + pj_per_op,
+        parts=report.parts | {MEMORIES: pj_per_op},
+        block_parts=report.block_parts | {MEMORIES: {MEMORIES: pj_per_op}},
+    )
 
 
 def total(reports: Sequence[EnergyReport]) -> EnergyReport:

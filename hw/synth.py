@@ -81,10 +81,10 @@ def choose(
     """The best of `choices` for one PE: the smallest, by area for "asic", by LUTs for an FPGA. With
     clock_mhz the smallest of those that meet it, or if none does the one with the shortest path.
     Every one is synthesized, in a folder of its name; nothing is if there is only one."""
-    return _ranked(config, target, folder, liberty, clock_mhz, multiplier, progress)[0]
+    return ranked(config, target, folder, liberty, clock_mhz, multiplier, progress)[0]
 
 
-def _ranked(
+def ranked(
     config: ArrayConfig,
     target: str,
     folder: Path,
@@ -93,8 +93,8 @@ def _ranked(
     multiplier: str | None,
     progress: Progress | None,
 ) -> list[Choice]:
-    """The choices that a larger array may do well with, best first: with a clock rate those whose
-    PE meets it, or the fastest alone."""
+    """The choices that a larger design may do well with, as `choose` finds them, best first: with a
+    clock rate those whose PE meets it, or the fastest alone."""
     single = ArrayConfig(**(config.model_dump() | {"rows": 1, "cols": 1}))
     found = choices(config, target, liberty, clock_mhz, multiplier)
     if len(found) == 1:
@@ -108,8 +108,8 @@ def _ranked(
         missed = report.clock_met is False
         size = report.area_um2 or report.luts
         costs[choice] = (missed, report.longest_path_ns if missed else size)
-    ranked = sorted(found, key=costs.__getitem__)
-    return [choice for choice in ranked if not costs[choice][0]] or ranked[:1]
+    found.sort(key=costs.__getitem__)
+    return [choice for choice in found if not costs[choice][0]] or found[:1]
 
 
 def best_multiplier(
@@ -141,8 +141,17 @@ def synthesize_best(
         name = choice.multiplier
         return synthesize(config, target, folder, name, liberty, choice.style, clock_mhz)
 
-    tried, paths = folder / "candidates", {}
-    for choice in _ranked(config, target, tried, liberty, clock_mhz, multiplier, progress):
+    tried = folder / "candidates"
+    return first_that_meets(
+        ranked(config, target, tried, liberty, clock_mhz, multiplier, progress), make
+    )
+
+
+def first_that_meets(found: Sequence[Choice], make: Callable[[Choice], SynthReport]) -> SynthReport:
+    """Make one design after the other, until one meets its clock rate, if it has one; if none does,
+    the one with the shortest path is made last."""
+    paths = {}
+    for choice in found:
         report = make(choice)
         if report.clock_met is not False:
             return report

@@ -160,7 +160,11 @@ def made_up_report():
                 "zero_delay_pj": 1.25 * scale,
                 "glitch_share": 0.25,
                 "parts": {"flip_flops": 0.5, "clock": 0.25, "logic": scale, "leakage": None},
-                "blocks": {"PEs": 1.0 * scale, "result bus": 0.5},
+                "blocks": {"PEs": 1.0 * scale, "result bus": 0.75},
+                "block_parts": {
+                    "PEs": {"logic": 1.0 * scale},
+                    "result bus": {"flip_flops": 0.5, "clock": 0.25},
+                },
             },
             "netlist_check": {"compared": 11, "mismatches": 0},
             "inference": {
@@ -196,7 +200,8 @@ def test_the_verdict_is_of_the_adder_against_the_mac():
 
 
 def test_tables_put_all_contenders_side_by_side():
-    results, size, origins, at_area = tables(made_up_report())
+    shown = tables(made_up_report())
+    results = shown[0]
     assert results.headings == (
         "",
         "adder (complement)",
@@ -204,12 +209,70 @@ def test_tables_put_all_contenders_side_by_side():
         "XNOR (BNN)",
         "adder / MAC",
     )
-    rows = {row[0]: row[1:] for table in (results, size, origins, at_area) for row in table.rows}
+    rows = {row[0]: row[1:] for table in shown for row in table.rows}
     assert rows["test accuracy of the integers"] == ("91.00%", "94.00%", "92.00%", "–")
     assert rows["energy per operation, pJ"] == ("1.5", "6", "3", "0.25")
     assert rows["iCE40, LUTs + DSP blocks"] == ("–", "40 + 4", "–", "–")
-    assert rows["energy, leakage, pJ"] == ("–", "–", "–", "–")
+    assert rows["… by what the cells are: leakage"] == ("–", "–", "–", "–", "–")
+    assert rows["datapath"] == ("1", "4", "2", "0.25", "−3")
+    assert rows["registers"] == ("0.75", "0.75", "0.75", "1.00", "+0")
+    assert rows["memory"] == ("0.125", "0.5", "0.25", "0.25", "−0.375")
+    assert rows["control"] == ("–", "–", "–", "–", "–")
     assert "XNOR (BNN): conv1, without fc, which stay ordinary" in results.note
+
+
+def with_accelerators(report):
+    for scale, twin in enumerate(report["twins"].values(), 2):
+        parts = {"flip_flops": 0.5, "clock": 1.5, "logic": 1.0 * scale, "leakage": 0.0}
+        blocks = {
+            "PEs": parts,
+            "requantizer": parts | {"logic": 0.25},
+            "control": {"clock": 0.5, "logic": 0.25},
+            "memory ports": {"clock": 0.125},
+            "memories": {"memories": 2.0 * scale},
+        }
+        twin["accelerator"] = {
+            "block_parts": blocks,
+            "blocks": {name: sum(of.values()) for name, of in blocks.items()},
+            "memories": [
+                {"name": "weights.memory", "uj": 1.5e-3 * scale},
+                {"name": "sequencer.layers", "uj": 0.5e-3 * scale},
+            ],
+            "memory_source": "SRAMs",
+            "operations_per_inference": 1000,
+            "cycles_per_inference": 90,
+            "pj_per_inference": 1e6 * scale,
+            "pj_per_op": 1e3 * scale,
+            "zero_delay_pj_per_op": 900.0 * scale,
+            "standard_error": 0.5,
+            "power_mw": 3.0,
+            "clock_mhz": 100.0,
+            "area_um2": 50.0 * scale,
+            "sequential_area_um2": 5.0,
+            "longest_path_ns": 8.0,
+            "cycles": 320,
+            "compared": 700,
+            "mismatches": 0,
+        }
+    return report
+
+
+def test_whole_accelerators_have_tables_a_sentence_and_a_picture(tmp_path):
+    report = with_accelerators(made_up_report())
+    origins = next(table for table in tables(report) if table.charts == ("accelerators",))
+    rows = {row[0]: row[1:] for row in origins.rows}
+    assert rows["datapath"] == ("2.25", "3.25", "4.25", "0.69", "−1")
+    assert rows["registers"] == ("4", "4", "4", "1.00", "+0")
+    assert rows["memory"] == ("4", "6", "8", "0.67", "−2")
+    assert rows["control"] == ("0.875", "0.875", "0.875", "1.00", "+0")
+    assert rows["… memory weights"] == ("3", "4.5", "6", "0.67", "−1.5")
+    assert "… by where they stand: memories" not in rows
+    assert "takes 0.67 of the CNN's energy per image, memories among it" in verdict(report)
+    page = write_pages(report, tmp_path)
+    html = page.html.read_text()
+    assert html.count("<svg") == 4 and "2,100 values, 0 were wrong" in html
+    assert 'href="mac/accelerator/cut.v"' in html
+    assert "| energy per image, nJ | 2,000 | 3,000 | 4,000 | 0.67 |" in page.markdown
 
 
 def test_a_clock_rate_that_was_asked_for_has_a_row_and_so_have_routed_ones():

@@ -24,8 +24,8 @@ def made(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     calls = []
 
-    def synthesize(config, target, folder, liberty, multiplier, progress):
-        calls.append((config, multiplier))
+    def synthesize(config, target, folder, liberty, clock_mhz, multiplier, progress):
+        calls.append((config, multiplier, clock_mhz))
         folder.mkdir(parents=True)
         for name in cache._KEPT:
             (folder / name).write_text(f"{name} {len(calls)}")
@@ -43,7 +43,7 @@ def test_what_was_mapped_is_not_mapped_again(made):
     assert not (path.parent / "cells.lib").exists()
 
 
-def test_another_configuration_multiplier_or_library_is_mapped_anew(made, tmp_path):
+def test_another_configuration_multiplier_clock_or_library_is_mapped_anew(made, tmp_path):
     other = tmp_path / "other.lib"
     other.write_text(BUILT_IN_LIBRARY.read_text() + "/* a comment */")
     paths = {
@@ -52,8 +52,9 @@ def test_another_configuration_multiplier_or_library_is_mapped_anew(made, tmp_pa
         cache.mapped(CONFIG, multiplier="booth")[1],
         cache.mapped(CONFIG, other)[1],
         cache.mapped(CONFIG, (BUILT_IN_LIBRARY, other))[1],
+        cache.mapped(CONFIG, clock_mhz=200.0)[1],
     }
-    assert len(paths) == len(made) == 5
+    assert len(paths) == len(made) == 6 and made[-1] == (CONFIG, None, 200.0)
 
 
 def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hw.boolean import Expression
-from hw.cells import Table
+from hw.cells import SETUP, Table
 from hw.compact_library import CELLS, PREFIX, compact_text
 from hw.liberty import read_library
 
@@ -231,6 +231,25 @@ def test_the_compact_library_has_every_cell_with_all_its_figures():
             assert all(pin.power and pin.timing for pin in cell.outputs)
     assert library.cell("DFFR_X1").flip_flop.clear == Expression("!RESET_B")
     assert library.cell("DFFE_X1").clock_pin == "CLK"
+
+
+def test_the_compact_librarys_flip_flops_have_setup_times_by_both_slews():
+    flip_flops = [cell for cell in read_library(COMPACT).cells.values() if cell.flip_flop]
+    assert len(flip_flops) == 4
+    for cell in flip_flops:
+        [setup] = cell.pins["D"].timing
+        assert (setup.kind, setup.related_pins) == (SETUP, ("CLK",))
+        for table in (setup.rise_constraint, setup.fall_constraint):
+            assert table.at(0.6, 0.05) > table.at(0.05, 0.05) > table.at(0.05, 0.6)
+
+
+@needs_full
+def test_the_compact_librarys_setup_times_are_the_full_ones():
+    full = read_library(Path(FOLDER) / FULL).cell(PREFIX + "dfxtp_1").pins["D"].timing
+    [full] = [one for one in full if one.kind == SETUP]
+    [own] = read_library(COMPACT).cell("DFF_X1").pins["D"].timing
+    for at in ((0.05, 0.2), (0.2, 0.05)):
+        assert own.fall_constraint.at(*at) == pytest.approx(full.fall_constraint.at(*at), rel=1e-3)
 
 
 @needs_full

@@ -26,6 +26,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @with_data
 @library_options
 @click.option("--clock-mhz", type=float, help="map the cells for this clock; default: least area")
+@click.option("--accelerator", is_flag=True, help="whole accelerators, too, with their memories")
 @click.option("--fpga/--no-fpga", default=True, show_default=True, help="iCE40 and ECP5, too")
 @click.option("--route", is_flag=True, help="place and route on the FPGAs, too: clock rates")
 @click.option(
@@ -49,6 +50,7 @@ def compare(
     liberty: tuple[Path, ...],
     pdk: str | None,
     clock_mhz: float | None,
+    accelerator: bool,
     fpga: bool,
     route: bool,
     seeds: int,
@@ -62,13 +64,15 @@ def compare(
     """An adder array beside its MAC twin, and an XNOR one: accuracy, size, clock, energy, and why.
 
     All are the same array with other PEs, each with its own network and activations. Energies are
-    of the mapped netlists with gate delays. OUT gets compare.html, one page that needs no network,
-    compare.md, compare.json, and everything that the figures came from.
+    of the mapped netlists with gate delays; with --accelerator also those of an image in the whole
+    accelerators around such arrays, as `adderforge energy --accelerator` measures them. OUT gets
+    compare.html, one page that needs no network, compare.md, compare.json, and everything that the
+    figures came from.
 
     \b
     Example:  adderforge compare --rows 4 --cols 4 --lanes 4 --depth 400 \\
                   --model fixtures/lenet5-bn-digits-adder.npz \\
-                  --twin-model fixtures/lenet5-bn-digits-cnn.npz
+                  --twin-model fixtures/lenet5-bn-digits-cnn.npz --accelerator
     """
     import shlex
     import sys
@@ -79,6 +83,7 @@ def compare(
     from golden import model_file
     from hw.route import check_route
     from sim import events
+    from sim.runner import check_simulator
 
     from ..compare_page import write_pages
     from ..compare_run import run_comparison
@@ -100,10 +105,13 @@ def compare(
         for target in flow.fpgas:
             check_route(config, target, "array", None)
     dataset = datasets.load(data, data_dir)
-    rivals = contenders(config, networks, dataset.test_images, effort)
+    rivals = contenders(config, networks, dataset.test_images, effort, accelerator)
+    if accelerator:
+        check_simulator("verilator")
     events.prepare()
     folder = new_run_folder("compare", out)
-    stages = Stages(3 * len(rivals) + 1, Console(stderr=True), every=LINES_EVERY)
+    count = (4 if accelerator else 3) * len(rivals) + 1
+    stages = Stages(count, Console(stderr=True), every=LINES_EVERY)
     report = run_comparison(rivals, dataset, flow, effort, folder, stages)
     report["command"] = shlex.join(["adderforge", *sys.argv[1:]])
     page = write_pages(report, folder)

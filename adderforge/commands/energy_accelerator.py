@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..energy_options import Measurement, Work, listed, too_fast
+from ..energy_options import Measurement, Work, listed, path_line
 from ..options import accelerator_config, show
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from sim import events
     from sim.runner import check_simulator
 
-    from ..accelerator_energy import choose_windows, record_images, run_batches, summarize
+    from ..accelerator_energy import measure_accelerator
+    from ..contenders import Effort
     from ..energy_chart import draw_chart
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
@@ -37,17 +38,20 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     check_simulator("verilator")
     if how.activity == "gate-delay":
         events.prepare()
-    stages = Stages(3, Console(stderr=True), every=10.0)
+    stages = Stages(2, Console(stderr=True), every=10.0)
     design = _mapped(program, library, around, how, stages)
-    windows = choose_windows(program, work.batches, work.images, how.cycles)
     folder = new_run_folder("energy", how.out)
-    with stages.stage(f"run the Verilog on {len(codes)} images"):
-        found = record_images(design, codes, windows, folder / "simulation")
-    options = {"clock_mhz": how.clock_mhz, "activity": how.activity}
     with stages.stage(f"simulate with {how.activity} activity") as update:
-        runs = run_batches(design, found, windows, update=update, **options)
-    pj_per_bit = how.memory_pj_per_bit
-    run = summarize(design, runs, found.accesses, len(codes), how.clock_mhz, pj_per_bit)
+        run = measure_accelerator(
+            design,
+            codes,
+            Effort(images=work.images, batches=work.batches, cycles=how.cycles),
+            clock_mhz=how.energy_clock_mhz,
+            activity=how.activity,
+            pj_per_bit=how.memory_pj_per_bit,
+            folder=folder / "simulation",
+            update=update,
+        )
     write_json(folder / "energy.json", run.figures())
     draw_chart(run, folder / "energy.png")
     show(run.figures(), how.as_json, _text(run))
@@ -76,7 +80,7 @@ def _mapped(
     names = ", ".join(path.name for path in library)
     with stages.stage(f"map {program.config.array.pe} accelerator to {names}") as update:
         try:
-            return map_accelerator(program, library, how.multiplier, around, update)
+            return map_accelerator(program, library, how.multiplier, around, update, how.clock_mhz)
         except NoPowerTables as error:
             how.show_area(error)
             raise
@@ -84,21 +88,24 @@ def _mapped(
 
 def _text(run: "AcceleratorEnergy") -> str:
     """The figures for people."""
+    from ..energy_run import standard_error
+
     energy, program, synthesis = run.energy, run.design.program, run.design.mapped.synthesis
-    whole_uj, blocks = run.logic_uj + run.memory_uj, energy.blocks
-    error = "" if run.standard_error_uj is None else f" ± {run.standard_error_uj:.2g}"
-    over = f"; standard error over {len(run.batches)} batches" if error else ""
-    glitches = "" if energy.glitch_share is None else f"; glitches are {energy.glitch_share:.1%}"
-    path_ns = run.design.delays.longest_path_ns
+    error, mhz = standard_error(run.batches), run.clock_mhz
+    spread = "" if error is None else f" ± {run.uj(error):.2g}"
+    over = f"; standard error over {len(run.batches)} batches" if spread else ""
+    glitches = (
+        "" if energy.glitch_share is None else f"; glitches are {energy.glitch_share:.1%} of logic"
+    )
+    memory_uj = sum(memory.uj for memory in run.memories)
     lines = [
-        f"energy            {whole_uj:.4g} µJ per image, {whole_uj * 1e6 / run.operations:.4g} pJ "
-        f"per operation of {run.operations:,}",
-        f"logic             {run.logic_uj:.4g}{error} µJ per image ({energy.activity}{over})",
+        f"energy            {run.uj(energy.pj_per_op):.4g}{spread} µJ per image, "
+        f"{energy.pj_per_op:.4g} pJ per operation of {run.operations:,} ({energy.activity}{over})",
         f"without delays    {run.uj(run.zero_delay.pj_per_op):.4g} µJ per image{glitches}",
-        f"blocks, µJ        {listed({name: run.uj(pj) for name, pj in blocks.items()})}",
+        f"blocks, µJ        {listed({name: run.uj(pj) for name, pj in energy.blocks.items()})}",
         f"parts, µJ         {listed({n: p and run.uj(p) for n, p in energy.parts.items()})}; "
         f"½CV² of them {run.uj(energy.switching):.3g}",
-        f"memories          {run.memory_uj:.4g} µJ per image ({run.source})",
+        f"memories          {memory_uj:.4g} µJ per image ({run.source})",
         *(
             f"  {memory.name:28} {memory.words:6,} × {memory.width:4} bits {memory.reads:9,.0f} "
             f"reads {memory.bits_written / memory.width:9,.0f} writes {memory.uj:8.3g} µJ"
@@ -106,9 +113,9 @@ def _text(run: "AcceleratorEnergy") -> str:
         ),
         f"  reading only at new addresses would take "
         f"{sum(memory.fresh_uj for memory in run.memories):.4g} µJ",
-        f"mean power        {run.power_mw:.4g} mW at {run.clock_mhz:g} MHz, "
+        f"mean power        {energy.power_mw(mhz):.4g} mW at {mhz:g} MHz, "
         f"{program.interval:,} cycles an image",
-        f"longest path      {path_ns:.3g} ns" + too_fast(path_ns, run.clock_mhz),
+        path_line(run.design.delays, synthesis, mhz),
         f"area              {synthesis.area_um2:,.0f} µm² without memories, {synthesis.library}: "
         f"{listed(run.areas_um2)}",
         f"simulated         {energy.cycles:,} cycles; {run.compared:,} values compared with the "

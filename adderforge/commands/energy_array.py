@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..energy_options import Measurement, Work, listed, too_fast
+from ..energy_options import Measurement, Work, listed, path_line
 from ..options import MEMORY_OPTIONS, array_config, show
 
 if TYPE_CHECKING:
@@ -35,14 +35,15 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     config, library = array_config(**options), how.library()
     around = how.surroundings(library)
     check_memory(config)
-    check(config, "asic", how.multiplier, library)
+    check(config, "asic", how.multiplier, library, how.clock_mhz)
     batches = list(_batches(work, config))
     if how.activity == "gate-delay" and not how.from_activity:
         events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
     design = _mapped(config, library, around, how, stages)
     runs = _runs(design, batches, how, stages)
-    run = summarize(design, runs, batches, work.images, how.clock_mhz, how.memory_pj_per_bit)
+    clock_mhz, pj_per_bit = how.energy_clock_mhz, how.memory_pj_per_bit
+    run = summarize(design, runs, batches, work.images, clock_mhz, pj_per_bit)
     folder = new_run_folder("energy", how.out)
     figures = run.figures() | {"layers": [form.name for form in batches[0]]}
     write_json(folder / "energy.json", figures)
@@ -61,7 +62,7 @@ def _mapped(
 
     with stages.stage(f"map {config.pe} to {', '.join(path.name for path in library)}") as update:
         try:
-            return map_array(config, library, how.multiplier, around, update)
+            return map_array(config, library, how.multiplier, around, update, how.clock_mhz)
         except NoPowerTables as error:
             how.show_area(error)
             raise
@@ -70,10 +71,11 @@ def _mapped(
 def _runs(design: "Design", batches: list, how: Measurement, stages: "Stages") -> list:
     from ..energy_run import price_file, run_energy
 
+    clock_mhz = how.energy_clock_mhz
     if how.from_activity:
         with stages.stage(f"price {how.from_activity.name}"):
-            return price_file(design, how.from_activity, how.clock_mhz)
-    options = {"cycles": how.cycles, "clock_mhz": how.clock_mhz, "activity": how.activity}
+            return price_file(design, how.from_activity, clock_mhz)
+    options = {"cycles": how.cycles, "clock_mhz": clock_mhz, "activity": how.activity}
     with stages.stage(f"simulate with {how.activity} activity") as update:
         return run_energy(design, batches, update=update, **options)
 
@@ -106,7 +108,7 @@ def _text(run: "EnergyRun") -> str:
         f"per inference     {energy.pj_per_op * run.per_inference / 1e6:.4g} µJ, "
         f"{run.per_inference:,} operations",
         f"mean power        {energy.power_mw(mhz):.4g} mW at {mhz:g} MHz",
-        f"longest path      {run.path_ns:.3g} ns" + too_fast(run.path_ns, mhz),
+        path_line(run.delays, run.synthesis, mhz),
         f"parts, pJ         {listed(energy.parts)}; ½CV² of them {energy.switching:.3g}",
         f"blocks, pJ        {listed(energy.blocks)}",
         f"memories, pJ      {run.memory.pj_per_op:.3g}, not in the above: "
