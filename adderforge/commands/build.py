@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, accelerator_config, accelerator_options, as_json, show
+from ..options import FILE, accelerator_config, accelerator_options, as_json, show, with_data
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from golden.spec import QuantizedModel
     from hw.accelerator_config import AcceleratorConfig
     from hw.boards import BoardReport
+    from hw.boards.plan import Plan
+    from sim.routed import RoutedCheck
 
 BOARDS = "icebreaker, ulx3s-85f, tang-nano-9k, tang-primer-20k, arty-a7-35 or arty-a7-100"
 
@@ -21,6 +26,9 @@ BOARDS = "icebreaker, ulx3s-85f, tang-nano-9k, tang-primer-20k, arty-a7-35 or ar
 @click.option("--baud", default=1_000_000, show_default=True, help="of the serial line")
 @click.option("--clock-mhz", type=float, help="of the accelerator; default the board's")
 @click.option("--seeds", default=1, show_default=True, help="how often to place and route")
+@click.option("--check", is_flag=True, help="simulate the routed netlist on one image")
+@click.option("--vectors", type=FILE, help="for --check: its first image, in place of --data")
+@with_data
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/build-…")
 @as_json
 def build(
@@ -29,6 +37,10 @@ def build(
     baud: int,
     clock_mhz: float | None,
     seeds: int,
+    check: bool,
+    vectors: Path | None,
+    data: str,
+    data_dir: str | None,
     out: Path | None,
     as_json: bool,
     **options: object,
@@ -40,6 +52,10 @@ def build(
     a script for Vivado, which makes the bitstream, and estimates what is used. PEs are made of the
     device's carry cells. `adderforge run` then classifies images. Needs the extra `board`.
 
+    --check sends an image through the serial pins of the netlist that was placed and routed, and
+    fails when the answer is not that of the design's Verilog and of the integer reference. Of an
+    iCEBreaker and a ULX3S; needs the extra `sim`.
+
     \b
     Example:  adderforge build --board ulx3s-85f --model fixtures/lenet5-bn-digits-adder.npz \\
                   --rows 4 --cols 4 --lanes 4 --depth 400
@@ -49,25 +65,58 @@ def build(
     from golden import model_file
     from hw.boards import build_board, check_board
     from hw.program import compile_model
+    from hw.tools import ToolError
 
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
 
     tried = tuple(range(1, seeds + 1))
-    target = check_board(board, tried, baud, clock_mhz).kind.target
+    plan = check_board(board, tried, baud, clock_mhz)
     network = model_file.load(model)
-    program = compile_model(network, _made_for(target, accelerator_config(options, network)))
+    config = _made_for(plan.kind.target, accelerator_config(options, network))
+    program = compile_model(network, config)
+    image = _checkable(plan, network, vectors, data, data_dir) if check else None
     folder = new_run_folder("build", out)
-    with Stages(1, Console(stderr=True)).stage(f"build for {board}") as update:
+    stages = Stages(1 + check, Console(stderr=True))
+    with stages.stage(f"build for {board}") as update:
 
         def progress(done: int, count: int) -> None:
             update("steps", done, count)
 
         report = build_board(program, board, folder, tried, baud, clock_mhz, progress)
-    figures = report.to_json()
+    checked = None
+    if check:
+        from sim.routed import check_routed
+
+        with stages.stage("check of the routed netlist"):
+            checked = check_routed(plan, program, network, image, folder, report.best_seed)
+    figures = report.to_json() | {"check": checked.to_json() if checked else None}
     write_json(folder / "report.json", figures)
-    show(figures, as_json, _text(report))
+    show(figures, as_json, _text(report, checked))
     click.echo(folder / (report.bitstream or report.script), err=as_json)
+    if checked and not checked.passed:
+        raise ToolError(f"{checked.line}; see {folder / 'check'}")
+
+
+def _checkable(
+    plan: "Plan", network: "QuantizedModel", vectors: Path | None, data: str, data_dir: str | None
+) -> "np.ndarray":
+    """The image for --check. ValueError when the board's netlist cannot be simulated, or the image
+    is not the network's."""
+    from sim.routed import FABRICS
+    from sim.runner import check_simulator
+
+    from .arrays import images_from
+
+    if plan.kind.target not in FABRICS:
+        raise ValueError(f"--check must be of a board on {' or '.join(FABRICS)}, not {plan.board}")
+    check_simulator("verilator")
+    image = images_from(vectors, data, data_dir, 1)[0]
+    if image.shape != network.in_shape:
+        raise ValueError(
+            f"the image of --check must be the model's, {network.in_shape}, not {image.shape}"
+        )
+    return image
 
 
 def _made_for(target: str, config: "AcceleratorConfig") -> "AcceleratorConfig":
@@ -77,7 +126,7 @@ def _made_for(target: str, config: "AcceleratorConfig") -> "AcceleratorConfig":
     return replace(config, array=config.array.model_copy(update={"target": target}))
 
 
-def _text(report: "BoardReport") -> str:
+def _text(report: "BoardReport", checked: "RoutedCheck | None") -> str:
     lines = [_rates(report)]
     if report.estimated:
         lines.append("resources are estimates of Yosys, without place and route:")
@@ -95,6 +144,8 @@ def _text(report: "BoardReport") -> str:
             "Vivado was not run, so there is no bitstream yet, and nothing shows that the clock "
             "rate is met; in the folder: vivado -mode batch -source " + report.script
         )
+    if checked:
+        lines.append(checked.line)
     return "\n".join(lines)
 
 

@@ -67,7 +67,7 @@ def write_design(plan: Plan, program: Program, folder: Path) -> None:
     """Amaranth's files of a build: the design as `<TOP>.il`, its pins, and, for boards with a
     toolchain, Yosys' script."""
     platform = _platform(plan.kind)
-    store = WeightStore(program, spram=True) if plan.kind.spram and fits_spram(program) else None
+    store = WeightStore(program, spram=True) if loads_weights(plan.kind, program) else None
     top = OnBoard(SerialAccelerator(program, plan.divisor, store), plan.clock)
     made = platform.build(
         top, name=TOP, do_build=False, synth_opts=_synth_options(plan.kind, program)
@@ -75,6 +75,11 @@ def write_design(plan: Plan, program: Program, folder: Path) -> None:
     for file, content in made.files.items():
         data = content.encode() if isinstance(content, str) else content
         (folder / file).write_bytes(data)
+
+
+def loads_weights(kind: BoardKind, program: Program) -> bool:
+    """Whether the board gets its weights over the line."""
+    return kind.spram and fits_spram(program)
 
 
 def _platform(kind: BoardKind) -> object:

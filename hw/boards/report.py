@@ -32,6 +32,11 @@ class BoardReport:
         return round(max(self.fmax_mhz) * 1e6 / self.cycles, 1) if self.fmax_mhz else None
 
     @property
+    def best_seed(self) -> int | None:
+        """That of the bitstream, where clock rates are known."""
+        return self.seeds[self.fmax_mhz.index(max(self.fmax_mhz))] if self.fmax_mhz else None
+
+    @property
     def binding(self) -> str:
         """The resource of which the largest share is used."""
         shares = {name: used / most for name, (used, most) in self.resources.items()}
