@@ -25,7 +25,8 @@ from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.program import compile_model
 
-ADDER = Path(__file__).parent.parent / "fixtures" / "lenet5-bn-digits-adder.npz"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
 LENET = of_model(ADDER, accelerator=True)
 ECP5 = Effort(target="ecp5")
 
@@ -125,8 +126,10 @@ def test_block_rams_are_those_that_the_up5k_took_for_its_sums_of_folds():
     assert block_rams({"folds": (784, 6 * array.acc_width)}, "ice40") == 20
 
 
-def test_the_least_depth_holds_every_sum():
-    model = model_file.load(ADDER)
+@pytest.mark.parametrize("path", [ADDER, CNN])
+def test_the_least_depth_holds_every_sum(path):
+    """Also of ordinary layers, which take several passes of an adder array."""
+    model = model_file.load(path)
     array = design().array
     depth = depth_of(model, array)
     compiled(model, design(depth=depth))

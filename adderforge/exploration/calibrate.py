@@ -24,6 +24,7 @@ from .store import Store
 from .task import Task
 from .workloads import network
 
+HERE = Path(__file__).with_name(SHIPPED)
 SAMPLE = 12  # arrays of each PE and dataflow
 KINDS = (
     ("complement", "output-stationary"),
@@ -79,13 +80,13 @@ def main(folder: str, asked: list[str]) -> None:
     write(store)
 
 
-def write(store: Store) -> None:
+def write(store: Store, path: Path = HERE) -> None:
     """What the store holds of a place and PE takes the place of what was written before."""
     found = [sample for measurement in store for sample in current(measurement)]
     renewed = {_kind(sample) for sample in found}
     kept = [sample for sample in shipped() if _kind(sample) not in renewed]
     text = json.dumps(to_ship([*kept, *found])).replace('{"design"', '\n{"design"')
-    Path(__file__).with_name(SHIPPED).write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _kind(sample: Sample) -> tuple:
