@@ -25,7 +25,8 @@ from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.program import compile_model
 
-ADDER = Path(__file__).parent.parent / "fixtures" / "lenet5-bn-digits-adder.npz"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
 LENET = of_model(ADDER, accelerator=True)
 ECP5 = Effort(target="ecp5")
 
@@ -93,6 +94,7 @@ def test_memories_are_counted_word_by_word():
     assert sizes["weights"] == (weights, 4 * 4 * 8) == (len(program.weights), 128)
     assert sizes["activations"] == (1092, 16 * 8)
     assert sizes["folds"] == (784, 4 * program.config.array.acc_width)
+    assert sizes["pooling"] == (14, 4 * 8)
     kbits = sum(words * bits for words, bits in sizes.values()) / 1000
     assert LENET.figures(design(rows=4, cols=4), ECP5)["memory_kbits"] == kbits
 
@@ -111,13 +113,23 @@ def test_weights_in_single_port_ram_take_no_block_ram():
     ice40, up5k = Effort(target="ice40"), Effort(target="ice40", ultraplus=True)
     chosen = design(target="ice40")
     program = compiled(model_file.load(ADDER), chosen)
-    without = {n: size for n, size in memories(program).items() if n != "weights"}
-    assert LENET.figures(chosen, up5k)["block_rams"] == block_rams(without, "ice40")
-    assert LENET.figures(chosen, ice40)["block_rams"] == block_rams(memories(program), "ice40")
+    sizes = memories(program)
+    written = {n: sizes[n] for n in ("activations", "folds", "pooling")}
+    assert LENET.figures(chosen, up5k)["block_rams"] == block_rams(written, "ice40")
+    with_weights = written | {"weights": sizes["weights"]}
+    assert LENET.figures(chosen, ice40)["block_rams"] == block_rams(with_weights, "ice40")
 
 
-def test_the_least_depth_holds_every_sum():
-    model = model_file.load(ADDER)
+def test_block_rams_are_those_that_the_up5k_took_for_its_sums_of_folds():
+    """LeNet-5-BN, 4 bits, 6 columns, as docs/decisions/0009-serial-link.md has them."""
+    array = design(width=4, rows=3, cols=6, lanes=2).array
+    assert block_rams({"folds": (784, 6 * array.acc_width)}, "ice40") == 20
+
+
+@pytest.mark.parametrize("path", [ADDER, CNN])
+def test_the_least_depth_holds_every_sum(path):
+    """Also of ordinary layers, which take several passes of an adder array."""
+    model = model_file.load(path)
     array = design().array
     depth = depth_of(model, array)
     compiled(model, design(depth=depth))

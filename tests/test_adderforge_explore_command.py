@@ -68,6 +68,34 @@ def test_a_page_a_picture_and_tables_are_written():
     assert "out/explore.png" not in Path("out/explore.md").read_text()
 
 
+def test_accelerators_are_named_with_the_command_that_makes_them_again():
+    text = f"""
+objectives = ["memory_kbits", "cycles", "block_rams"]
+[workload]
+model = "{FIXTURES / "lenet5-bn-digits-adder.npz"}"
+accelerator = true
+[space]
+rows = [2, 4]
+cols = 2
+external = ["none", "maps"]
+activation_words = [256, 2048]
+[effort]
+target = "ecp5"
+"""
+    result = call(text, "--out", "out")
+    assert result.exit_code == 0, result.output
+    report = json.loads(Path("out/explore.json").read_text())
+    first = report["front"][0]
+    external = "--external maps --external-width 64"
+    assert first["build"].startswith("adderforge ip --model /") and external in first["build"]
+    assert Path("out", re.search("--config ([^ ]*)", first["build"])[1]).exists()
+    assert "--activation-words 256 --weight-words 512 --constant-words" in first["build"]
+    assert [layer["layer"] for layer in first["layers"]] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
+    assert 0 < sum(layer["cycles"] for layer in first["layers"]) < first["figures"]["cycles"]
+    assert len(report["failed"]) == 3
+    assert all("set activation_words to at least" in row["failure"] for row in report["failed"])
+
+
 def test_the_page_needs_no_network_and_names_the_command_of_a_point():
     call(SPACE, "--out", "out")
     page = Path("out/explore.html").read_text()

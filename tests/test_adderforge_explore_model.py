@@ -2,13 +2,18 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
+from adderforge.exploration.calibrate import write
 from adderforge.exploration.calibration import samples_of, shipped, to_ship
 from adderforge.exploration.cost_model import CostModel, Sample
 from adderforge.exploration.design import Design
-from adderforge.exploration.store import Measurement, Subject
+from adderforge.exploration.effort import SYNTHESIS, Effort
+from adderforge.exploration.store import Measurement, Store, Subject
+from adderforge.exploration.task import Task
+from adderforge.exploration.workloads import network
 
 
 def designs(count, **fixed):
@@ -91,6 +96,29 @@ def test_what_is_shipped_is_read_as_it_was_measured():
     (row,) = content["places"]["here"]
     values = dict(zip(content["parameters"], row["design"], strict=True))
     assert Design.of(values) == BIG and row["figures"] == {"area_um2": 5.0}
+
+
+def test_a_calibration_takes_the_place_of_the_same_pes_on_the_same_target_alone(tmp_path):
+    def measured(**values):
+        design = Design.of({"pe": "mac", "target": "ecp5"} | values)
+        effort = Effort(target="ecp5")
+        task = Task(level=SYNTHESIS, design=design, workload=network("lenet5-bn"), effort=effort)
+        return Measurement(subject=task.subject, design=design.values, figures={"luts": 7})
+
+    store = Store(tmp_path / "store")
+    store.put(measured(rows=3))
+    old = replace(measured(rows=4), subject=Subject(level=1, of={"place": "ecp5", "tools": {}}))
+    store.put(old)
+    write(store, tmp_path / "written.json")
+    found = json.loads((tmp_path / "written.json").read_text())
+    before = {}
+    for sample in shipped():
+        if not sample.accelerator and (sample.place, sample.design.array.pe) != ("ecp5", "mac"):
+            before.setdefault(sample.place, set()).add(sample.design)
+    for place, rows in found["places"].items():
+        macs = [row for row in rows if row["design"][0] == "mac" and place == "ecp5"]
+        assert [row["figures"] for row in macs] == [{"luts": 7}] * (place == "ecp5")
+        assert len(rows) - len(macs) == len(before[place]) > 0
 
 
 def test_the_shipped_measurements_guess_areas_of_adders_and_macs():

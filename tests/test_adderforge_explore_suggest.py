@@ -1,7 +1,6 @@
 """Suggestions for a board: what fits and is fast enough, what binds, and what was promised."""
 
 import json
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,30 +9,39 @@ from click.testing import CliRunner
 
 from adderforge.cli import main
 from adderforge.exploration import narrowest as fewest
-from adderforge.exploration import suggest as module
+from adderforge.exploration import on_board, on_cells
+from adderforge.exploration.accelerators import compiled
 from adderforge.exploration.boards import BOARDS, board
+from adderforge.exploration.design import Design
 from adderforge.exploration.measuring import Laboratory
 from adderforge.exploration.narrowest import narrowest
+from adderforge.exploration.on_board import ARRAY_ROOM, ROOM, OnBoard
+from adderforge.exploration.on_cells import OnCells
+from adderforge.exploration.promise import Option, Wish, fits, shares
 from adderforge.exploration.store import Measurement
-from adderforge.exploration.suggest import FILL, Adviser, Option, Wish
+from adderforge.exploration.suggest import Adviser
 from adderforge.exploration.workloads import Workload, of_model
 from golden import model_file
 from hw.choices import TARGETS
-from hw.schedule import cycles
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
 
 
-class Model:
-    """Guesses 50 LUTs a product, 10 where a DSP makes it, and 40 flip-flops a PE."""
+class Guesses:
+    """50 LUTs a product, 10 where a DSP makes it, and 40 flip-flops a PE; on cells 100 µm² and 2 pJ
+    a product, at 100 MHz."""
+
+    fits = (("luts", "ice40 ultraplus"), ("luts", "ecp5"))
 
     def guess(self, designs, place):
         for design in designs:
             array = design.array
             pes, each = array.rows * array.cols, 10 if design.multiplier == "dsp" else 50
-            figures = {"luts": each * pes * array.lanes, "flip_flops": 40 * pes}
-            yield figures, {"luts": 0.1, "flip_flops": 0.05}
+            products = pes * array.lanes
+            figures = {"luts": each * products, "flip_flops": 40 * pes, "area_um2": 100 * products}
+            figures |= {"fmax_mhz": 100.0, "pj_per_op": 2.0}
+            yield figures, dict.fromkeys(figures, 0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -43,44 +51,52 @@ def in_a_new_folder(monkeypatch, tmp_path):
 
 @pytest.fixture
 def guesses(monkeypatch):
-    monkeypatch.setattr(module, "CostModel", lambda samples: Model())
+    for module in (on_board, on_cells):
+        monkeypatch.setattr(module, "CostModel", lambda samples: Guesses())
+    monkeypatch.setattr(on_board, "AroundModel", lambda samples, arrays: Guesses())
 
 
-def adviser(rate, name="icebreaker", model=ADDER, clock_mhz=12.0):
-    wish = Wish(
-        model=model_file.load(model),
-        board=board(name),
-        images_per_second=rate,
-        clock_mhz=clock_mhz,
-    )
-    return Adviser(wish, Laboratory())
+def for_board(rate, name="ulx3s-85f", model=ADDER, clock_mhz=25.0):
+    wish = Wish(model=model_file.load(model), images_per_second=rate)
+    workload = of_model(model, accelerator=True)
+    return Adviser(OnBoard(wish, workload, board(name), clock_mhz, Laboratory()))
+
+
+def for_cells(rate=None, microjoules=None, clock_mhz=None, laboratory=None):
+    wish = Wish(model=model_file.load(ADDER), images_per_second=rate, microjoules=microjoules)
+    laboratory = laboratory or Laboratory()
+    return Adviser(OnCells(wish, of_model(ADDER), clock_mhz, laboratory))
 
 
 def test_the_first_has_the_fewest_luts_of_all_that_are_fast_enough(guesses):
-    first, second, third = adviser(200).options()
-    assert first.used["luts"] <= second.used["luts"] <= third.used["luts"] <= FILL * 5280
+    first, second, third = for_board(300).options()
+    assert first.used["luts"] <= second.used["luts"] <= third.used["luts"] <= ROOM * 83_640
     for option in (first, second, third):
-        array = option.design.array
-        count = sum(cycles(layer.shape, array) for layer in of_model(ADDER).layers)
-        assert option.images_per_second == 12e6 / count >= 200
+        interval = compiled(model_file.load(ADDER), option.design).interval
+        assert option.images_per_second == 25e6 / interval >= 300
+    for option in for_board(300).ground.guesses(for_board(300).ground.designs()):
+        if option.used["luts"] < first.used["luts"]:
+            whole = for_board(300).ground.complete(option)
+            assert whole is None or whole.images_per_second < 300
 
 
-def test_an_array_leaves_room_for_what_stands_around_it(guesses, monkeypatch):
-    def fastest():
-        with pytest.raises(ValueError, match="the fastest") as error:
-            adviser(1e6).options()
-        return float(re.search("fastest .* gives ([0-9,]+),", str(error.value))[1].replace(",", ""))
+def test_without_a_rate_the_fastest_that_fits_is_first(guesses):
+    adviser = for_board(None, "icebreaker")
+    options = adviser.options(500)
+    rates = [option.images_per_second for option in options]
+    assert rates == sorted(rates, reverse=True) and len(rates) > 3
+    assert all(fits(option.used, adviser.ground.limits) for option in options)
 
-    with_room = fastest()
-    monkeypatch.setattr(module, "FILL", 1.0)
-    assert fastest() > 1.2 * with_room
+
+def test_where_what_stands_around_was_not_measured_arrays_leave_more_room(guesses):
+    assert for_board(1, "tang-nano-9k").ground.limits["luts"] == ARRAY_ROOM * 8640
+    assert for_board(1).ground.limits["luts"] == ROOM * 83_640
 
 
 def test_steps_tell_what_one_more_of_each_buys(guesses):
-    (option,) = adviser(200).options(1)
-    names = [step.parameter for step in option.steps]
-    assert names == ["rows", "cols", "lanes"]
+    (option,) = for_board(300).options(1)
     values = option.design.values
+    assert [step.parameter for step in option.steps] == ["rows", "cols", "lanes"]
     for step in option.steps:
         assert step.value > values[step.parameter]
         assert step.used["luts"] > option.used["luts"]
@@ -88,37 +104,87 @@ def test_steps_tell_what_one_more_of_each_buys(guesses):
 
 
 def test_the_binding_resource_is_that_of_the_largest_share(guesses):
-    used = {"luts": FILL * 2640, "flip_flops": FILL * 528, "memory_kbits": 572, "dsps": 8}
-    design = adviser(200).options(1)[0].design
-    option = Option(design=design, images_per_second=1.0, used=used, errors={})
-    shares = {"luts": 0.5, "flip_flops": 0.1, "memory_kbits": 0.5, "dsps": 1.0}
-    assert option.shares(board("icebreaker")) == pytest.approx(shares)
-    assert option.binding(board("icebreaker")) == "dsps"
+    adviser = for_board(300, "icebreaker")
+    used = {"luts": ROOM * 2640, "flip_flops": ROOM * 528, "block_rams": 15, "dsps": 8}
+    option = Option(design=Design.of({}), images_per_second=1.0, used=used)
+    found = {"luts": 0.5, "flip_flops": 0.1, "block_rams": 0.5, "dsps": 1.0}
+    assert shares(used, adviser.ground.limits) == pytest.approx(found)
+    assert adviser.binding(option) == "dsps"
+
+
+def test_on_cells_the_wish_that_is_nearest_binds(guesses):
+    adviser = for_cells(rate=1000, microjoules=2.0)
+    used = {"area_um2": 1.0, "microjoules": 1.0}
+    for rate, binds in ((1500.0, "images_per_second"), (3000.0, "microjoules")):
+        option = Option(design=Design.of({}), images_per_second=rate, used=used)
+        assert adviser.binding(option) == binds
 
 
 def test_macs_may_be_made_of_dsps_as_far_as_there_are(guesses):
-    options = adviser(200, "ulx3s-85f", CNN, 25.0).options(3)
+    options = for_board(400, "ulx3s-85f", CNN, 25.0).options(3)
     assert options[0].design.multiplier == "dsp"
     assert all(option.used["dsps"] <= 156 for option in options)
 
 
-def test_memory_is_that_of_weights_and_of_the_largest_maps():
-    weights = 150 + 2400 + 48_000 + 10_080 + 840
-    image, pooled = 32 * 32, 6 * 14 * 14
-    assert adviser(1).wish.memory_kbits == 8 * (weights + image + pooled) / 1000
+def test_requantizers_take_a_multiplier_for_each_column_and_half_of_a_sum(guesses):
+    (option,) = for_board(300).options(1)
+    array = option.design.array
+    assert array.acc_width == 17 and option.used["dsps"] == array.cols
+    ground = for_board(300, "icebreaker").ground
+    (option,) = ground.guesses([Design.of(option.design.values | {"target": "ice40"})])
+    assert option.used["dsps"] == 2 * array.cols
+
+
+def test_the_least_area_that_is_fast_and_frugal_enough_is_first(guesses):
+    workload = of_model(ADDER)
+    options = for_cells(rate=3000, microjoules=0.9).options()
+    areas = [option.used["area_um2"] for option in options]
+    assert areas == sorted(areas) and min(o.images_per_second for o in options) >= 3000
+    for option in options:
+        assert option.images_per_second == 100e6 / workload.cycles(option.design.array)
+        assert option.used["microjoules"] == pytest.approx(2e-6 * workload.operations)
+    slow = for_cells(rate=3000, microjoules=0.9, clock_mhz=50).options()
+    assert slow[0].used["area_um2"] > areas[0]
+    assert "images_per_second" in options[0].errors and "images_per_second" not in slow[0].errors
 
 
 @pytest.mark.parametrize(
-    ("rate", "name", "message"),
+    ("adviser", "message"),
     [
-        (1e6, "icebreaker", "no array that fits icebreaker gives 1,000,000 images a second at 12"),
-        (1, "icestick", "lenet5-bn-digits-adder needs 509 kbit for weights and maps, but icestick"),
+        (lambda: for_board(1e6, "icebreaker"), "no array that fits icebreaker gives 1,000,000 im"),
+        (lambda: for_board(1, "icestick"), "not even the smallest array"),
+        (lambda: for_cells(1e9), "no array that fits adderforge130.lib gives 1,000,000,000 im"),
+        (lambda: for_cells(1, 0.5), "not even the smallest array"),
     ],
 )
-def test_what_no_board_can_do_says_what_binds(guesses, rate, name, message):
+def test_what_cannot_be_says_what_binds(guesses, adviser, message):
     with pytest.raises(ValueError) as error:
-        adviser(rate, name).options()
-    assert str(error.value).startswith(message) and "bind" in str(error.value)
+        adviser().options()
+    assert str(error.value).startswith(message)
+    assert "bind" in str(error.value) or "it takes" in str(error.value)
+
+
+class Fixed(Laboratory):
+    """Measures what was guessed, but for an energy that is larger in arrays of fewer PEs."""
+
+    def measure(self, tasks, progress=None):
+        (task,) = tasks
+        array = task.design.array
+        products = array.rows * array.cols * array.lanes
+        figures = {"area_um2": 100 * products, "fmax_mhz": 100.0, "pj_per_op": 30 / products}
+        return [Measurement(subject=task.subject, design={}, figures=figures)]
+
+
+def test_a_suggestion_that_breaks_its_promise_makes_room_for_the_next(guesses):
+    adviser = for_cells(rate=1000, microjoules=2.0, laboratory=Fixed())
+    options = adviser.options(40)
+    built = adviser.build(options)
+    assert adviser.holds(built[0]) and built[0].built["microjoules"] <= 2.0
+    missed = [option for option in built[1:] if option.built]
+    assert missed and all(option.built["microjoules"] > 2.0 for option in missed)
+    assert {o.design for o in built} == {o.design for o in options}
+    none = adviser.build(options[:1])
+    assert not adviser.holds(none[0])
 
 
 def call(*words):
@@ -135,8 +201,30 @@ def call(*words):
             "images_per_second must be positive, not 0.0",
         ),
         (
-            ("--board", "arty-a7-35", "--min-images-per-second", 1, "--route"),
-            "there is no place and route for xilinx7",
+            ("--board", "icestick", "--min-images-per-second", 1, "--route"),
+            "board must be one of icebreaker, ulx3s-85f",
+        ),
+        (
+            ("--max-uj-per-image", 1, "--min-images-per-second", 1, "--route"),
+            "route must be left out without a board",
+        ),
+        (("--board", "icebreaker"), "at least two of --board, --min-images-per-second"),
+        (("--max-uj-per-image", 1), "at least two of --board, --min-images-per-second"),
+        (
+            ("--max-uj-per-image", 1, "--max-pj-per-operation", 1),
+            "give max_uj_per_image or max_pj_per_operation, not both",
+        ),
+        (
+            ("--board", "icebreaker", "--max-uj-per-image", 1),
+            "energy is known of cell libraries alone, not of FPGAs",
+        ),
+        (
+            ("--max-uj-per-image", -1, "--min-images-per-second", 1),
+            "microjoules must be positive, not -1.0",
+        ),
+        (
+            ("--max-uj-per-image", 1, "--min-images-per-second", 1, "--clock-mhz", 0),
+            "clock_mhz must be positive, not 0.0",
         ),
         (
             ("--board", "icebreaker", "--min-images-per-second", 1, "--min-accuracy", 0.9),
@@ -162,7 +250,7 @@ def test_boards_have_targets_that_can_be_synthesized_and_a_source():
 
 
 def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, tmp_path):
-    class Fixed(Laboratory):
+    class ByWidth(Laboratory):
         def measure(self, tasks, progress=None):
             figures = {"accuracy": 0.1 * tasks[0].design.array.width}
             return [Measurement(subject=tasks[0].subject, design={}, figures=figures)]
@@ -178,19 +266,22 @@ def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, t
     monkeypatch.setattr(Workload, "model", pe_and_width)
     path = tmp_path / "cnn.pt"
     path.write_text("")
-    assert narrowest(path, 0.45, None, Fixed()) == (("mac", 5), 0.5)
+    workload, model, share = narrowest(path, 0.45, None, ByWidth())
+    assert (model, share) == (("mac", 5), 0.5) and workload.models == {"cnn": path}
     with pytest.raises(ValueError, match="must be above 0 and at most 1"):
-        narrowest(path, 1.5, None, Fixed())
+        narrowest(path, 1.5, None, ByWidth())
     monkeypatch.setattr(fewest, "WIDTHS", (2, 3))
     with pytest.raises(ValueError, match=r"accuracy of 30\.00% at most, with 3 bits, not 45"):
-        narrowest(path, 0.45, None, Fixed())
+        narrowest(path, 0.45, None, ByWidth())
 
 
 @pytest.mark.slow
 def test_the_suggestion_is_built_and_stands_beside_the_promise():
-    result = call("--board", "ulx3s-85f", "--min-images-per-second", 300, "--json")
+    words = ("--max-uj-per-image", 3, "--min-images-per-second", 300, "--json")
+    result = call(*words)
     assert result.exit_code == 0, result.output
     first = json.loads(result.stdout)["suggestions"][0]
-    assert first["images_per_second"] >= 300
-    assert first["built"]["luts"] == pytest.approx(first["used"]["luts"], rel=0.5)
+    built = first["built"]
+    assert first["holds"] and built["images_per_second"] >= 300 and built["microjoules"] <= 3
+    assert built["area_um2"] == pytest.approx(first["used"]["area_um2"], rel=0.5)
     assert Path("out/suggestion-1.toml").exists()

@@ -59,7 +59,8 @@ def explore(
         fidelity = 2
         [workload]
         network = "resnet20"             # or model = "m.npz"; models = {adder = "run/adder.pt"}
-        [space]                          # names of a configuration file
+        accelerator = false              # true: whole accelerators, of a model's network
+        [space]                          # names of a configuration file; of accelerators as well
         pe = ["complement", "mac"]
         width = [4, 8]
         rows = {from = 2, to = 32, times = 2}

@@ -9,7 +9,8 @@ from hw.fabric import FABRICS
 from hw.fpga_figures import fpga_figures
 from hw.link.verilog import TOP, serial_rtlil
 from hw.program import Program
-from hw.synth import SynthReport, map_files
+from hw.synth import SynthReport
+from hw.tools import yosys
 
 from .accelerators import compiled, store_of
 from .design import Design
@@ -18,33 +19,49 @@ from .workloads import Workload
 
 DIVISOR = 12  # clock cycles of a bit on the line, of no consequence for size
 MULTIPLIERS = 8  # of the UP5K
+COMMANDS = {  # of Yosys, as `adderforge build` gives them
+    "ice40": "synth_ice40",
+    "ecp5": "synth_ecp5",
+    "xilinx7": "synth_xilinx -flatten -family xc7 -noiopad -noclkbuf",
+    "gowin": "synth_gowin -noiopads",
+}
 
 
 def synthesis(
     design: Design, workload: Workload, effort: Effort, multiplier: str, folder: Path
 ) -> dict[str, float | str | None]:
-    """Sizes. On FPGAs products are made of multiplier blocks, as `adderforge build` has them, all
-    but those of MACs made of logic."""
+    """Sizes. multiplier: of the PEs in a cell library; on FPGAs products that are not made by hand
+    are made of multiplier blocks."""
     program = compiled(workload.model(design), design)
     if effort.target == "asic":
         report = _mapped(program, effort, multiplier)
         areas = (report.area_um2, report.sequential_area_um2)
         return dict(zip(("area_um2", "sequential_area_um2"), areas, strict=True))
-    text = serial_rtlil(program, DIVISOR, store_of(program, effort))
-    how = multiplier if multiplier != "none" else _blocks_or_logic(program, effort)
     folder.mkdir()
+    text = serial_rtlil(program, DIVISOR, store_of(program, effort))
     (folder / "design.il").write_text(text, encoding="utf-8")
-    map_files(("read_rtlil design.il",), effort.target, folder, how, TOP, None)
+    yosys(_script(program, effort), folder, "synth")
     stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
     return fpga_figures(FABRICS[effort.target], folder / "netlist.json", stat, TOP)
 
 
-def _blocks_or_logic(program: Program, effort: Effort) -> str:
-    if effort.target != "ice40":
-        return "dsp"
+def _script(program: Program, effort: Effort) -> str:
+    command = COMMANDS[effort.target]
+    if effort.ultraplus and _enough_multipliers(program):
+        command += " -dsp"
+    return f"""\
+read_rtlil design.il
+{command} -top {TOP}
+tee -q -o stat.json stat -json
+write_json netlist.json
+"""
+
+
+def _enough_multipliers(program: Program) -> bool:
+    """Whether the UP5K has a multiplier for each of the requantizer's products, as
+    `hw.boards.plan` has it."""
     array = program.config.array
-    enough = array.cols * -(-array.acc_width // 16) <= MULTIPLIERS
-    return "dsp" if effort.ultraplus and enough and array.pe != "mac" else "none"
+    return array.pe != "mac" and array.cols * -(-array.acc_width // 16) <= MULTIPLIERS
 
 
 def clock(

@@ -3,14 +3,11 @@
 from dataclasses import replace
 from math import ceil
 
-import numpy as np
-
 from golden.spec import QuantizedModel
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.array_sums import array_sums
 from hw.config import ArrayConfig
-from hw.descriptor import computed_size
 from hw.formats import exact_formats
 from hw.link.weight_store import WeightStore, fits_spram
 from hw.program import Program, compile_model
@@ -58,8 +55,8 @@ def compiled(model: QuantizedModel, design: Design) -> Program:
 
 def figures(model: QuantizedModel, design: Design, effort: Effort) -> dict[str, float]:
     """Of an image: cycles from answer to answer, operations, the share of PE-cycles that are
-    useful; bits of all memories, and on FPGAs the block RAMs that they take. Exact; ValueError when
-    the accelerator cannot run the model."""
+    useful; bits of all memories, and on FPGAs the block RAMs that they take. ValueError when the
+    accelerator cannot run the model."""
     program = compiled(model, design)
     sizes = memories(program)
     found = {
@@ -69,10 +66,20 @@ def figures(model: QuantizedModel, design: Design, effort: Effort) -> dict[str, 
         "memory_kbits": sum(words * bits for words, bits in sizes.values()) / 1000,
     }
     if effort.target in BLOCKS:
-        if store_of(program, effort):
-            del sizes["weights"]
+        elsewhere = _elsewhere(program, effort)
+        sizes = {name: size for name, size in sizes.items() if name not in elsewhere}
         found["block_rams"] = block_rams(sizes, effort.target)
     return found
+
+
+def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
+    """Memories that are not of block RAM: weights in single-port RAM, tables that nothing writes,
+    which become logic, and, where LUTs can be memory, the row of windows of the pooling."""
+    return (
+        *(("weights",) if store_of(program, effort) else ()),
+        *(("constants",) if program.config.external == "none" else ()),
+        *(("pooling",) if effort.target != "ice40" else ()),
+    )
 
 
 def store_of(program: Program, effort: Effort) -> WeightStore | None:
@@ -91,6 +98,7 @@ def memories(program: Program) -> dict[str, tuple[int, int]]:
         "weights": (config.weight_words, array.cols * array.lanes * array.width),
         "constants": (config.constant_words, formats.constant.size),
         "folds": (array.positions, array.cols * array.acc_width),
+        "pooling": (formats.pool_columns, array.cols * (config.map_width + formats.pool_shift)),
     }
 
 
@@ -101,11 +109,6 @@ def block_rams(sizes: dict[str, tuple[int, int]], target: str) -> int:
 
 def _blocks(words: int, bits: int, shapes: dict[int, int]) -> int:
     return min(ceil(bits / wide) * ceil(words / deep) for wide, deep in shapes.items())
-
-
-def positions_of(model: QuantizedModel) -> int:
-    """Outputs of the layer that has most, before pooling."""
-    return max(int(np.prod(computed_size(layer.spec))) for layer in model.layers)
 
 
 def depth_of(model: QuantizedModel, array: ArrayConfig) -> int:

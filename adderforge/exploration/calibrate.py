@@ -1,17 +1,20 @@
 """Measures small arrays of many kinds, and writes what the shipped cost model is fitted to.
 
-python -m adderforge.exploration.calibrate STORE TARGET[:PE] …    measures what the store lacks,
-                                                                  and writes what it holds
+python -m adderforge.exploration.calibrate STORE TARGET[:KIND] …    measures what the store lacks,
+                                                                    and writes what it holds
 
 For each PE and dataflow of each target single PEs and a drawn sample of arrays are synthesized; for
-"asic" their longest paths are found as well. What was written before of other targets and PEs stays
-as it was.
+"asic" their longest paths are found as well. KIND is a PE, all of them if it is left out, or
+"accelerator": whole accelerators for the network in `fixtures`, on iCE40 those of the UP5K. What
+was written before of other targets and kinds stays as it was.
 """
 
 import json
 import random
 import sys
 from pathlib import Path
+
+from hw.choices import BUILT_IN_LIBRARY
 
 from .calibration import SHIPPED, current, shipped, to_ship
 from .cost_model import Sample
@@ -22,8 +25,9 @@ from .measuring import Laboratory
 from .space import Space
 from .store import Store
 from .task import Task
-from .workloads import network
+from .workloads import Workload, network, of_model
 
+HERE = Path(__file__).with_name(SHIPPED)
 SAMPLE = 12  # arrays of each PE and dataflow
 KINDS = (
     ("complement", "output-stationary"),
@@ -34,6 +38,9 @@ KINDS = (
     ("min", "weight-stationary"),
 )
 DSP = (("mac", "output-stationary", "dsp"),)  # on FPGAs
+ACCELERATOR = "accelerator"
+NETWORK = BUILT_IN_LIBRARY.with_name("lenet5-bn-digits-adder.npz")
+AROUND = ((1, 1, 1), (1, 2, 4), (2, 2, 2), (4, 2, 2), (1, 4, 4), (4, 4, 4))  # rows, cols, lanes
 SIZES = (1, 2, 4, 8)
 SINGLE = {"width": (4, 8, 16), "lanes": (1, 4)}  # of PEs by themselves
 
@@ -62,30 +69,45 @@ def designs(effort: Effort) -> list[Design]:
     return list(dict.fromkeys(drawn))
 
 
+def accelerators(effort: Effort) -> tuple[list[Design], Workload]:
+    """Small ones, and the network that they run."""
+    workload = of_model(NETWORK, accelerator=True)
+    fixed = workload.defaults | effort.defaults
+    sizes = (dict(zip(("rows", "cols", "lanes"), size, strict=True)) for size in AROUND)
+    return [Design.of(fixed | size) for size in sizes], workload
+
+
+def tasks(target: str, kind: str) -> list[Task]:
+    """kind: a PE, all of them if empty, or ACCELERATOR."""
+    effort = Effort(target=target, ultraplus=(target, kind) == ("ice40", ACCELERATOR))
+    if kind == ACCELERATOR:
+        chosen, workload = accelerators(effort)
+    else:
+        chosen = [design for design in designs(effort) if kind in ("", design.array.pe)]
+        workload = network("resnet20")
+    random.Random(target).shuffle(chosen)  # so that an interrupted run has some of each kind
+    return [
+        Task(level=level, design=design, workload=workload, effort=effort)
+        for level in ((SYNTHESIS, CLOCK) if target == "asic" else (SYNTHESIS,))
+        for design in chosen
+    ]
+
+
 def main(folder: str, asked: list[str]) -> None:
-    store, workload = Store(folder), network("resnet20")
-    for target, _, pe in (name.partition(":") for name in asked):
-        effort = Effort(target=target)
-        chosen = [design for design in designs(effort) if pe in ("", design.array.pe)]
-        random.Random(target).shuffle(chosen)  # so that an interrupted run has some of each kind
+    store = Store(folder)
+    for target, _, kind in (name.partition(":") for name in asked):
         with processes(1) as pool:
-            laboratory = Laboratory(pool, store)
-            for level in (SYNTHESIS, CLOCK) if target == "asic" else (SYNTHESIS,):
-                tasks = [
-                    Task(level=level, design=design, workload=workload, effort=effort)
-                    for design in chosen
-                ]
-                laboratory.measure(tasks, _say)
+            Laboratory(pool, store).measure(tasks(target, kind), _say)
     write(store)
 
 
-def write(store: Store) -> None:
+def write(store: Store, path: Path = HERE) -> None:
     """What the store holds of a place and PE takes the place of what was written before."""
     found = [sample for measurement in store for sample in current(measurement)]
     renewed = {_kind(sample) for sample in found}
     kept = [sample for sample in shipped() if _kind(sample) not in renewed]
     text = json.dumps(to_ship([*kept, *found])).replace('{"design"', '\n{"design"')
-    Path(__file__).with_name(SHIPPED).write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _kind(sample: Sample) -> tuple:

@@ -17,7 +17,8 @@ class Design:
     """An array, and for MACs how products are made: one of `hw.synth.candidates`, such as "dsp",
     or None for the smallest made of logic. Other PEs have no multiplier: theirs is None. PEs made
     by hand for an FPGA hold their own, so a design with another has the target "generic". around:
-    of the accelerator, where the workload is run by one, and of the network's quantization."""
+    of the accelerator, where the workload is run by one, and of the network's quantization; an
+    external memory that is not there has no width."""
 
     array: ArrayConfig
     multiplier: str | None = None
@@ -29,6 +30,8 @@ class Design:
         values = dict(values)
         multiplier = values.pop("multiplier", None)
         others = {name: values.pop(name) for name in _DEFAULTS if name in values}
+        if others.get("external", "none") == "none":
+            others.pop("external_width", None)
         around = Around(**others) if others else AS_NEEDED
         array = ArrayConfig(**values)
         if array.pe != "mac" or multiplier is None:

@@ -8,7 +8,7 @@ from .cost_model import TERMS
 from .effort import ACCURACY, Effort
 from .ladder import Ladder
 from .measuring import Laboratory
-from .objectives import FIGURES, Objective, checked
+from .objectives import COUNTED, FIGURES, Objective, checked
 from .result import Exploration, Watch
 from .space import Space
 from .store import Store
@@ -81,8 +81,9 @@ def _levels(
     """The levels to climb. ValueError when one cannot measure what is wanted there."""
     if fidelity not in range(ACCURACY + 1):
         raise ValueError(f"fidelity must be 0 to {ACCURACY}, not {fidelity}")
+    guessed = {*TERMS, *(COUNTED if workload.accelerator else ())}
     for goal in goals:
-        if any(FIGURES.get(name, 0) > fidelity and name not in TERMS for name in goal.needs):
+        if any(FIGURES.get(name, 0) > fidelity and name not in guessed for name in goal.needs):
             least = max(goal.levels)
             raise ValueError(
                 f"objective {goal.name!r} is measured at fidelity {least}, and not guessed before; "

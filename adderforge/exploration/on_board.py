@@ -58,7 +58,7 @@ class OnBoard:
         pe = "complement" if "adder" in kinds else "mac" if "mac" in kinds else "xnor"
         fixed = self.workload.defaults | self.effort.defaults
         fixed |= {"pe": pe, "width": 1 if pe == "xnor" else self.wish.width}
-        depth = depth_of(self.wish.model, Design.of(fixed).array)
+        depth = depth_of(self.wish.model, Design.of(fixed | {"lanes": 2}).array)
         space = Space(
             rows=SIDES,
             cols=SIDES,

@@ -9,7 +9,7 @@ from hw.tools import tool_versions
 from hw.verilog import config_hash
 
 from ..runs import write_json, write_text
-from .accelerators import SIZES as MEMORIES
+from .accelerators import SIZES, configure
 from .charts import draw_png, draw_svg
 from .cost_model import GROUP, group_of
 from .design import NAMES, Design, DesignPoint
@@ -73,18 +73,15 @@ def _entry(point: DesignPoint, found: Exploration) -> dict:
 
 
 def build_command(design: Design, found: Exploration) -> str:
-    """What makes it again; what is left out of `around` follows from the network."""
+    """What makes it again."""
     if not found.workload.accelerator:
         multiplier = f" --multiplier {design.multiplier}" if design.multiplier else ""
         target = found.effort.target
         return f"adderforge synth --config {config_file(design)} --target {target}{multiplier}"
+    config = configure(found.workload.model(design), design)
+    names = SIZES if config.external == "none" else ("external", "external_width", *SIZES)
+    given = [f" --{name.replace('_', '-')} {getattr(config, name)}" for name in names]
     model = found.workload.model_for(design.array)
-    names = ("external", "external_width", *MEMORIES)
-    given = [
-        f" --{name.replace('_', '-')} {design.values[name]}"
-        for name in names
-        if name in design.values
-    ]
     return f"adderforge ip --model {model} --config {config_file(design)}{''.join(given)}"
 
 
