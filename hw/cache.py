@@ -7,6 +7,7 @@ interrupted run leaves none behind. The folder may be removed at any time.
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from .config import ArrayConfig
 from .liberty import Liberty, liberty_files
 from .liberty_text import read_text
 from .synth import BUILT_IN_LIBRARY, Progress, SynthReport, synthesize_best
-from .tools import tool_versions
+from .tools import ToolError, tool_versions
 
 NETLIST, REPORT = "netlist.json", "report.json"
 _KEPT = (NETLIST, "stat.json", "modules.json", "synth.log", "synth.ys")
@@ -56,15 +57,29 @@ def kept(
     parts: Sequence[str], liberty: Liberty, files: Sequence[str], make: Callable[[Path], None]
 ) -> Path:
     """The folder with these files, which `make` leaves in a folder that it makes, unless that
-    was done before for the same parts, libraries, tools and code."""
+    was done before for the same parts, libraries, tools and code. What a tool that failed read and
+    wrote stays beside it, in `failed-…`."""
     folder = cache_folder() / "netlists" / _digest(parts, liberty)
     if not (folder / files[-1]).exists():
         folder.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as place:
             made = Path(place) / "work"
-            make(made)
+            try:
+                make(made)
+            except ToolError as error:
+                raise _kept_log(error, made, folder) from None
             _keep(files, made, Path(place) / "entry", folder)
     return folder
+
+
+def _kept_log(error: ToolError, made: Path, folder: Path) -> ToolError:
+    """The error, which names a file in `made`, whose folder goes away, in the place that it has
+    now."""
+    failed = folder.with_name(f"failed-{folder.name}")
+    if made.exists():
+        shutil.rmtree(failed, ignore_errors=True)
+        made.rename(failed)
+    return ToolError(str(error).replace(str(made), str(failed)))
 
 
 def _keep(files: Sequence[str], made: Path, entry: Path, folder: Path) -> None:

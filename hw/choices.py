@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .arithmetic import ARRAY_TREE, BOOTH_TREE
 from .asic import styles
+from .cells import Library
 from .config import ArrayConfig
 from .fabric import FABRICS
 from .liberty import Liberty, read_library
@@ -64,8 +65,8 @@ def check(
     clock_mhz: float | None = None,
 ) -> None:
     """ValueError when there is no such target, the PE has no such multiplier there, the cell
-    library is missing, cannot be read or has no flip-flops, or there can be no mapping for that
-    clock rate."""
+    library is missing, cannot be read or has no flip-flops or no gates, or there can be no mapping
+    for that clock rate."""
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
     if config.target not in ("generic", target):
@@ -81,11 +82,21 @@ def check(
     if clock_mhz is not None and not clock_mhz > 0:
         raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
     if target == "asic":
-        library = read_library(liberty)
-        if not any(cell.flip_flop for cell in library.cells.values()):
+        _check_cells(read_library(liberty))
+
+
+def _check_cells(library: Library) -> None:
+    cells = library.cells.values()
+    gates = (cell for cell in cells if not cell.flip_flop and len(cell.inputs) > 1)
+    kinds = {
+        "flip-flops": any(cell.flip_flop for cell in cells),
+        "gates": any(pin.function for cell in gates for pin in cell.outputs),
+    }
+    for kind, there in kinds.items():
+        if not there:
             raise ValueError(
-                f"library {library.name} must have flip-flops, but none of its "
-                f"{len(library.cells)} cells is one; give one that does, or it and another"
+                f"library {library.name} must have {kind}, but none of its {len(cells)} cells is "
+                "one; give one that does, or it and another"
             )
 
 

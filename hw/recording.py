@@ -89,8 +89,9 @@ def load(path: Path, netlist: Netlist) -> Recording:
             members = {name: archive[name] for name in archive.files}
         known = str(members["format"]) == _FORMAT
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is none, or damaged"
         raise ValueError(
-            f"{path}: activity must be a file that --save-activity wrote, but: {error}; write it "
+            f"{path}: activity must be a file that --save-activity wrote, but: {reason}; write it "
             "again"
         ) from None
     if not known:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from adderforge.commands.arrays import _lines
 from golden import checkpoint, model_file
 from golden.networks import build
 from golden.train_config import TrainConfig
@@ -271,6 +272,16 @@ def test_the_public_names_load_when_used():
         assert getattr(adderforge, name) is not None
     with pytest.raises(AttributeError, match="no public name 'nothing'"):
         adderforge.__getattr__("nothing")
+
+
+def test_synth_lists_cells_by_type_and_routed_rates_with_their_spread():
+    route = {"median_mhz": 90.0, "spread_mhz": 4.0, "fmax_mhz": [88.0, 90.0, 92.0]}
+    route |= {"paths_ns": {"register-to-register": 11.1}}
+    report = {"target": "ice40", "luts": 7, "dsps": None, "route": route}
+    report |= {"cells": {"SB_CARRY": 4, "SB_LUT4": 7}}
+    figures, cells, routed = _lines(report).splitlines()
+    assert (figures, cells) == ("target ice40, luts 7", "cells: 7 SB_LUT4, 4 SB_CARRY")
+    assert "90.0 MHz, median of 88.0, 90.0, 92.0; spread 4.0; longest paths: regis" in routed
 
 
 @pytest.mark.slow

@@ -105,6 +105,17 @@ def test_wires_and_more_cycles_cost_what_they_should(monkeypatch):
 
 @pytest.mark.slow
 @needs_compiler
+def test_an_array_mapped_for_a_clock_is_measured_at_it():
+    bare = measured("--model", ADDER)
+    timed = measured("--model", ADDER, "--clock-mhz", 200)
+    assert (bare["clock_mhz"], bare["clock_met"], timed["clock_mhz"]) == (100, None, 200)
+    assert timed["clock_met"] is True and timed["longest_path_ns"] <= 5 < bare["longest_path_ns"]
+    per_cycle = timed["pj_per_op"] * timed["operations"] / timed["cycles"]
+    assert timed["power_mw"] == pytest.approx(per_cycle * 200 * 1e-3)
+
+
+@pytest.mark.slow
+@needs_compiler
 def test_an_array_whose_weights_stay_is_measured_with_its_fold_memory():
     figures = measured("--model", ADDER, "--dataflow", "weight-stationary", "--positions", 8)
     assert figures["compared"] > 0 == figures["mismatches"]

@@ -13,6 +13,7 @@ from hw import cache
 from hw.config import ArrayConfig
 from hw.memory import memory_energy
 from hw.synth import BUILT_IN_LIBRARY, SynthReport
+from hw.tools import ToolError
 
 CONFIG = ArrayConfig(rows=2, cols=3, depth=64)
 REPORT = SynthReport(target="asic", pe="complement", multiplier="none", cells={}, tools={})
@@ -66,6 +67,23 @@ def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             cache.mapped(CONFIG)
     assert list((cache.cache_folder() / "netlists").iterdir()) == []
+    assert cache.mapped(CONFIG)[1].exists()
+
+
+def test_what_failed_stays_where_the_error_says(made, monkeypatch):
+    def failing(config, target, folder, *_, **__):
+        folder.mkdir(parents=True)
+        (folder / "synth.log").write_text("ERROR: of a tool")
+        raise ToolError(f"yosys failed; see {folder}/synth.log")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "synthesize_best", failing)
+        for _ in range(2):
+            with pytest.raises(ToolError) as error:
+                cache.mapped(CONFIG)
+    log = Path(str(error.value).removeprefix("yosys failed; see "))
+    assert log.read_text() == "ERROR: of a tool"
+    assert [folder.name[:7] for folder in log.parent.parent.iterdir()] == ["failed-"]
     assert cache.mapped(CONFIG)[1].exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from hw.activity import Activity
 from hw.delays import Surroundings, find_delays
-from hw.energy import PARTS, EnergyReport, beside, energy, total
+from hw.energy import PARTS, EnergyReport, beside, energy, total, with_memories
 from hw.liberty import read_library
 from hw.netlist import read_netlist
 
@@ -309,3 +309,13 @@ def test_the_total_of_runs_weighs_them_by_their_operations():
     assert (report.operations, report.cycles) == (4, 20)
     assert report.blocks == pytest.approx({"PEs": 5 / 4, "bus": 3 / 4})
     assert total([figures(5.0, None), figures(1.0, None)]).parts["leakage"] is None
+
+
+def test_memories_are_a_part_and_a_block_and_no_glitches():
+    logic, zero_delay = figures(5.0, 1.0), figures(4.0, 1.0, activity="zero-delay")
+    report = with_memories(beside(logic, zero_delay), 2.0)
+    assert report.pj_per_op == 7.0 == pytest.approx(sum(report.parts.values()))
+    assert report.parts["memories"] == report.blocks["memories"] == 2.0
+    assert report.blocks["PEs"] == 5.0
+    assert report.transitions == logic.transitions
+    assert report.glitch_share == pytest.approx(1 - 3 / 4)

@@ -326,19 +326,28 @@ def library_of(path, keep):
     return path
 
 
-def test_a_library_without_flip_flops_is_refused_before_any_work(tmp_path):
-    gates = library_of(tmp_path / "gates.lib", lambda cell: "ff (" not in cell)
-    message = r"library adderforge130 must have flip-flops, but none of its 40 cells is one; give "
+@pytest.mark.parametrize(
+    ("kind", "left", "keep"),
+    [
+        ("flip-flops", 40, lambda cell: "ff (" not in cell),
+        ("gates", 7, lambda cell: "ff (" in cell or "INV_X" in cell),
+    ],
+)
+def test_a_library_without_flip_flops_or_gates_is_refused_before_any_work(
+    tmp_path, kind, left, keep
+):
+    library = library_of(tmp_path / "some.lib", keep)
+    message = f"library adderforge130 must have {kind}, but none of its {left} cells is one; give "
     with pytest.raises(ValueError, match=f"^{message}"):
-        synthesize(SMALL, "asic", tmp_path / "never", liberty=gates)
+        synthesize(SMALL, "asic", tmp_path / "never", liberty=library)
     assert not (tmp_path / "never").exists()
 
 
 @pytest.mark.slow
-def test_a_library_without_gates_gives_an_error_and_no_area(tmp_path):
-    flip_flops = library_of(tmp_path / "registers.lib", lambda cell: "ff (" in cell)
+def test_a_library_without_all_the_gates_it_takes_gives_an_error_and_no_area(tmp_path):
+    few = library_of(tmp_path / "few.lib", lambda cell: "ff (" in cell or "(XOR2_X1)" in cell)
     with pytest.raises(ToolError, match=r"^yosys failed: "):
-        synthesize(SMALL, "asic", tmp_path / "run", liberty=flip_flops)
+        synthesize(SMALL, "asic", tmp_path / "run", liberty=few)
 
 
 @pytest.mark.slow

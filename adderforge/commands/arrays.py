@@ -251,19 +251,23 @@ def synth(
 
 
 def _lines(report: dict) -> str:
-    """The report's figures in one line, and in another what routing gave."""
+    """The report's figures in one line, its cells in another, and what routing gave."""
     figures = {
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in report.items()
         if isinstance(value, str | int | float)
     }
-    text = ", ".join(f"{name} {value}" for name, value in figures.items())
-    if "route" not in report:
-        return text
-    routed = report["route"]
-    paths = "; ".join(f"{name} {delay:.2f} ns" for name, delay in routed["paths_ns"].items())
-    rates = ", ".join(f"{rate:.1f}" for rate in routed["fmax_mhz"])
-    return (
-        f"{text}\nrouted between registers: {routed['median_mhz']:.1f} MHz, median of {rates}; "
-        f"longest paths: {paths}"
-    )
+    cells = sorted(report["cells"].items(), key=lambda cell: -cell[1])
+    lines = [
+        ", ".join(f"{name} {value}" for name, value in figures.items()),
+        "cells: " + ", ".join(f"{count} {name}" for name, count in cells),
+    ]
+    if "route" in report:
+        routed = report["route"]
+        paths = "; ".join(f"{name} {delay:.2f} ns" for name, delay in routed["paths_ns"].items())
+        rates = ", ".join(f"{rate:.1f}" for rate in routed["fmax_mhz"])
+        lines.append(
+            f"routed between registers: {routed['median_mhz']:.1f} MHz, median of {rates}; spread "
+            f"{routed['spread_mhz']:.1f}; longest paths: {paths}"
+        )
+    return "\n".join(lines)

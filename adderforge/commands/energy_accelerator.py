@@ -8,10 +8,7 @@ from ..energy_options import Measurement, Work, listed, path_line
 from ..options import accelerator_config, show
 
 if TYPE_CHECKING:
-    from hw.program import Program
-
-    from ..accelerator_energy import AcceleratorDesign, AcceleratorEnergy
-    from ..progress import Stages
+    from ..accelerator_energy import AcceleratorEnergy
 
 
 def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
@@ -23,7 +20,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from sim import events
     from sim.runner import check_simulator
 
-    from ..accelerator_energy import measure_accelerator
+    from ..accelerator_energy import map_accelerator, measure_accelerator
     from ..contenders import Effort
     from ..energy_chart import draw_chart
     from ..progress import Stages
@@ -39,7 +36,11 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     if how.activity == "gate-delay":
         events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
-    design = _mapped(program, library, around, how, stages)
+    names = ", ".join(path.name for path in library)
+    what = f"map {program.config.array.pe} accelerator to {names}"
+    with stages.stage(what) as update, how.area_alone():
+        arguments = (how.multiplier, around, update, how.clock_mhz)
+        design = map_accelerator(program, library, *arguments)
     folder = new_run_folder("energy", how.out)
     with stages.stage(f"simulate with {how.activity} activity") as update:
         run = measure_accelerator(
@@ -69,21 +70,6 @@ def _check(work: Work, how: Measurement) -> None:
     for name, value in of_arrays.items():
         if value:
             raise ValueError(f"{name} must be left out with --accelerator; it is of an array")
-
-
-def _mapped(
-    program: "Program", library: tuple, around: object, how: Measurement, stages: "Stages"
-) -> "AcceleratorDesign":
-    from ..accelerator_energy import map_accelerator
-    from ..energy_run import NoPowerTables
-
-    names = ", ".join(path.name for path in library)
-    with stages.stage(f"map {program.config.array.pe} accelerator to {names}") as update:
-        try:
-            return map_accelerator(program, library, how.multiplier, around, update, how.clock_mhz)
-        except NoPowerTables as error:
-            how.show_area(error)
-            raise
 
 
 def _text(run: "AcceleratorEnergy") -> str:

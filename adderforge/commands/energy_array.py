@@ -25,7 +25,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from sim import events
     from sim.gate_run import check_memory
 
-    from ..energy_run import summarize
+    from ..energy_run import map_array, summarize
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
 
@@ -40,7 +40,10 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     if how.activity == "gate-delay" and not how.from_activity:
         events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
-    design = _mapped(config, library, around, how, stages)
+    names = ", ".join(path.name for path in library)
+    with stages.stage(f"map {config.pe} to {names}") as update, how.area_alone():
+        arguments = (how.multiplier, around, update, how.clock_mhz)
+        design = map_array(config, library, *arguments)
     runs = _runs(design, batches, how, stages)
     clock_mhz, pj_per_bit = how.energy_clock_mhz, how.memory_pj_per_bit
     run = summarize(design, runs, batches, work.images, clock_mhz, pj_per_bit)
@@ -53,19 +56,6 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     show(figures, how.as_json, _text(run))
     click.echo(folder, err=how.as_json)
     return run.mismatches
-
-
-def _mapped(
-    config: "ArrayConfig", library: tuple, around: object, how: Measurement, stages: "Stages"
-) -> "Design":
-    from ..energy_run import NoPowerTables, map_array
-
-    with stages.stage(f"map {config.pe} to {', '.join(path.name for path in library)}") as update:
-        try:
-            return map_array(config, library, how.multiplier, around, update, how.clock_mhz)
-        except NoPowerTables as error:
-            how.show_area(error)
-            raise
 
 
 def _runs(design: "Design", batches: list, how: Measurement, stages: "Stages") -> list:
