@@ -135,7 +135,9 @@ def _sum_up(
     m.d.comb += pe.sum_last.eq(Cat(ends[config.low_latency], ends[config.pipeline]))
     if config.pipeline >= 3:
         acc = Signal(len(pe.sum), name="acc")
-        m.d.sync += acc.eq(load_terms(m, acc, pe.sum_last, pairs, later, config, arithmetic))
+        before = Cat(ends[config.low_latency - 1], ends[config.pipeline - 1])
+        first = delay(m, before, 1, "first")  # as `sum_last`, but placed beside the accumulator
+        m.d.sync += acc.eq(load_terms(m, acc, first, pairs, later, config, arithmetic))
         m.d.comb += pe.sum.eq(acc)
         return
     halves = pe.sum[: config.low_width], pe.sum[config.low_width :]

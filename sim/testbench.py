@@ -79,7 +79,7 @@ def _expected(
 BENCH = """\
 // Test bench of {top}, configuration {hash}. Needs no Python:
 //   iverilog -g2005 -o bench {top}.v {top}_tb.v && vvp bench
-// It prints PASS, or FAIL and the first differences.
+// It prints PASS; or the first differences and FAIL, with an exit code of 1.
 `timescale 1ns / 1ps
 module {top}_tb;
   reg clk = 0, rst = 1;
@@ -109,9 +109,9 @@ module {top}_tb;
       @(negedge clk);
       if (valid !== 1'b0) check;
     end
-    if (row != {rows}) $display("FAIL: %0d rows of sums came out, %0d were expected", row, {rows});
-    else if (compared != {bits}) $display("FAIL: expected.mem is not the one of this bench");
-    else if (wrong != 0) $display("FAIL: %0d of %0d rows of sums are wrong", wrong, {rows});
+    if (row != {rows}) $fatal(1, "FAIL: %0d rows of sums came out, %0d were expected", row, {rows});
+    else if (compared != {bits}) $fatal(1, "FAIL: expected.mem is not the one of this bench");
+    else if (wrong != 0) $fatal(1, "FAIL: %0d of %0d rows of sums are wrong", wrong, {rows});
     else $display("PASS: %0d rows of sums, %0d bits compared, in {cycles} cycles", row, compared);
     $finish;
   end

@@ -21,7 +21,9 @@ def run(folder, files):
         (folder / name).write_text(text)
     sources = [f"{TOP}.v", f"{TOP}_tb.v"]
     subprocess.run(["iverilog", "-g2005", "-o", "bench", *sources], cwd=folder, check=True)
-    return subprocess.run(["vvp", "bench"], cwd=folder, capture_output=True, text=True).stdout
+    ended = subprocess.run(["vvp", "bench"], cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == ("FAIL" in ended.stdout)
+    return ended.stdout
 
 
 def files_of(config):

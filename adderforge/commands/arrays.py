@@ -82,7 +82,7 @@ def _beside(config: "ArrayConfig") -> dict[str, str]:
 @click.option("--images", default=2, show_default=True, help="how many images for --model")
 @click.option("--seed", default=0, show_default=True, help="of the scenarios' random numbers")
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
-@click.option("--waves", is_flag=True, help="also write waves.fst, for GTKWave")
+@click.option("--waves", is_flag=True, help="also write waves.fst, or waves.vcd")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/simulate-…")
 @as_json
 def simulate(
@@ -103,7 +103,8 @@ def simulate(
     Without --model, scenarios: extremes, shapes that fill no tile, tiles back to back, idle cycles
     anywhere, resets in the middle of a tile. Each is a test case in results.xml (JUnit); one that
     fails says what differed first. With --model, a network's layers on its real activations. The
-    run folder also holds the logs and the Verilog. Exit code 1 when anything differs.
+    run folder also holds the logs and the Verilog. Exit code 1 when anything differs. Waves are
+    VCD where Verilator's FST writer lacks the headers of lz4 and zlib.
 
     \b
     Example:  adderforge simulate --config my.toml --seed 7 --waves
