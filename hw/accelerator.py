@@ -260,7 +260,8 @@ class Accelerator(Component):
         )
         place = self._place(m, array)
         m.d.comb += [
-            constants.last.eq(self.settings.last_constant),
+            constants.load.eq(self.sequencer.load),
+            constants.first.eq(layer.constant),
             constants.tile_ends.eq(place.tile_ends),
             requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(delay(m, array.sums.as_value(), 1, "sums")),

@@ -63,12 +63,13 @@ class WeightMemory(Component):
 
 
 class ConstantMemory(Component):
-    """Gives the requantizer's constants of one tile of filters after the other, and starts anew
-    after the last. With an external memory they are written first.
+    """Gives the requantizer's constants of one tile of filters after the other. With an external
+    memory they are written first.
 
     Members
     -------
-    last : index of the last tile's
+    load : a layer starts
+    first : index of its first tile's
     tile_ends : from the next cycle on the next tile's are wanted
     constants : of the tile that was wanted in the cycle before
     write, write_index, write_word : of a tile's constants; only with an external memory
@@ -81,7 +82,8 @@ class ConstantMemory(Component):
         index = range(config.constant_words)
         written = {"write": In(1), "write_index": In(index), "write_word": In(formats.constant)}
         super().__init__(
-            {"last": In(index), "tile_ends": In(1), "constants": Out(formats.constant)}
+            {"load": In(1), "first": In(index), "tile_ends": In(1)}
+            | {"constants": Out(formats.constant)}
             | (written if self._external else {})
         )
 
@@ -95,8 +97,10 @@ class ConstantMemory(Component):
             init=[] if self._external else values,
         )
         read, place = memory.read_port(), Signal(range(config.constant_words))
-        with m.If(self.tile_ends):
-            m.d.sync += place.eq(Mux(place == self.last, 0, place + 1))
+        with m.If(self.load):
+            m.d.sync += place.eq(self.first)
+        with m.Elif(self.tile_ends):
+            m.d.sync += place.eq(place + 1)
         m.d.comb += [read.addr.eq(place), self.constants.eq(read.data)]
         if self._external:
             write = memory.write_port()

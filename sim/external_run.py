@@ -21,13 +21,14 @@ from .accelerator_run import Run, build_sources, read_maps, stored, write_images
 
 FULL = 256  # of the share of cycles in which the memory gives a beat
 LOAD = 8  # of CONTROL
+CLASS_BITS, COUNT_BITS = 12, 26  # of an answer of the bench; a class has a bit more if unsound
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamedRun:
-    """run: its cycles are those without what was waited for; with maps in the external memory those
-    in which images come take longer, and are not predicted. starved: cycles in which weights or
-    maps were waited for until each answer."""
+    """run: its cycles are those without what was waited for; with maps in the external memory, also
+    without those in which images come, which take as long as that takes. starved: cycles in which
+    weights or maps were waited for until each answer."""
 
     run: Run
     starved: np.ndarray
@@ -62,13 +63,25 @@ def run_streamed(
     words = [*map(str, numbers), "", *files, "-", *places]
     run([str(simulator), *words], folder, name.with_suffix(".log"))
     answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(count, 2)
-    starved = answers[:, 0] >> 32
+    classes, starved, busy = (
+        answers[:, 0] >> low & 2**bits - 1
+        for low, bits in (
+            (0, CLASS_BITS),
+            (CLASS_BITS, COUNT_BITS),
+            (CLASS_BITS + COUNT_BITS, COUNT_BITS),
+        )
+    )
+    positions = np.arange(count)
+    cycles = answers[:, 1] - 1  # an answer leaves the shell a cycle later
+    if program.maps:
+        cycles = program.cycles + program.interval * positions
+        cycles += busy - program.busy_cycles * (positions + 1)
     return StreamedRun(
         run=Run(
             program=program,
-            classes=answers[:, 0] & 0xFFFFFFFF,
-            cycles=answers[:, 1] - 1 - starved,  # an answer leaves the shell a cycle later
-            positions=np.arange(count),
+            classes=classes,
+            cycles=cycles - starved,
+            positions=positions,
             words=read_maps(program, name, count),
         ),
         starved=starved,
@@ -106,6 +119,8 @@ def _bench(program: Program) -> str:
         control=offsets["CONTROL"],
         load=LOAD,
         full=FULL,
+        class_msb=CLASS_BITS - 2,
+        count_msb=COUNT_BITS - 1,
     )
 
 
@@ -164,7 +179,10 @@ module bench (
     .s_axi_wdata({load}), .s_axi_wstrb(4'hf), .s_axi_wvalid(~asked), .s_axi_bready(1'b1),
     .s_axi_arvalid(1'b0), .s_axi_rready(1'b1){connections});
 
-  assign answer = {{dut.shell.counters.starvation, tdata}};
+  reg [{count_msb}:0] busy;
+  always @(posedge clk) if (rst) busy <= 0; else busy <= busy + !dut.shell.counters.idle;
+  wire [{count_msb}:0] starved = dut.shell.counters.starvation;
+  assign answer = {{busy, starved, |tdata[31:30], tdata[{class_msb}:0]}};
   assign write_address = dut.shell.accelerator.probe_write_address;
   assign write_word = dut.shell.accelerator.probe_write_word;
   wire [{part_msb}:0] parts = dut.shell.accelerator.probe_write_parts;

@@ -390,8 +390,8 @@ def test_a_memory_for_less_than_a_row_of_maps_is_refused():
     with pytest.raises(ValueError) as error:
         compile_model(model, config_of(external="maps", activation_words=20))
     assert str(error.value) == (
-        "layer 'layer0' needs 30 activation_words for a row of its maps, but the accelerator has "
-        "20; set activation_words to at least 30"
+        "layer 'layer0' needs 52 activation_words for a row of its maps, but the accelerator has "
+        "20; set activation_words to at least 52"
     )
 
 
