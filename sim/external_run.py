@@ -40,18 +40,20 @@ def run_streamed(
     folder: Path,
     latency: int = 10,
     share: int = FULL,
+    hardware: Program | None = None,
 ) -> StreamedRun:
     """Runs images, codes (images, channels, rows, columns), back to back, once the program is
     loaded and the reader's memory is full. latency: cycles from a burst's address to its first
-    beat. share: of 256 cycles, those in which the memory gives a beat, at random. Writes everything
-    into `folder`. ToolError when Verilator is missing or fails."""
-    folder = folder.resolve()
-    stored_images = StoredImages(codes=codes[:1], classes=np.array([0]))
-    sources = {f"{TOP}.v": ip_verilog(program, stored_images), "bench.v": _bench(program)}
-    simulator = build_sources(program, folder, sources)
-    image = program_image(program, hardware_formats(program))
+    beat. share: of 256 cycles, those in which the memory gives a beat, at random. hardware: the
+    program that the hardware and its memories are made for, in place of this one. Writes everything
+    into `folder`. ToolError when Verilator is missing or fails, ValueError when the hardware cannot
+    run the program."""
+    folder, hardware = folder.resolve(), hardware or program
+    image = program_image(program, hardware_formats(hardware))
+    simulator = build_sources(program, folder, _sources(hardware))
     _write_hex(folder / "memory.hex", image, program.config.external_width // 8)
-    (folder / "setup.hex").write_text(f"{latency:x}\n{share:x}\n", encoding="utf-8")
+    setup = (latency, share, program.image.words - 1)
+    (folder / "setup.hex").write_text("".join(f"{one:x}\n" for one in setup), encoding="utf-8")
     name, config, count = folder / "images", program.config, len(codes)
     write_images(program, codes, name.with_suffix(".images"))
     beats = program.config.word_beats * (len(program.weights) + config.weight_words)
@@ -94,6 +96,13 @@ def _write_hex(path: Path, image: bytes, beat: int) -> None:
     path.write_text("".join(f"{bytes(one).hex()}\n" for one in beats), encoding="utf-8")
 
 
+def _sources(program: Program) -> dict[str, str]:
+    """Of hardware without images for its self-test, and its bench."""
+    codes, classes = np.empty((0, *program.image.shape), np.int64), np.empty(0, np.int64)
+    verilog = ip_verilog(program, StoredImages(codes=codes, classes=classes))
+    return {f"{TOP}.v": verilog, "bench.v": _bench(program)}
+
+
 def _bench(program: Program) -> str:
     config = program.config
     part, beat = config.map_width * config.array.cols, config.external_width // 8
@@ -112,7 +121,6 @@ def _bench(program: Program) -> str:
         address_msb=max((config.activation_words - 1).bit_length(), 1) - 1,
         part_msb=config.parts - 1,
         mask=", ".join(parts),
-        last_word=program.image.words - 1,
         memories="".join(text for text, _ in sides.values()),
         connections="".join(f",\n    {ports}" for _, ports in sides.values()),
         axi_msb=ADDRESS_WIDTH - 1,
@@ -163,8 +171,9 @@ module bench (
   wire asks;
   always @(posedge clk) if (rst) asked <= 0; else if (asks) asked <= 1;
 
-  reg [31:0] sent;
-  wire last = sent == {last_word};
+  reg [31:0] sent, setup [0:2];
+  initial $readmemh("setup.hex", setup);
+  wire last = sent == setup[2];
   always @(posedge clk)
     if (rst) sent <= 0; else if (offered && ready) sent <= last ? 0 : sent + 1;
 
@@ -202,7 +211,7 @@ module memory #(parameter WIDTH = 32, WORDS = 1, SHIFT = 2, FILE = "") (
   input [WIDTH-1:0] wdata, input wlast, input wvalid, output wready,
   output bvalid, input bready);
 
-  reg [31:0] setup [0:1];
+  reg [31:0] setup [0:2];
   reg [WIDTH-1:0] content [0:WORDS-1];
   initial $readmemh("setup.hex", setup);
   initial if (FILE != "") $readmemh(FILE, content);

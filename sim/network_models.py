@@ -12,7 +12,7 @@ from golden.quantize import quantize
 from golden.spec import IMAGE, LayerSpec, QuantizedLayer, QuantizedModel
 
 IMAGES = 2  # that statistics and formats are taken of
-SHIFT = 16
+MULT, SHIFT, ADDED_MULT = 2**15 - 1, 20, 2**20  # as wide as the quantizer's
 
 
 @torch.no_grad()
@@ -62,8 +62,8 @@ def _random_layer(
     return QuantizedLayer(
         spec=spec,
         weight=rng.integers(lowest, highest + 1, spec.weight_shape, np.int16),
-        bias=ones,
-        mult=ones,
+        bias=0 * ones,
+        mult=MULT * ones,
         shift=SHIFT * ones,
-        residual_mult=ones if spec.residual else None,
+        residual_mult=ADDED_MULT * ones if spec.residual else None,
     )
