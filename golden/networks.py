@@ -97,20 +97,27 @@ def lenet_plus_plus(kind: str = "adder", gradient: str = "full", classes: int = 
     return Chain((1, 32, 32), blocks)
 
 
-def vgg_small(kind: str = "adder", gradient: str = "full", classes: int = 10) -> Chain:
+def vgg_small(
+    kind: str = "adder",
+    gradient: str = "full",
+    classes: int = 10,
+    width: int = 128,
+    side: int = 32,
+) -> Chain:
     """VGG-small of Cai et al. 2017 for (3, 32, 32) images (section 4.2): six convolutions of 3 × 3
     and one linear layer. First and last are ordinary in every kind; batch norm follows every
-    layer, the logits too."""
+    layer, the logits too. width: channels of the first layer; side: of an image."""
     inner, ends = layers_of(kind, gradient), layers_of("cnn")
     blocks, before = {}, 3
-    for index, channels in enumerate((128, 128, 256, 256, 512, 512), 1):
+    for index in range(1, 7):
+        channels = width * 2 ** ((index - 1) // 2)
         made_of = ends if index == 1 else inner
         pool = 1 if index % 2 else 2
         active = inner.activation
         blocks[f"conv{index}"] = _conv(made_of, before, channels, 3, active, pool, padding=1)
         before = channels
-    blocks["fc"] = _linear(ends, 8192, classes)
-    return Chain((3, 32, 32), blocks)
+    blocks["fc"] = _linear(ends, before * (side // 8) ** 2, classes)
+    return Chain((3, side, side), blocks)
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {

@@ -91,12 +91,20 @@ def resnet32(kind: str = "adder", gradient: str = "full", classes: int = 10) -> 
     return _on_cifar(5, layers_of(kind, gradient), classes)
 
 
-def resnet18(kind: str = "adder", gradient: str = "full", classes: int = 1000) -> ResNet:
-    """ResNet-18 of He et al. 2016 for (3, 224, 224) images (Table 3)."""
+def resnet18(
+    kind: str = "adder",
+    gradient: str = "full",
+    classes: int = 1000,
+    width: int = 64,
+    side: int = 224,
+) -> ResNet:
+    """ResNet-18 of He et al. 2016 for (3, 224, 224) images (Table 3). width: channels of the first
+    stage; side: of an image."""
     stages = [
-        [_basic(64 * 2**stage, _stride(stage, index)) for index in range(2)] for stage in range(4)
+        [_basic(width * 2**stage, _stride(stage, index)) for index in range(2)]
+        for stage in range(4)
     ]
-    return _on_imagenet(stages, layers_of(kind, gradient), classes)
+    return _on_imagenet(stages, layers_of(kind, gradient), classes, width, side)
 
 
 def resnet50(
@@ -104,8 +112,11 @@ def resnet50(
     gradient: str = "full",
     classes: int = 1000,
     stride_in: int = 1,
+    width: int = 64,
+    side: int = 224,
 ) -> ResNet:
-    """ResNet-50 of He et al. 2016 for (3, 224, 224) images (Table 3).
+    """ResNet-50 of He et al. 2016 for (3, 224, 224) images (Table 3). width, side: as of
+    `resnet18`.
 
     stride_in: the kernel of the layer that strides in a stage's first block: 1, as in He et al.,
     which gives Table 3's 3.9 G; or 3, as in the authors' public code, which gives 4.1 G.
@@ -115,8 +126,8 @@ def resnet50(
     stages = []
     for stage, blocks in enumerate((3, 4, 6, 3)):
         strides = [_stride(stage, index) for index in range(blocks)]
-        stages.append([_bottleneck(64 * 2**stage, stride, stride_in) for stride in strides])
-    return _on_imagenet(stages, layers_of(kind, gradient), classes)
+        stages.append([_bottleneck(width * 2**stage, stride, stride_in) for stride in strides])
+    return _on_imagenet(stages, layers_of(kind, gradient), classes, width, side)
 
 
 def _on_cifar(blocks: int, layers: Layers, classes: int) -> ResNet:
@@ -129,10 +140,12 @@ def _on_cifar(blocks: int, layers: Layers, classes: int) -> ResNet:
     return ResNet(layers, (3, 32, 32), stem, stages, fc, pool=False)
 
 
-def _on_imagenet(stages: list[list[list[Step]]], layers: Layers, classes: int) -> ResNet:
-    stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+def _on_imagenet(
+    stages: list[list[list[Step]]], layers: Layers, classes: int, width: int, side: int
+) -> ResNet:
+    stem = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
     fc = nn.Linear(stages[-1][-1][-1][0], classes)
-    return ResNet(layers, (3, 224, 224), stem, stages, fc, pool=True)
+    return ResNet(layers, (3, side, side), stem, stages, fc, pool=True)
 
 
 def _stride(stage: int, index: int) -> int:

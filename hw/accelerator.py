@@ -269,7 +269,8 @@ class Accelerator(Component):
         with m.If(array.valid):  # other sums are not whole, and would only move the multipliers
             m.d.sync += sums.eq(array.sums.as_value())
         m.d.comb += [
-            constants.last.eq(self.settings.last_constant),
+            constants.load.eq(self.sequencer.load),
+            constants.first.eq(layer.constant),
             constants.tile_ends.eq(place.tile_ends),
             requantizer.constants.eq(delay(m, constants.constants, stages, "constants")),
             requantizer.sums.eq(delay(m, sums, config.constant_latency - 1, "sums")),

@@ -16,7 +16,7 @@ READ_AHEAD = 512  # words of weights, as many as block RAMs are deep
 @dataclass(frozen=True, kw_only=True)
 class ImageColumns:
     """How an image is unfolded along its rows before it is stored: by a kernel with a stride and
-    padding, so that a word holds the pixels under a row of the kernel."""
+    padding, so that words hold the pixels under a row of the kernel."""
 
     kernel: int = 1
     stride: int = 1
@@ -24,11 +24,13 @@ class ImageColumns:
 
 
 def image_columns(model: QuantizedModel, config: AcceleratorConfig) -> ImageColumns | None:
-    """The first kernel's columns, if a row of it fits a word and no other layer takes the image;
-    but no code stands for padding beside signs."""
+    """The first kernel's columns, if a row of it fits fewer words than it has pixels and no other
+    layer takes the image; but no code stands for padding beside signs."""
     first = model.layers[0].spec
     users = [name for layer in model.layers for name in (layer.spec.source, layer.spec.residual)]
-    if first.in_shape[0] * first.kernel[1] > config.channels or users.count(IMAGE) > 1:
+    channels, reach = first.in_shape[0], first.kernel[1]
+    unfolded = math.ceil(channels * reach / config.channels)
+    if unfolded >= reach * math.ceil(channels / config.channels) or users.count(IMAGE) > 1:
         return None
     if first.kind == "xnor" and first.padding[1]:
         return None
@@ -79,7 +81,7 @@ def needed_words(layers: tuple[LayerDescriptor, ...]) -> dict[str, int]:
     return {
         "activation_words": max(place.base + place.words for place in places),
         "weight_words": min(weights, READ_AHEAD) if external else weights,
-        "constant_words": sum(layer.tiles for layer in layers),
+        "constant_words": max(layer.constant_base + layer.tiles for layer in layers),
     }
 
 

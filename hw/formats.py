@@ -146,7 +146,7 @@ def settings_values(program: Program) -> dict[str, int]:
     last = program.layers[-1]
     return {
         "last_layer": len(program.layers) - 1,
-        "last_constant": sum(layer.tiles for layer in program.layers) - 1,
+        "last_constant": len(program.constants.offset) - 1,
         "last_image_word": program.image.words - 1,
         "last_filters": (last.tiles - 1) * program.config.array.cols,
         "classes": last.filters,

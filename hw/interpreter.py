@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .descriptor import LayerDescriptor, Transfer, covered
+from .descriptor import LayerDescriptor, MapPlace, Transfer, covered
 from .loops import walk
 from .program import Program
 from .program_words import in_lanes
@@ -64,12 +64,12 @@ def run_layer(program: Program, layer: LayerDescriptor, memory: np.ndarray) -> n
 def stored_map(memory: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
     """A layer's map (filters, rows, columns) out of the memory (words, channels)."""
     place = layer.target
-    return map_of_words(memory[place.base : place.base + place.words], layer)
+    return map_of_words(memory[place.base : place.base + place.words], place)
 
 
-def map_of_words(words: np.ndarray, layer: LayerDescriptor) -> np.ndarray:
-    """A layer's map (filters, rows, columns) of its words (words, channels)."""
-    pixels = words.reshape(*layer.target.shape[1:], -1)[:, :, : layer.filters]
+def map_of_words(words: np.ndarray, place: MapPlace) -> np.ndarray:
+    """A map (channels, rows, columns) of its words (words, channels of a word)."""
+    pixels = words.reshape(*place.shape[1:], -1)[:, :, : place.shape[0]]
     return pixels.transpose(2, 0, 1).copy()
 
 

@@ -78,12 +78,13 @@ class WeightMemory(Component):
 
 
 class ConstantMemory(Component):
-    """Gives the requantizer's constants of one tile of filters after the other, and starts anew
-    after the last. With an external memory they are written first.
+    """Gives the requantizer's constants of one tile of filters after the other. With an external
+    memory they are written first.
 
     Members
     -------
-    last : index of the last tile's
+    load : a layer starts
+    first : index of its first tile's
     tile_ends : from the next cycle on the next tile's are wanted
     constants : of the tile that was wanted in the cycle before
     write, write_index, write_word : of a tile's constants; only with an external memory
@@ -96,7 +97,8 @@ class ConstantMemory(Component):
         index = range(config.constant_words)
         written = {"write": In(1), "write_index": In(index), "write_word": In(formats.constant)}
         super().__init__(
-            {"last": In(index), "tile_ends": In(1), "constants": Out(formats.constant)}
+            {"load": In(1), "first": In(index), "tile_ends": In(1)}
+            | {"constants": Out(formats.constant)}
             | (written if self._external else {})
         )
 
@@ -110,14 +112,14 @@ class ConstantMemory(Component):
             init=[] if self._external else values,
         )
         read, place = memory.read_port(), Signal(range(config.constant_words))
-        other = Signal(init=1)  # the word at `place` has not been read yet
-        m.d.sync += other.eq(self.tile_ends)
-        with m.If(self.tile_ends):
-            m.d.sync += place.eq(Mux(place == self.last, 0, place + 1))
+        other = Signal()  # the word at `place` has not been read yet
+        m.d.sync += other.eq(self.load | self.tile_ends)
+        with m.If(self.load):
+            m.d.sync += place.eq(self.first)
+        with m.Elif(self.tile_ends):
+            m.d.sync += place.eq(place + 1)
         m.d.comb += [read.addr.eq(place), read.en.eq(other), self.constants.eq(read.data)]
         if self._external:
-            with m.If(self.write):
-                m.d.sync += other.eq(1)
             write = memory.write_port()
             m.d.comb += [
                 write.en.eq(self.write),

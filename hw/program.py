@@ -29,6 +29,7 @@ class Program:
     external memory, by name; empty without one for them. columns: how the image is unfolded, if it
     is. weights: (words, cols, lanes) in the order in which the array takes them, those of a layer's
     bands once. constants: the requantizer's, a word for each tile of filters, likewise.
+    image_shape: (channels, rows, columns) as it comes.
     """
 
     config: AcceleratorConfig
@@ -37,6 +38,7 @@ class Program:
     columns: ImageColumns | None
     weights: np.ndarray
     constants: Constants
+    image_shape: tuple[int, int, int]
     maps: dict[str, MapPlace] = field(default_factory=dict)
 
     @property
@@ -85,13 +87,24 @@ class Program:
 
     def image_words(self, codes: np.ndarray) -> np.ndarray:
         """(words, channels) in the order in which the accelerator takes them, for an image's codes
-        (channels, rows, columns)."""
+        (channels, rows, columns). ValueError for codes of another shape, or out of range."""
+        self._check_image(codes)
         columns, zero = self.columns or ImageColumns(), self.layers[0].in_zero
         side = (columns.padding, columns.padding)
         padded = np.pad(codes, ((0, 0), (0, 0), side), constant_values=zero)
         windows = sliding_window_view(padded, columns.kernel, axis=2)[:, :, :: columns.stride]
         pixels = windows[:, :, : self.image.shape[2]].transpose(1, 2, 3, 0)
         return fill_words(pixels.reshape(-1, self.image.shape[0]), self.config.channels, zero)
+
+    def _check_image(self, codes: np.ndarray) -> None:
+        highest = 2 ** self.layers[0].in_width - 1
+        if codes.shape != self.image_shape:
+            raise ValueError(f"an image must be codes of {self.image_shape}, not {codes.shape}")
+        if codes.min() < 0 or codes.max() > highest:
+            raise ValueError(
+                f"an image's codes must be from 0 to {highest}, not from {codes.min()} to "
+                f"{codes.max()}"
+            )
 
     @property
     def busy_cycles(self) -> int:
@@ -150,6 +163,7 @@ def compile_model(model: QuantizedModel, config: AcceleratorConfig) -> Program:
         columns=image_columns(model, config),
         weights=np.concatenate(weights),
         constants=constant_words(model, whole),
+        image_shape=model.in_shape,
     )
 
 

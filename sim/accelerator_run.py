@@ -48,7 +48,7 @@ class Run:
         for layer in stored(self.program):
             words = self.words[images, first : first + layer.target.words]
             codes = unpacked(words, config.map_width, config.channels)
-            rows = np.stack([map_of_words(one, layer) for one in codes])
+            rows = np.stack([map_of_words(one, layer.target) for one in codes])
             bands.setdefault(layer.name, []).append(rows)
             first += layer.target.words
         return {name: np.concatenate(rows, axis=2) for name, rows in bands.items()}

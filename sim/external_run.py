@@ -21,13 +21,14 @@ from .accelerator_run import Run, build_sources, read_maps, stored, write_images
 
 FULL = 256  # of the share of cycles in which the memory gives a beat
 LOAD = 8  # of CONTROL
+CLASS_BITS, COUNT_BITS = 12, 26  # of an answer of the bench; a class has a bit more if unsound
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamedRun:
-    """run: its cycles are those without what was waited for; with maps in the external memory those
-    in which images come take longer, and are not predicted. starved: cycles in which weights or
-    maps were waited for until each answer."""
+    """run: its cycles are those without what was waited for; with maps in the external memory, also
+    without those in which images come, which take as long as that takes. starved: cycles in which
+    weights or maps were waited for until each answer."""
 
     run: Run
     starved: np.ndarray
@@ -39,18 +40,20 @@ def run_streamed(
     folder: Path,
     latency: int = 10,
     share: int = FULL,
+    hardware: Program | None = None,
 ) -> StreamedRun:
     """Runs images, codes (images, channels, rows, columns), back to back, once the program is
     loaded and the reader's memory is full. latency: cycles from a burst's address to its first
-    beat. share: of 256 cycles, those in which the memory gives a beat, at random. Writes everything
-    into `folder`. ToolError when Verilator is missing or fails."""
-    folder = folder.resolve()
-    stored_images = StoredImages(codes=codes[:1], classes=np.array([0]))
-    sources = {f"{TOP}.v": ip_verilog(program, stored_images), "bench.v": _bench(program)}
-    simulator = build_sources(program, folder, sources)
-    image = program_image(program, hardware_formats(program))
+    beat. share: of 256 cycles, those in which the memory gives a beat, at random. hardware: the
+    program that the hardware and its memories are made for, in place of this one. Writes everything
+    into `folder`. ToolError when Verilator is missing or fails, ValueError when the hardware cannot
+    run the program."""
+    folder, hardware = folder.resolve(), hardware or program
+    image = program_image(program, hardware_formats(hardware))
+    simulator = build_sources(program, folder, _sources(hardware))
     _write_hex(folder / "memory.hex", image, program.config.external_width // 8)
-    (folder / "setup.hex").write_text(f"{latency:x}\n{share:x}\n", encoding="utf-8")
+    setup = (latency, share, program.image.words - 1)
+    (folder / "setup.hex").write_text("".join(f"{one:x}\n" for one in setup), encoding="utf-8")
     name, config, count = folder / "images", program.config, len(codes)
     write_images(program, codes, name.with_suffix(".images"))
     beats = program.config.word_beats * (len(program.weights) + config.weight_words)
@@ -62,13 +65,25 @@ def run_streamed(
     words = [*map(str, numbers), "", *files, "-", *places]
     run([str(simulator), *words], folder, name.with_suffix(".log"))
     answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(count, 2)
-    starved = answers[:, 0] >> 32
+    classes, starved, busy = (
+        answers[:, 0] >> low & 2**bits - 1
+        for low, bits in (
+            (0, CLASS_BITS),
+            (CLASS_BITS, COUNT_BITS),
+            (CLASS_BITS + COUNT_BITS, COUNT_BITS),
+        )
+    )
+    positions = np.arange(count)
+    cycles = answers[:, 1] - 1  # an answer leaves the shell a cycle later
+    if program.maps:
+        cycles = program.cycles + program.interval * positions
+        cycles += busy - program.busy_cycles * (positions + 1)
     return StreamedRun(
         run=Run(
             program=program,
-            classes=answers[:, 0] & 0xFFFFFFFF,
-            cycles=answers[:, 1] - 1 - starved,  # an answer leaves the shell a cycle later
-            positions=np.arange(count),
+            classes=classes,
+            cycles=cycles - starved,
+            positions=positions,
             words=read_maps(program, name, count),
         ),
         starved=starved,
@@ -79,6 +94,13 @@ def _write_hex(path: Path, image: bytes, beat: int) -> None:
     whole = image.ljust(-(-len(image) // beat) * beat, b"\0")
     beats = np.frombuffer(whole, np.uint8).reshape(-1, beat)[:, ::-1]
     path.write_text("".join(f"{bytes(one).hex()}\n" for one in beats), encoding="utf-8")
+
+
+def _sources(program: Program) -> dict[str, str]:
+    """Of hardware without images for its self-test, and its bench."""
+    codes, classes = np.empty((0, *program.image.shape), np.int64), np.empty(0, np.int64)
+    verilog = ip_verilog(program, StoredImages(codes=codes, classes=classes))
+    return {f"{TOP}.v": verilog, "bench.v": _bench(program)}
 
 
 def _bench(program: Program) -> str:
@@ -99,13 +121,14 @@ def _bench(program: Program) -> str:
         address_msb=max((config.activation_words - 1).bit_length(), 1) - 1,
         part_msb=config.parts - 1,
         mask=", ".join(parts),
-        last_word=program.image.words - 1,
         memories="".join(text for text, _ in sides.values()),
         connections="".join(f",\n    {ports}" for _, ports in sides.values()),
         axi_msb=ADDRESS_WIDTH - 1,
         control=offsets["CONTROL"],
         load=LOAD,
         full=FULL,
+        class_msb=CLASS_BITS - 2,
+        count_msb=COUNT_BITS - 1,
     )
 
 
@@ -148,8 +171,9 @@ module bench (
   wire asks;
   always @(posedge clk) if (rst) asked <= 0; else if (asks) asked <= 1;
 
-  reg [31:0] sent;
-  wire last = sent == {last_word};
+  reg [31:0] sent, setup [0:2];
+  initial $readmemh("setup.hex", setup);
+  wire last = sent == setup[2];
   always @(posedge clk)
     if (rst) sent <= 0; else if (offered && ready) sent <= last ? 0 : sent + 1;
 
@@ -164,7 +188,10 @@ module bench (
     .s_axi_wdata({load}), .s_axi_wstrb(4'hf), .s_axi_wvalid(~asked), .s_axi_bready(1'b1),
     .s_axi_arvalid(1'b0), .s_axi_rready(1'b1){connections});
 
-  assign answer = {{dut.shell.counters.starvation, tdata}};
+  reg [{count_msb}:0] busy;
+  always @(posedge clk) if (rst) busy <= 0; else busy <= busy + !dut.shell.counters.idle;
+  wire [{count_msb}:0] starved = dut.shell.counters.starvation;
+  assign answer = {{busy, starved, |tdata[31:30], tdata[{class_msb}:0]}};
   assign write_address = dut.shell.accelerator.probe_write_address;
   assign write_word = dut.shell.accelerator.probe_write_word;
   wire [{part_msb}:0] parts = dut.shell.accelerator.probe_write_parts;
@@ -184,7 +211,7 @@ module memory #(parameter WIDTH = 32, WORDS = 1, SHIFT = 2, FILE = "") (
   input [WIDTH-1:0] wdata, input wlast, input wvalid, output wready,
   output bvalid, input bready);
 
-  reg [31:0] setup [0:1];
+  reg [31:0] setup [0:2];
   reg [WIDTH-1:0] content [0:WORDS-1];
   initial $readmemh("setup.hex", setup);
   initial if (FILE != "") $readmemh(FILE, content);

@@ -14,6 +14,7 @@ from .workload import MatrixForm
 
 JOB_VARIABLE = "ADDERFORGE_JOB"
 RESULTS = "results.json"
+LEFT_MAPS = "maps.bin"  # words of the external memory, as bytes
 
 
 @dataclass(frozen=True, kw_only=True)

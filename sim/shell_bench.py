@@ -61,6 +61,7 @@ class Bench:
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), *wires, **options)
         self.axi = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), *wires, **options)
         self.programs, self.ram = facts.get("programs", 0), None
+        self.map_bytes = facts.get("map_bytes", 0)
         if self.programs:
             self.ram = AxiRamRead(
                 AxiReadBus.from_prefix(dut, "m_axi"), *wires, **options, size=2**40

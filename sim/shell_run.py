@@ -27,14 +27,16 @@ def run_shell(
     verilog: str | None = None,
     waves: bool = False,
     others: Sequence[tuple[Program, StoredImages]] = (),
+    benches: Sequence[str] = (),
 ) -> dict[str, str]:
     """Play the scenarios of `sim.shell_bench` with these images, which are the self-test's too;
     what each found: "passed", or in words what was wrong.
 
     Writes the Verilog, the job, logs, `results.json` and `results.xml` (JUnit) into `folder`.
     With an external memory also those of `sim.external_bench`; then `others` take the program's
-    place at run time. seed: of the pauses. verilog: in place of the generated text. ToolError when
-    the simulator is missing or stops before the end.
+    place at run time. seed: of the pauses. verilog: in place of the generated text. benches:
+    modules with other scenarios, in place of those. ToolError when the simulator is missing or
+    stops before the end.
     """
     check_simulator(simulator)
     folder = folder.resolve()
@@ -52,10 +54,13 @@ def run_shell(
         "image_cycles": program.busy_cycles,
         "width": program.config.map_width,
     }
-    benches, arrays = ["sim.shell_bench"], {"seed": np.array(seed)}
-    if program.config.external != "none":
-        benches.append("sim.external_bench")
+    usual, arrays = ["sim.shell_bench"], {"seed": np.array(seed)}
+    external = program.config.external != "none"
+    if external:
+        usual.append("sim.external_bench")
         facts["programs"] = 1 + len(others)
+        words = sum(place.words for place in program.maps.values())
+        facts["map_bytes"] = words * map_word_bytes(program)
         formats = hardware_formats(program)
     for index, (one, its_images) in enumerate(((program, images), *others)):
         ending = index or ""
@@ -64,9 +69,14 @@ def run_shell(
             f"words{ending}": np.array(words),
             f"classes{ending}": np.asarray(its_images.classes),
         }
-        if len(benches) > 1:
+        if external:
             arrays[f"image{ending}"] = np.frombuffer(program_image(one, formats), np.uint8)
     arrays["facts"] = np.array(json.dumps(facts))
     save_arrays(arrays, folder / "job.npz")
-    run_bench(benches, TOP, folder / "job.npz", simulator, waves, seed)
+    run_bench(list(benches) or usual, TOP, folder / "job.npz", simulator, waves, seed)
     return json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+
+
+def map_word_bytes(program: Program) -> int:
+    """Of a word of activations in an external memory."""
+    return program.config.map_beats * program.config.external_width // 8

@@ -210,6 +210,21 @@ def test_an_image_is_unfolded_along_its_rows_when_a_row_of_the_kernel_fits_a_wor
     assert [layer.folds for layer in program.layers][:2] == [3, 2 * 2 * 3]
 
 
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.zeros((1, 5, 7), int), r"an image must be codes of \(1, 7, 5\), not \(1, 5, 7\)"),
+        (np.zeros((2, 1, 7, 5), int), r"an image must be codes of \(1, 7, 5\), not \(2, 1, 7, 5\)"),
+        (np.full((1, 7, 5), 256), "an image's codes must be from 0 to 255, not from 256 to 256"),
+        (np.full((1, 7, 5), -1), "an image's codes must be from 0 to 255, not from -1 to -1"),
+    ],
+)
+def test_an_image_of_another_shape_or_range_is_refused(codes, message):
+    program = compile_model(network("stride, padding, pooling"), config_of())
+    with pytest.raises(ValueError, match=message):
+        program.image_words(codes)
+
+
 def test_maps_take_words_that_are_free_again():
     program = compile_model(network("fully connected"), config_of())
     places = [program.image, *(layer.target for layer in program.layers if layer.target)]
@@ -390,8 +405,8 @@ def test_a_memory_for_less_than_a_row_of_maps_is_refused():
     with pytest.raises(ValueError) as error:
         compile_model(model, config_of(external="maps", activation_words=20))
     assert str(error.value) == (
-        "layer 'layer0' needs 30 activation_words for a row of its maps, but the accelerator has "
-        "20; set activation_words to at least 30"
+        "layer 'layer0' needs 52 activation_words for a row of its maps, but the accelerator has "
+        "20; set activation_words to at least 52"
     )
 
 

@@ -74,7 +74,7 @@ def image_map(program: Program, formats: Formats) -> str:
     counts = {
         Section.SETTINGS: 1,
         Section.LAYERS: len(program.layers),
-        Section.CONSTANTS: sum(layer.tiles for layer in program.layers),
+        Section.CONSTANTS: len(program.constants.offset),
         Section.WEIGHTS: sum(layer.weight_words for layer in program.layers),
     }
     lines = [f"{'external memory':16} {'from':>12} {'words':>10} {'bytes a word':>14}"]
@@ -103,12 +103,10 @@ def _tables(program: Program, formats: Formats) -> bytes:
     beat, beats = program.config.external_width // 8, word_beats(formats)
     layers = [layer_values(layer, formats.layer) for layer in program.layers]
     filters = constant_values(program.constants, program.config.requantize)
-    tiles = (range(one.constant_base, one.constant_base + one.tiles) for one in program.layers)
-    constants = [filters[tile] for band in tiles for tile in band]
     sections = {
         Section.SETTINGS: (formats.settings, [settings_values(program)]),
         Section.LAYERS: (formats.layer, layers),
-        Section.CONSTANTS: (formats.constant, constants),
+        Section.CONSTANTS: (formats.constant, filters),
     }
     return b"".join(
         _packed(layout, values, beats[section] * beat)

@@ -105,7 +105,8 @@ class SelfTest(Component):
 
 
 def _words(program: Program, codes: np.ndarray) -> np.ndarray:
-    return np.concatenate([program.image_words(image) for image in codes])
+    none = np.empty((0, program.config.channels), np.int64)
+    return np.concatenate([none, *(program.image_words(image) for image in codes)])
 
 
 def _packed(word: np.ndarray, program: Program) -> int:
