@@ -268,10 +268,10 @@ class Accelerator(Component):
         m.d.comb += [
             constants.last.eq(self.settings.last_constant),
             constants.tile_ends.eq(place.tile_ends),
-            requantizer.constants.eq(delay(m, constants.constants, stages, "constants")),
+            requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(sums),
             requantizer.added.eq(delay(m, self._added(m, place), stages, "added")),
-            requantizer.highest.eq(layer.highest),
+            requantizer.highest.eq(delay(m, layer.highest, stages, "highest")),
         ]
         latency = 1 + stages + config.requantizer_latency
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
@@ -287,7 +287,8 @@ class Accelerator(Component):
         """Where the sums belong that left the array `stages` cycles before."""
         layer, levels = self.sequencer.layer, len(WRITE_LEVELS)
         stages = self.program.config.stages
-        m.submodules.loops = loops = Loops(levels, layer.write_limits.shape().elem_shape)
+        turns = layer.write_limits.shape().elem_shape
+        m.submodules.loops = loops = Loops(levels, turns, stages)
         m.d.comb += [
             loops.limits.eq(layer.write_limits),
             loops.load.eq(self.sequencer.load),
@@ -297,7 +298,7 @@ class Accelerator(Component):
             name: self._walk(m, name, array.valid, loops.goes_on) for name in ("write", "added")
         }
         window_column, column, window_row, _, part, _ = range(levels)
-        turns = {
+        flags = {
             "valid": array.valid,
             "column": loops.turns[column],
             "part": loops.turns[part],
@@ -308,7 +309,7 @@ class Accelerator(Component):
             "tile_ends": array.valid & loops.lasts[:part].all(),
         }
         values = {"address": walks["write"], "added": walks["added"]} | {
-            name: delay(m, turn, stages, name, reset_less=False) for name, turn in turns.items()
+            name: delay(m, flag, stages, name, reset_less=False) for name, flag in flags.items()
         }
         place = Signal(StructLayout({name: value.shape() for name, value in values.items()}))
         m.d.comb += [place[name].eq(value) for name, value in values.items()]
@@ -333,9 +334,9 @@ class Accelerator(Component):
             *(getattr(pooling, name).eq(place[name]) for name in ("column", *flags)),
             *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
             pooling.valid.eq(place.valid & layer.stores),
-            pooling.mean.eq(layer.mean),
-            pooling.offset.eq(layer.pool_offset),
-            pooling.shift.eq(layer.pool_shift),
+            pooling.mean.eq(delay(m, layer.mean, config.stages, "mean")),
+            pooling.offset.eq(delay(m, layer.pool_offset, config.stages, "pool_offset")),
+            pooling.shift.eq(delay(m, layer.pool_shift, config.stages, "pool_shift")),
         ]
         return pooling
 

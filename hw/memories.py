@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth import Array, Module, Mux, Signal, Value
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
@@ -13,6 +13,7 @@ from .formats import Formats
 from .pipeline import delay
 from .program import Program
 from .requantize import constant_values
+from .table import table
 
 BANK = 2048  # words of weights behind one register, as deep as block RAM of 9 bits
 
@@ -58,21 +59,10 @@ class WeightMemory(Component):
         return m
 
     def _read_block_ram(self, m: Module, place: Signal) -> Value:
-        """With a pipeline, a register behind each bank, and one behind the choice of a bank."""
         config, stages = self.program.config, self.program.config.stages
-        bank, depth = BANK if stages else config.weight_words, config.weight_words
         words = (self.program.weights % 2**config.array.width).tolist()
-        given = []
-        for first in range(0, depth, bank):
-            init = words[first : first + bank]
-            memory = Memory(shape=self.w.shape(), depth=min(bank, depth - first), init=init)
-            name = f"memory_{first // bank}" if depth > bank else "memory"
-            m.submodules[name] = memory
-            read = memory.read_port()
-            m.d.comb += read.addr.eq(place)
-            given.append(delay(m, read.data.as_value(), stages, name))
-        chosen = delay(m, place // bank, 1 + stages, "chosen") if len(given) > 1 else 0
-        return delay(m, Array(given)[chosen], stages, "word")
+        shape, depth = self.w.shape(), config.weight_words
+        return table(m, "memory", shape, words, depth, place, stages, BANK, stages).as_value()
 
 
 class ConstantMemory(Component):
@@ -83,7 +73,7 @@ class ConstantMemory(Component):
     -------
     last : index of the last tile's
     tile_ends : from the next cycle on the next tile's are wanted
-    constants : of the tile that was wanted in the cycle before
+    constants : of the tile that was wanted in the cycle before, with a pipeline two before
     write, write_index, write_word : of a tile's constants; only with an external memory
     """
 
@@ -102,22 +92,23 @@ class ConstantMemory(Component):
         m = Module()
         config = self.program.config
         values = constant_values(self.program.constants, config.requantize)
-        m.submodules.memory = memory = Memory(
-            shape=self.constants.shape(),
-            depth=config.constant_words,
-            init=[] if self._external else values,
-        )
-        read, place = memory.read_port(), Signal(range(config.constant_words))
+        depth, shape = config.constant_words, self.constants.shape()
+        place = Signal(range(depth))
         with m.If(self.tile_ends):
             m.d.sync += place.eq(Mux(place == self.last, 0, place + 1))
-        m.d.comb += [read.addr.eq(place), self.constants.eq(read.data)]
-        if self._external:
-            write = memory.write_port()
+        if not self._external:
+            constants = table(m, "memory", shape, values, depth, place, config.stages)
+        else:
+            m.submodules.memory = memory = Memory(shape=shape, depth=depth, init=[])
+            read, write = memory.read_port(), memory.write_port()
             m.d.comb += [
+                read.addr.eq(place),
                 write.en.eq(self.write),
                 write.addr.eq(self.write_index),
                 write.data.eq(self.write_word),
             ]
+            constants = delay(m, read.data, config.stages, "constants")
+        m.d.comb += self.constants.eq(constants)
         return m
 
 

@@ -1,0 +1,38 @@
+"""Tables that hold their words from the start."""
+
+from amaranth import Array, Module, Value
+from amaranth.lib.data import Layout, View
+from amaranth.lib.memory import Memory
+
+from .pipeline import delay
+
+LOGIC_BANK = 16  # words, of which one LUT of 4 inputs makes a bit
+
+
+def table(
+    m: Module,
+    name: str,
+    layout: Layout,
+    words: list,
+    depth: int,
+    place: Value,
+    stages: int,
+    bank: int = LOGIC_BANK,
+    bank_stages: int = 0,
+) -> View:
+    """The word at a place, of depth, 1 + stages + bank_stages cycles later.
+
+    With stages 1 it lies in banks, between whose outputs, bank_stages cycles later, a register
+    chooses.
+    """
+    size, given = bank if stages else depth, []
+    for first in range(0, depth, size):
+        init = words[first : first + size]
+        title = f"{name}_{first // size}" if depth > size else name
+        memory = Memory(shape=layout, depth=min(size, depth - first), init=init)
+        m.submodules[title] = memory
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(place)
+        given.append(delay(m, read.data.as_value(), bank_stages, title))
+    chosen = delay(m, place // size, 1 + bank_stages, f"{name}_chosen") if len(given) > 1 else 0
+    return View(layout, delay(m, Array(given)[chosen], stages, f"{name}_word"))
