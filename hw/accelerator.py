@@ -272,10 +272,10 @@ class Accelerator(Component):
             constants.load.eq(self.sequencer.load),
             constants.first.eq(layer.constant),
             constants.tile_ends.eq(place.tile_ends),
-            requantizer.constants.eq(delay(m, constants.constants, stages, "constants")),
+            requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(delay(m, sums, config.constant_latency - 1, "sums")),
             requantizer.added.eq(delay(m, self._added(m, place), stages, "added")),
-            requantizer.highest.eq(layer.highest),
+            requantizer.highest.eq(delay(m, layer.highest, stages, "highest")),
         ]
         latency = 1 + stages + config.requantizer_latency
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
@@ -291,7 +291,7 @@ class Accelerator(Component):
         """Where the sums belong that left the array `stages` cycles before."""
         loops, added = self._map_place(m, "added", array.valid)
         column, row, part, _ = range(len(WRITE_LEVELS))
-        turns = {
+        flags = {
             "valid": array.valid,
             "part": loops.turns[part],
             "first_column": loops.firsts[column],
@@ -302,7 +302,7 @@ class Accelerator(Component):
         }
         stages = self.program.config.stages
         values = {"added": added} | {
-            name: delay(m, turn, stages, name, reset_less=False) for name, turn in turns.items()
+            name: delay(m, flag, stages, name, reset_less=False) for name, flag in flags.items()
         }
         place = Signal(StructLayout({name: value.shape() for name, value in values.items()}))
         m.d.comb += [place[name].eq(value) for name, value in values.items()]
@@ -310,8 +310,9 @@ class Accelerator(Component):
 
     def _map_place(self, m: Module, name: str, step: Value) -> tuple[Loops, Value]:
         """The descriptor's loops of this name over a map, and the address of their word."""
-        limits = self.sequencer.layer[f"{name}_limits"]
-        m.submodules[f"{name}_loops"] = loops = Loops(len(limits), limits.shape().elem_shape)
+        limits, stages = self.sequencer.layer[f"{name}_limits"], self.program.config.stages
+        width = limits.shape().elem_shape
+        m.submodules[f"{name}_loops"] = loops = Loops(len(limits), width, stages)
         m.d.comb += [
             loops.limits.eq(limits),
             loops.load.eq(self.sequencer.load),
@@ -345,9 +346,9 @@ class Accelerator(Component):
             pooling.columns.eq(layer.pool_columns),
             *(to.eq(code) for to, code in zip(pooling.codes, codes, strict=True)),
             pooling.valid.eq(place.valid & layer.stores),
-            pooling.mean.eq(layer.mean),
-            pooling.offset.eq(layer.pool_offset),
-            pooling.shift.eq(layer.pool_shift),
+            pooling.mean.eq(delay(m, layer.mean, config.stages, "mean")),
+            pooling.offset.eq(delay(m, layer.pool_offset, config.stages, "pool_offset")),
+            pooling.shift.eq(delay(m, layer.pool_shift, config.stages, "pool_shift")),
         ]
         return pooling
 

@@ -10,7 +10,7 @@ from functools import reduce
 from operator import or_
 
 import numpy as np
-from amaranth import Cat, Module
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out
 
@@ -35,6 +35,8 @@ def steps(counts: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
 class Loops(Component):
     """The counters of nested loops.
 
+    stages: 1 for `firsts` and `lasts` from registers, not by comparison of the turns.
+
     Members
     -------
     load : start anew
@@ -45,8 +47,8 @@ class Loops(Component):
     goes_on : one bit, that of the level that `step` moves on, or none at the very last turn
     """
 
-    def __init__(self, levels: int, width: int):
-        self.levels = levels
+    def __init__(self, levels: int, width: int, stages: int = 0):
+        self.levels, self._stages = levels, stages
         super().__init__(
             {
                 "load": In(1),
@@ -64,18 +66,31 @@ class Loops(Component):
         for level in range(self.levels):
             turn = self.turns[level]
             inside_last = self.lasts[:level].all()
-            m.d.comb += [
-                self.firsts[level].eq(turn == 0),
-                self.lasts[level].eq(turn == self.limits[level]),
-                self.goes_on[level].eq(inside_last & ~self.lasts[level]),
-            ]
+            moves = self.step & inside_last
+            m.d.comb += self.goes_on[level].eq(inside_last & ~self.lasts[level])
             with m.If(self.load):
                 m.d.sync += turn.eq(0)
-            with m.Elif(self.step & inside_last):
+            with m.Elif(moves):
                 m.d.sync += turn.eq(turn + 1)
                 with m.If(self.lasts[level]):
                     m.d.sync += turn.eq(0)
+            if self._stages:
+                self._count_down(m, level, moves)
+            else:
+                m.d.comb += [
+                    self.firsts[level].eq(turn == 0),
+                    self.lasts[level].eq(turn == self.limits[level]),
+                ]
         return m
+
+    def _count_down(self, m: Module, level: int, moves: Value) -> None:
+        """The level's first and last, known as its turn begins."""
+        first, last, limit = self.firsts[level], self.lasts[level], self.limits[level]
+        left = Signal.like(limit, name=f"left_{level}")
+        with m.If(self.load | (moves & last)):
+            m.d.sync += [left.eq(limit), first.eq(1), last.eq(limit == 0)]
+        with m.Elif(moves):
+            m.d.sync += [left.eq(left - 1), first.eq(0), last.eq(left == 1)]
 
 
 class Walk(Component):

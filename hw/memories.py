@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth import Array, Module, Mux, Signal, Value
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
@@ -13,6 +13,7 @@ from .formats import Formats
 from .pipeline import delay
 from .program import Program
 from .requantize import constant_values
+from .table import table
 
 BANK = 2048  # words of weights behind one register, as deep as block RAM of 9 bits
 
@@ -60,21 +61,10 @@ class WeightMemory(Component):
         return m
 
     def _read_block_ram(self, m: Module, place: Signal, enable: Value) -> Value:
-        """With a pipeline, a register behind each bank, and one behind the choice of a bank."""
         config, stages = self.program.config, self.program.config.stages
-        bank, depth = BANK if stages else config.weight_words, config.weight_words
         words = (self.program.weights % 2**config.array.width).tolist()
-        given = []
-        for index, first in enumerate(range(0, depth, bank)):
-            init = words[first : first + bank]
-            memory = Memory(shape=self.w.shape(), depth=min(bank, depth - first), init=init)
-            name = f"memory_{index}" if depth > bank else "memory"
-            m.submodules[name] = memory
-            read = memory.read_port()
-            m.d.comb += [read.addr.eq(place), read.en.eq(enable & (place // bank == index))]
-            given.append(delay(m, read.data.as_value(), stages, name))
-        chosen = delay(m, place // bank, 1 + stages, "chosen") if len(given) > 1 else 0
-        return delay(m, Array(given)[chosen], stages, "word")
+        shape, depth, reads = self.w.shape(), config.weight_words, (place, enable)
+        return table(m, "memory", shape, words, depth, *reads, stages, BANK, stages).as_value()
 
 
 class ConstantMemory(Component):
@@ -86,7 +76,7 @@ class ConstantMemory(Component):
     load : a layer starts
     first : index of its first tile's
     tile_ends : from the next cycle on the next tile's are wanted
-    constants : of the tile that was wanted in the cycle before
+    constants : of the tile that was wanted in the cycle before, with a pipeline two before
     write, write_index, write_word : of a tile's constants; only with an external memory
     """
 
@@ -106,26 +96,27 @@ class ConstantMemory(Component):
         m = Module()
         config = self.program.config
         values = constant_values(self.program.constants, config.requantize)
-        m.submodules.memory = memory = Memory(
-            shape=self.constants.shape(),
-            depth=config.constant_words,
-            init=[] if self._external else values,
-        )
-        read, place = memory.read_port(), Signal(range(config.constant_words))
-        other = Signal()  # the word at `place` has not been read yet
+        depth, shape = config.constant_words, self.constants.shape()
+        place, other = Signal(range(depth)), Signal()  # other: it has not been read yet
         m.d.sync += other.eq(self.load | self.tile_ends)
         with m.If(self.load):
             m.d.sync += place.eq(self.first)
         with m.Elif(self.tile_ends):
             m.d.sync += place.eq(place + 1)
-        m.d.comb += [read.addr.eq(place), read.en.eq(other), self.constants.eq(read.data)]
-        if self._external:
-            write = memory.write_port()
+        if not self._external:
+            constants = table(m, "memory", shape, values, depth, place, other, config.stages)
+        else:
+            m.submodules.memory = memory = Memory(shape=shape, depth=depth, init=[])
+            read, write = memory.read_port(), memory.write_port()
             m.d.comb += [
+                read.addr.eq(place),
+                read.en.eq(other),
                 write.en.eq(self.write),
                 write.addr.eq(self.write_index),
                 write.data.eq(self.write_word),
             ]
+            constants = delay(m, read.data, config.stages, "constants")
+        m.d.comb += self.constants.eq(constants)
         return m
 
 

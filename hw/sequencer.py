@@ -8,7 +8,9 @@ from .descriptor import READ_LEVELS
 from .formats import Formats
 from .layer_table import layer_values
 from .loops import Loops
+from .pipeline import delay
 from .program import Program
+from .table import table
 
 
 class Sequencer(Component):
@@ -72,7 +74,7 @@ class Sequencer(Component):
         m = Module()
         levels = len(READ_LEVELS)
         turns = self.layout["read_limits"].shape.elem_shape
-        m.submodules.loops = loops = Loops(levels, turns)
+        m.submodules.loops = loops = Loops(levels, turns, self.program.config.stages)
         m.d.comb += [
             loops.load.eq(self.load),
             loops.step.eq(self.step),
@@ -108,7 +110,7 @@ class Sequencer(Component):
                 m.d.sync += wait.eq(self.layer.rest)
         with m.Elif(wait != 0):
             m.d.sync += wait.eq(wait - 1)
-        with m.If(drains & (wait == 3)):
+        with m.If(drains & (wait == 3 + config.stages)):
             m.d.sync += index.eq(Mux(index == self.last_layer, 0, index + 1))
         m.d.comb += [
             self.step.eq((wait == 0) & (self.go | ~self.idle) & free),
@@ -118,7 +120,7 @@ class Sequencer(Component):
             m.d.comb += self.starved.eq((wait == 0) & (self.go | ~self.idle) & ~free)
             with m.If(~self.loaded):  # reset goes on
                 m.d.sync += [wait.eq(config.drain - 1), index.eq(self.last_layer)]
-        self._read_layers(m, index, drains & (wait == 2))
+        self._read_layers(m, index, drains & (wait == 2 + config.stages))
 
     def _free(self) -> Value:
         """No fold starts without its weights, and no layer without its maps."""
@@ -128,14 +130,18 @@ class Sequencer(Component):
 
     def _read_layers(self, m: Module, index: Value, enable: Value) -> None:
         values = [layer_values(layer, self.layout) for layer in self.program.layers]
-        init = [] if self._external else values
-        m.submodules.layers = layers = Memory(shape=self.layout, depth=self._count, init=init)
-        read = layers.read_port()
-        m.d.comb += [read.addr.eq(index), read.en.eq(enable), self.layer.eq(read.data)]
-        if self._external:
-            write = layers.write_port()
+        count, stages = self._count, self.program.config.stages
+        if not self._external:
+            layer = table(m, "layers", self.layout, values, count, index, enable, stages)
+        else:
+            m.submodules.layers = layers = Memory(shape=self.layout, depth=count, init=[])
+            read, write = layers.read_port(), layers.write_port()
             m.d.comb += [
+                read.addr.eq(index),
+                read.en.eq(enable),
                 write.en.eq(self.write),
                 write.addr.eq(self.write_index),
                 write.data.eq(self.write_word),
             ]
+            layer = delay(m, read.data, stages, "layer")
+        m.d.comb += self.layer.eq(layer)

@@ -79,9 +79,9 @@ def limits(layer):
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
 @pytest.mark.parametrize("kind", ["adder", "mac"])
 @pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "stages"), [(0, 0), (1, 0), (1, 1)])
 def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(
-    kind, requantize, residual, seed
+    kind, requantize, residual, seed, stages
 ):
     layer = random_layer(kind, requantize, (8, 16)[seed], residual, seed)
     low, high = limits(layer)
@@ -103,7 +103,8 @@ def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(
         total_width=total_width(numbers, own, 8 * residual),
     )
     shape = unsigned(12) if kind == "adder" else signed(20)
-    dut = Requantizer(4, shape, 8, layer.spec.out_width, constants, requantize)
+    dut = Requantizer(4, shape, 8, layer.spec.out_width, constants, requantize, stages)
+    latency = 3 + 2 * stages
     values = {
         "constants": constant_values(constants, requantize)[0],
         "highest": 2**layer.spec.out_width - 1,
@@ -112,11 +113,11 @@ def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(
         values | {"sums": row.tolist(), "added": codes.tolist()}
         for row, codes in zip(sums, added, strict=True)
     ]
-    seen = run(dut, inputs, lambda ctx: list(ctx.get(dut.codes)), extra=3)
+    seen = run(dut, inputs, lambda ctx: list(ctx.get(dut.codes)), extra=latency)
     wanted = reference.requantize(
         layer, sums[:, :, None, None], added[:, :, None, None] if residual else None
     )
-    assert seen[3:] == wanted[:, :, 0, 0].tolist()
+    assert seen[latency:] == wanted[:, :, 0, 0].tolist()
 
 
 @pytest.mark.parametrize("mult", [0, 1, -1, 2, 3, -6, 7, -(2**15), 2**15 - 1, 2**14 + 2, -31])

@@ -55,11 +55,12 @@ def resnet20(kind):
     return QuantizedModel(name="resnet20", layers=tuple(layers), input_scale=1.0)
 
 
-def program_of(kind, pe, lanes=1, depth=2**14, width=8):
+def program_of(kind, pe, lanes=1, depth=2**14, width=8, pipeline=0):
     model = resnet20(kind)
     array = ArrayConfig(
         **{"pe": pe, "width": width, "rows": 16, "cols": 16, "lanes": lanes, "depth": depth},
         dataflow="weight-stationary",
+        pipeline=pipeline,
     )
     return compile_model(model, sized(model, AcceleratorConfig(array=array, map_width=8)))
 
@@ -76,6 +77,10 @@ def test_resnet20_on_16_by_16_pes_takes_these_cycles(kind, pe, cycles, of_the_en
     program = program_of(kind, pe)
     assert program.interval == cycles
     assert program.layers[0].cycles + program.layers[-1].cycles == of_the_ends
+
+
+def test_a_pipeline_adds_nine_cycles_to_each_layer_of_resnet20():
+    assert program_of("adder", "complement", pipeline=1).interval == 187_811 + 9 * 21
 
 
 def test_resnet20_with_binary_pes_takes_most_of_its_cycles_for_its_ends():

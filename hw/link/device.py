@@ -56,6 +56,7 @@ class SerialAccelerator(Component):
         m.submodules.frames_out = answer = FrameSender(len(text))
         connect(m, answer.o_byte, uart_tx.i_byte)
         fails, whole, image = Signal(), Signal(), self._accelerator.o_class
+        m.d.sync += answer.start.eq(0)
         stages = self._program.config.stages
         resets = delay(m, fails | ~asked.loaded, stages, "resets", reset_less=False)
         m.submodules.accelerator = ResetInserter(resets)(self._accelerator)
@@ -95,9 +96,8 @@ class SerialAccelerator(Component):
         count, image = self._program.image.words, self._accelerator.i_image
         word, full, checked = Signal(8 * word_bytes), Signal(), Signal()
         at_byte, at_word = Signal(range(word_bytes)), Signal(range(count))
-        cycles, last = Signal(32), Signal()
+        cycles, last = Signal(32), Signal(init=count == 1)  # last: at the last word
         m.d.comb += [
-            last.eq(at_word == count - 1),
             image.valid.eq(full & (~last | checked)),
             image.payload.as_value().eq(word),
         ]
@@ -110,11 +110,11 @@ class SerialAccelerator(Component):
         with m.If(whole):
             m.d.sync += checked.eq(1)
         with m.If(image.valid & image.ready):
-            m.d.sync += [full.eq(0), at_word.eq(at_word + 1)]
+            m.d.sync += [full.eq(0), at_word.eq(at_word + 1), last.eq(at_word == count - 2)]
             with m.If(last):
-                m.d.sync += [checked.eq(0), at_word.eq(0), cycles.eq(1)]
+                m.d.sync += [checked.eq(0), at_word.eq(0), last.eq(count == 1), cycles.eq(1)]
         with m.If(asked.refused):
-            m.d.sync += [at_byte.eq(0), at_word.eq(0), full.eq(0)]
+            m.d.sync += [at_byte.eq(0), at_word.eq(0), last.eq(count == 1), full.eq(0)]
         return cycles
 
     def _read_weights(self, m: Module, place: Signal, enable: Value) -> Value:
@@ -154,7 +154,7 @@ class SerialAccelerator(Component):
             self._answer(m, answer, REFUSAL, 1)
 
     def _answer(self, m: Module, answer: FrameSender, kind: int, length: int) -> None:
-        m.d.comb += [answer.start.eq(1), answer.kind.eq(kind), answer.length.eq(length)]
+        m.d.sync += [answer.start.eq(1), answer.kind.eq(kind), answer.length.eq(length)]
 
     def _say(
         self, m: Module, answer: FrameSender, text: bytes, result: Value, reason: Value

@@ -185,15 +185,20 @@ class FrameSender(Component):
         m.submodules.crc = crc = CRC16_XMODEM().create()
         part, left, given = Signal(Sent), Signal.like(self.length), Signal()
         number, length = Signal(8), Signal.like(self.length)
-        at_head = Signal(2)
+        at_head, sums = Signal(2), Signal()
+        checked = Signal(8)  # a byte of which `sums` says that the checksum takes it now
+        m.d.sync += [
+            checked.eq(self.o_byte.payload),
+            sums.eq(given & ((part == Sent.HEAD) | (part == Sent.PAYLOAD))),
+        ]
         m.d.comb += [
             self.busy.eq(part != Sent.NOTHING),
-            self.o_byte.valid.eq(self.busy),
+            self.o_byte.valid.eq(self.busy & ~sums),
             given.eq(self.o_byte.valid & self.o_byte.ready),
             self.place.eq(length - left),
             crc.start.eq(self.start),
-            crc.data.eq(self.o_byte.payload),
-            crc.valid.eq(given & ((part == Sent.HEAD) | (part == Sent.PAYLOAD))),
+            crc.data.eq(checked),
+            crc.valid.eq(sums),
         ]
         after_head = Mux(length == 0, Sent.CRC_HIGH.value, Sent.PAYLOAD.value)
         with m.Switch(part):

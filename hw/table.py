@@ -1,0 +1,42 @@
+"""Tables that hold their words from the start."""
+
+from amaranth import Array, Module, Value
+from amaranth.lib.data import Layout, View
+from amaranth.lib.memory import Memory
+
+from .pipeline import delay
+
+LOGIC_BANK = 16  # words, of which one LUT of 4 inputs makes a bit
+
+
+def table(
+    m: Module,
+    name: str,
+    layout: Layout,
+    words: list,
+    depth: int,
+    place: Value,
+    enable: Value,
+    stages: int,
+    bank: int = LOGIC_BANK,
+    bank_stages: int = 0,
+) -> View:
+    """The word that was read last, of `depth`, 1 + stages + bank_stages cycles later; `enable` has
+    that at `place` read.
+
+    With stages 1 it lies in banks, between whose outputs, bank_stages cycles later, a register
+    chooses.
+    """
+    size, given = min(bank, depth) if stages else depth, []
+    several = depth > size
+    for index, first in enumerate(range(0, depth, size)):
+        init = words[first : first + size]
+        title = f"{name}_{index}" if several else name
+        memory = Memory(shape=layout, depth=min(size, depth - first), init=init)
+        m.submodules[title] = memory
+        read = memory.read_port()
+        here = place // size == index if several else 1
+        m.d.comb += [read.addr.eq(place), read.en.eq(enable & here)]
+        given.append(delay(m, read.data.as_value(), bank_stages, title))
+    chosen = delay(m, place // size, 1 + bank_stages, f"{name}_chosen") if several else 0
+    return View(layout, delay(m, Array(given)[chosen], stages, f"{name}_word"))
