@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from adderforge.cli import main
 from golden import model_file, reference
 from hw.accelerator_config import AcceleratorConfig
-from hw.boards import check_board
+from hw.boards import BoardReport, check_board
 from hw.boards.fit import too_few, utilization
 from hw.boards.kinds import BOARDS
 from hw.boards.timing import fmax
@@ -23,6 +23,7 @@ from hw.link.description import description
 from hw.program import compile_model
 from sim.generated_models import generated_model
 from sim.link_run import simulated_board
+from sim.routed import RoutedCheck, check_routed
 
 LAYERS = [{"out_channels": 3, "kernel": (2, 2)}, {"out_channels": 5, "flatten": True}]
 MODEL = generated_model("adder", (1, 4, 3), LAYERS, width=6, seed=1)
@@ -137,13 +138,81 @@ def test_a_port_that_is_not_there_is_named_in_one_line():
     assert "/dev/nothing" in result.stderr
 
 
+def test_only_netlists_of_known_cells_are_checked():
+    words = ["build", *options(), "--board", "tang-nano-9k", "--check", "--vectors", "images.npz"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and not Path("runs").exists()
+    assert "--check must be of a board on ice40 or ecp5, not tang-nano-9k" in result.stderr
+
+
+def test_the_image_of_a_check_is_the_models():
+    np.savez("wrong.npz", images=np.zeros((1, 1, 5, 3), np.float32))
+    words = ["build", *options(), "--board", "icebreaker", "--check", "--vectors", "wrong.npz"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and not Path("runs").exists()
+    assert "--check must be the model's, (1, 4, 3), not (1, 5, 3)" in result.stderr
+
+
 @pytest.mark.slow
-def test_a_bitstream_is_built_with_what_it_takes_of_the_device():
-    figures = call("build", *options(), "--board", "icebreaker", "--out", "build", "--json")
+def test_a_bitstream_is_built_and_its_netlist_answers_as_the_network_does():
+    words = ["build", *options(), "--board", "icebreaker", "--check", "--vectors", "images.npz"]
+    figures = call(*words, "--out", "build", "--json")
     assert figures["fmax_mhz"][0] > figures["clock_mhz"] == 12
     used, available = figures["resources"][figures["binding"]]
     assert 0 < used < available
     assert Path("build", figures["bitstream"]).stat().st_size == 104_090  # of every UP5K
+    checked = figures["check"]
+    assert checked["passed"] and checked["image_class"] == checked["rtl_class"] == CLASSES[0]
+    assert checked["cycles"] == checked["rtl_cycles"] and checked["cells"] > used
+    corrupt(Path("build", "routed-1.json"), "device.accelerator.argmax.o_class__payload[0]")
+    found = check(Path("build"))
+    assert found.image_class == CLASSES[0] ^ 1 and found.rtl_class == CLASSES[0]
+    assert not found.passed and "must answer as RTL and integer reference do" in found.line
+
+
+def corrupt(path, name):
+    """Invert the lookup table in front of the flip-flop of this net."""
+    design = json.loads(path.read_text())
+    (module,) = design["modules"].values()
+    net = module["netnames"][name]["bits"]
+    (cell,) = (one for one in module["cells"].values() if one["connections"].get("O") == net)
+    table = cell["parameters"]["LUT_INIT"]
+    cell["parameters"]["LUT_INIT"] = table.translate(str.maketrans("01", "10"))
+    path.write_text(json.dumps(design))
+
+
+def check(folder):
+    plan, program = check_board("icebreaker"), compile_model(MODEL, config(target="ice40"))
+    return check_routed(plan, program, MODEL, IMAGES[0], folder, 1)
+
+
+def test_another_answer_than_the_networks_fails_in_one_line(monkeypatch):
+    report = BoardReport(
+        board="icebreaker",
+        clock_mhz=12,
+        seeds=(1, 2),
+        fmax_mhz=(30.0, 36.0),
+        resources={"ICESTORM_LC": (2170, 5280)},
+        cycles=121,
+        line_images_per_second=1.0,
+        bitstream="board.bin",
+    )
+    values = {"image_class": None, "cycles": None, "rtl_class": 3, "rtl_cycles": 119, "expected": 3}
+    sizes = {"cells": 2170, "simulated_cycles": 1000}
+    monkeypatch.setattr("hw.boards.build_board", lambda *_: report)
+    monkeypatch.setattr(
+        "sim.routed.check_routed",
+        lambda *args: RoutedCheck(seed=args[-1], same_answers=False, **values, **sizes),
+    )
+    words = ["build", *options(), "--board", "icebreaker", "--check", "--vectors", "images.npz"]
+    result = CliRunner().invoke(main, [*words, "--out", "build"])
+    line = (
+        "the routed netlist of seed 2 (2,170 cells) must answer as RTL and integer reference do: "
+        "it gave no class, the RTL class 3 after 119 cycles, the reference class 3"
+    )
+    assert result.exit_code == 1 and line in result.stdout
+    assert result.stderr.splitlines()[-1] == f"adderforge: error: {line}; see build/check"
+    assert not json.loads(Path("build", "report.json").read_text())["check"]["passed"]
 
 
 @pytest.mark.slow

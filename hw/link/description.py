@@ -13,7 +13,7 @@ def description(program: Program, loads: bool = False) -> Description:
     return Description(
         identity=ID,
         version=version_number(),
-        program=int(program_hash(_for_any_fabric(program)), 16),
+        program=int(program_hash(for_any_fabric(program)), 16),
         image_words=program.image.words,
         word_bytes=-(-program.word_bits // 8),
         classes=program.classes,
@@ -21,7 +21,7 @@ def description(program: Program, loads: bool = False) -> Description:
     )
 
 
-def _for_any_fabric(program: Program) -> Program:
+def for_any_fabric(program: Program) -> Program:
     """The same on every fabric, so that a host need not know the board's."""
     array = program.config.array.model_copy(update={"target": "generic"})
     config = replace(program.config, array=array)

@@ -11,6 +11,7 @@ from golden.spec import QuantizedModel
 from hw.boards.clocks import WAIT
 from hw.boards.plan import Plan, loads_weights
 from hw.boards.top import TOP as BOARD
+from hw.link.description import for_any_fabric
 from hw.link.protocol import ANSWER, CLASSIFY, DESCRIBE, LOAD, RESULT, Frame, FrameReader
 from hw.link.questions import chunk_payloads, image_payload
 from hw.link.verilog import TOP as SERIAL
@@ -77,10 +78,11 @@ def check_routed(
     loads = loads_weights(plan.kind, program)
     questions = _questions(program, codes, loads)
     netlist = read_netlist(folder / f"routed-{seed}.json")
-    store = WeightStore(program) if loads else None
+    plain = for_any_fabric(program)
+    store = WeightStore(plain) if loads else None
     designs = {
         "routed": {"routed.v": routed_verilog(netlist, BOARD), "bench.v": _board_bench(netlist)},
-        "rtl": {"rtl.v": serial_verilog(program, plan.divisor, store), "bench.v": _rtl_bench()},
+        "rtl": {"rtl.v": serial_verilog(plain, plan.divisor, store), "bench.v": _rtl_bench()},
     }
     routed, rtl = (
         ask(folder / "check" / name, sources, questions, program, plan.divisor, BOOT)

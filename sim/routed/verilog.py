@@ -115,20 +115,23 @@ def lookup(table: str, inputs: Sequence[str]) -> str:
         return ONE if table[0] == "1" else ZERO
     *rest, last = inputs
     high, low = table[: len(table) // 2], table[len(table) // 2 :]
-    if last in (ZERO, ONE) or high == low:
+    if last in (ZERO, ONE):
         return lookup(high if last == ONE else low, rest)
-    if high == "".join("10"[int(bit)] for bit in low):
+    if len(set(low)) > 1 and high == "".join("10"[int(bit)] for bit in low):
         return f"({last} ^ {lookup(low, rest)})"
-    terms = ((last, lookup(high, rest)), (f"~{last}", lookup(low, rest)))
-    parts = [
-        side if value == ONE else f"{side} & {value}" for side, value in terms if value != ZERO
-    ]
+    values = lookup(high, rest), lookup(low, rest)
+    if values[0] == values[1]:
+        return values[0]
+    sides = zip((last, f"~{last}"), values, strict=True)
+    parts = (
+        side if value == ONE else f"{side} & {value}" for side, value in sides if value != ZERO
+    )
     return f"({' | '.join(parts)})"
 
 
 def _block(clocking: Clocking, some: Iterable[FlipFlop]) -> str:
-    load = " ".join(f"{one.net} <= {one.data};" for one in some)
-    reset = " ".join(f"{one.net} <= {one.value};" for one in some)
+    load = "\n".join(f"{one.net} <= {one.data};" for one in some)
+    reset = "\n".join(f"{one.net} <= {one.value};" for one in some)
     edges = clocking.edge
     if clocking.asynchronous:
         edges += f" or posedge {clocking.reset}"
