@@ -245,7 +245,8 @@ def test_accuracies_are_of_the_recipe(monkeypatch):
             return future
 
     monkeypatch.setattr(measuring, "measure", measure)
-    space = Space(rows=[2, 4], lanes=4, cols=2, requantize=["multiply", "shift"])
+    rule = "requantize == 'shift' and rows == 2 or requantize == 'multiply' and rows >= 4"
+    space = Space([rule], rows=[2, 4, 8], lanes=4, cols=2, requantize=["multiply", "shift"])
     workload = replace(LENET, accelerator=False)
     found = explore(space, workload, ["accuracy", "cycles"], ACCURACY, Here())
     assert len(made) == 2

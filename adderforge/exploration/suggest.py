@@ -26,9 +26,10 @@ WORDS = {
 class Ground(Protocol):
     """What hardware is made of: `on_board.OnBoard`, `on_cells.OnCells`.
 
-    best: of `Option.used`, what is to be least. limits: of it, what may be used; place: whose they
-    are. designs: that there are; guesses: promises that may lack what takes long to count, which
-    `complete` adds, None where a design cannot run the network. build: with measurements."""
+    best: of `Option.used`, what is to be least. limits: of it, what may be promised; built_limits:
+    used by what was built; place: whose they are. scope: what the figures are of. designs: that
+    there are; guesses: promises that may lack what takes long to count, which `complete` adds, None
+    where a design cannot run the network. build: with measurements."""
 
     best: str
     wish: Wish
@@ -36,7 +37,11 @@ class Ground(Protocol):
     @property
     def limits(self) -> dict[str, float]: ...
     @property
+    def built_limits(self) -> dict[str, float]: ...
+    @property
     def place(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
     def designs(self) -> list[Design]: ...
     def guesses(self, designs: Iterable[Design]) -> list[Option]: ...
     def complete(self, option: Option) -> Option | None: ...
@@ -79,12 +84,13 @@ class Adviser:
         if built is None:
             return False
         least = self.wish.images_per_second or 0
-        return fits(built, self.ground.limits) and built["images_per_second"] >= least
+        return fits(built, self.ground.built_limits) and built["images_per_second"] >= least
 
     def binding(self, option: Option) -> str:
         """What the largest share is used of: a resource, or where they are no limits a wish."""
         used = option.built or option.used
-        found = shares(used, self.ground.limits)
+        limits = self.ground.built_limits if option.built else self.ground.limits
+        found = shares(used, limits)
         if self.wish.images_per_second and self.ground.best not in self.ground.limits:
             rate = used.get("images_per_second", option.images_per_second)
             found["images_per_second"] = self.wish.images_per_second / rate
