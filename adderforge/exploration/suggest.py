@@ -15,6 +15,7 @@ STEPS = {"rows": SIDES, "cols": SIDES, "lanes": LANES}
 Progress = Callable[[Task, Measurement], None]
 WORDS = {
     "luts": "LUTs",
+    "flip_flops": "flip-flops",
     "dsps": "DSPs",
     "block_rams": "block RAMs",
     "microjoules": "µJ an image",
@@ -146,13 +147,15 @@ class Adviser:
         return (
             f"no array that fits {ground.place} gives {wish.images_per_second:,.0f} images a "
             f"second: the fastest ({fastest.design.options}) gives "
-            f"{fastest.images_per_second:,.0f}, and {self._bound(fastest)} bind it; ask for less, "
-            "raise --clock-mhz or take a larger board"
+            f"{fastest.images_per_second:,.0f}{self._bound(fastest)}; ask for less, raise "
+            "--clock-mhz or take a larger board"
         )
 
     def _bound(self, option: Option) -> str:
+        """What hinders a faster one; nothing where nothing is limited."""
         found = shares(option.used, self.ground.limits)
-        return WORDS.get(max(found, key=found.__getitem__), "columns and lanes") if found else "it"
+        name = max(found, key=found.__getitem__, default="")
+        return f", and {WORDS[name]} bind it" if name else ""
 
     def _why_none_fits(self) -> str:
         ground = self.ground
@@ -164,6 +167,6 @@ class Adviser:
         name = max(over, key=over.__getitem__)
         return (
             f"not even the smallest array ({least.design.options}) fits {ground.place}: it takes "
-            f"{least.used[name]:,.4g} {WORDS.get(name, name)} of {ground.limits[name]:,.4g}; take "
+            f"{least.used[name]:,.4g} {WORDS[name]} of {ground.limits[name]:,.4g}; take "
             "a larger board or fewer bits, or loosen the wish"
         )
