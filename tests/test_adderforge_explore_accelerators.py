@@ -16,6 +16,7 @@ from adderforge.exploration.effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Ef
 from adderforge.exploration.executors import processes
 from adderforge.exploration.explore import explore
 from adderforge.exploration.measuring import Laboratory
+from adderforge.exploration.page import build_command
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Measurement
 from adderforge.exploration.task import Task
@@ -85,6 +86,15 @@ def test_what_cannot_run_the_network_is_a_failed_point_with_its_reason():
     assert found.front == (enough,)
     with pytest.raises(ValueError, match="none of 1 designs runs the network; the first: lenet5-b"):
         explore(Space(rows=2, activation_words=64, lanes=4), LENET, ["cycles"])
+
+
+def test_the_command_that_makes_one_again_gives_the_sizes_of_its_memories():
+    found = explore(Space(rows=2, cols=2, lanes=4, activation_words=4096), LENET, ["cycles"])
+    command = build_command(found.front[0].design, found)
+    config = compiled(model_file.load(ADDER), found.front[0].design).config
+    sizes = f"--weight-words {config.weight_words} --constant-words {config.constant_words}"
+    assert command.startswith(f"adderforge ip --model {ADDER} --config designs/")
+    assert command.endswith(f".toml --activation-words 4096 {sizes}")
 
 
 def test_memories_are_counted_word_by_word():
