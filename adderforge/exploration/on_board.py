@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .accelerators import depth_of
-from .around_model import AroundModel
+from .around_model import AroundModel, bare
 from .boards import Board
 from .calibration import samples
 from .cost_model import CostModel
@@ -89,7 +89,7 @@ class OnBoard:
         if self.knows_around:
             found = self._around.guess(designs, self.effort)
         else:
-            found = self._arrays.guess(designs, self.effort.place)
+            found = self._arrays.guess(list(map(bare, designs)), self.effort.place)
         options = []
         for design, (figures, errors) in zip(designs, found, strict=True):
             if {"luts", "flip_flops"} <= set(figures):
