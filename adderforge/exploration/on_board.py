@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .accelerators import depth_of
-from .around_model import AroundModel
+from .around_model import AroundModel, bare
 from .boards import Board
 from .calibration import samples
 from .cost_model import CostModel
@@ -45,9 +45,24 @@ class OnBoard:
 
     @property
     def limits(self) -> dict[str, float]:
-        room = ROOM if self.knows_around else ARRAY_ROOM
+        return self._shares(ROOM if self.knows_around else ARRAY_ROOM)
+
+    @property
+    def built_limits(self) -> dict[str, float]:
+        return self._shares(ROOM)
+
+    def _shares(self, room: float) -> dict[str, float]:
         shares = {name: room * getattr(self.board, name) for name in ("luts", "flip_flops")}
         return self.board.resources | shares
+
+    @property
+    def scope(self) -> str:
+        if self.knows_around:
+            return "of accelerators with their serial link"
+        return (
+            "of arrays alone, for what stands around one was not measured on "
+            f"{self.effort.target}; what is built is the whole accelerator"
+        )
 
     @property
     def place(self) -> str:
@@ -74,7 +89,7 @@ class OnBoard:
         if self.knows_around:
             found = self._around.guess(designs, self.effort)
         else:
-            found = self._arrays.guess(designs, self.effort.place)
+            found = self._arrays.guess(list(map(bare, designs)), self.effort.place)
         options = []
         for design, (figures, errors) in zip(designs, found, strict=True):
             if {"luts", "flip_flops"} <= set(figures):

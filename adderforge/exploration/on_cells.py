@@ -45,6 +45,14 @@ class OnCells:
         return {} if most is None else {"microjoules": most}
 
     @property
+    def built_limits(self) -> dict[str, float]:
+        return self.limits
+
+    @property
+    def scope(self) -> str:
+        return "of arrays, without memories"
+
+    @property
     def place(self) -> str:
         return self.effort.liberty.name
 

@@ -15,6 +15,7 @@ STEPS = {"rows": SIDES, "cols": SIDES, "lanes": LANES}
 Progress = Callable[[Task, Measurement], None]
 WORDS = {
     "luts": "LUTs",
+    "flip_flops": "flip-flops",
     "dsps": "DSPs",
     "block_rams": "block RAMs",
     "microjoules": "µJ an image",
@@ -26,9 +27,10 @@ WORDS = {
 class Ground(Protocol):
     """What hardware is made of: `on_board.OnBoard`, `on_cells.OnCells`.
 
-    best: of `Option.used`, what is to be least. limits: of it, what may be used; place: whose they
-    are. designs: that there are; guesses: promises that may lack what takes long to count, which
-    `complete` adds, None where a design cannot run the network. build: with measurements."""
+    best: of `Option.used`, what is to be least. limits: of it, what may be promised; built_limits:
+    used by what was built; place: whose they are. scope: what the figures are of. designs: that
+    there are; guesses: promises that may lack what takes long to count, which `complete` adds, None
+    where a design cannot run the network. build: with measurements."""
 
     best: str
     wish: Wish
@@ -36,7 +38,11 @@ class Ground(Protocol):
     @property
     def limits(self) -> dict[str, float]: ...
     @property
+    def built_limits(self) -> dict[str, float]: ...
+    @property
     def place(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
     def designs(self) -> list[Design]: ...
     def guesses(self, designs: Iterable[Design]) -> list[Option]: ...
     def complete(self, option: Option) -> Option | None: ...
@@ -79,12 +85,13 @@ class Adviser:
         if built is None:
             return False
         least = self.wish.images_per_second or 0
-        return fits(built, self.ground.limits) and built["images_per_second"] >= least
+        return fits(built, self.ground.built_limits) and built["images_per_second"] >= least
 
     def binding(self, option: Option) -> str:
         """What the largest share is used of: a resource, or where they are no limits a wish."""
         used = option.built or option.used
-        found = shares(used, self.ground.limits)
+        limits = self.ground.built_limits if option.built else self.ground.limits
+        found = shares(used, limits)
         if self.wish.images_per_second and self.ground.best not in self.ground.limits:
             rate = used.get("images_per_second", option.images_per_second)
             found["images_per_second"] = self.wish.images_per_second / rate
@@ -140,13 +147,15 @@ class Adviser:
         return (
             f"no array that fits {ground.place} gives {wish.images_per_second:,.0f} images a "
             f"second: the fastest ({fastest.design.options}) gives "
-            f"{fastest.images_per_second:,.0f}, and {self._bound(fastest)} bind it; ask for less, "
-            "raise --clock-mhz or take a larger board"
+            f"{fastest.images_per_second:,.0f}{self._bound(fastest)}; ask for less, raise "
+            "--clock-mhz or take a larger board"
         )
 
     def _bound(self, option: Option) -> str:
+        """What hinders a faster one; nothing where nothing is limited."""
         found = shares(option.used, self.ground.limits)
-        return WORDS.get(max(found, key=found.__getitem__), "columns and lanes") if found else "it"
+        name = max(found, key=found.__getitem__, default="")
+        return f", and {WORDS[name]} bind it" if name else ""
 
     def _why_none_fits(self) -> str:
         ground = self.ground
@@ -158,6 +167,6 @@ class Adviser:
         name = max(over, key=over.__getitem__)
         return (
             f"not even the smallest array ({least.design.options}) fits {ground.place}: it takes "
-            f"{least.used[name]:,.4g} {WORDS.get(name, name)} of {ground.limits[name]:,.4g}; take "
+            f"{least.used[name]:,.4g} {WORDS[name]} of {ground.limits[name]:,.4g}; take "
             "a larger board or fewer bits, or loosen the wish"
         )
