@@ -15,6 +15,7 @@ from hw.liberty import Liberty
 from hw.memory import GIVEN, SIZES_SOURCE, MemoryUse, memory_use
 from hw.netlist import Netlist
 from hw.program import Program
+from hw.recording import Recording, joined
 from sim.accelerator_gates import WARM_UP, run_windows
 from sim.accelerator_windows import Accesses, Record, record
 from sim.blocks import accelerator_blocks
@@ -43,7 +44,7 @@ class AcceleratorDesign:
 class AcceleratorEnergy:
     """energy: of an operation, with memories; zero_delay: the same without gate delays. batches:
     pJ per operation in each. memories: of an image. areas_um2: of the blocks. source: of the
-    memories' energies."""
+    memories' energies. recording: what was priced, of all batches."""
 
     design: AcceleratorDesign
     energy: EnergyReport
@@ -53,8 +54,7 @@ class AcceleratorEnergy:
     source: str
     areas_um2: dict[str, float]
     clock_mhz: float
-    compared: int
-    mismatches: int
+    recording: Recording
 
     @property
     def operations(self) -> int:
@@ -78,8 +78,8 @@ class AcceleratorEnergy:
                 "memories": [asdict(memory) for memory in self.memories],
                 "memory_source": self.source,
                 "areas_um2": self.areas_um2,
-                "compared": self.compared,
-                "mismatches": self.mismatches,
+                "compared": self.recording.compared,
+                "mismatches": self.recording.mismatches,
             }
         )
 
@@ -205,8 +205,7 @@ def summarize(
         source=SIZES_SOURCE if pj_per_bit is None else GIVEN,
         areas_um2=_areas(design.netlist),
         clock_mhz=clock_mhz,
-        compared=sum(run.compared for run in runs),
-        mismatches=sum(run.mismatches for run in runs),
+        recording=joined([run.recording for run in runs]),
     )
 
 

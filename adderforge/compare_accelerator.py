@@ -4,12 +4,15 @@ import shutil
 from pathlib import Path
 
 from hw.delays import Surroundings
+from hw.recording import save
 
 from .accelerator_energy import map_accelerator, measure_accelerator
 from .contenders import Contender, Effort, Flow
 from .progress import Update
 
-FILES = ("netlist.json", "cut.v", "synth.ys", "synth.log", "report.json")
+MAPPED = ("netlist.json", "cut.v", "synth.ys", "synth.log")
+ACTIVITY = "activity.npz"
+FILES = (*MAPPED, ACTIVITY)  # that the figures come from
 
 
 def accelerator(
@@ -31,7 +34,7 @@ def accelerator(
         flow.clock_mhz,
     )
     folder.mkdir()
-    for name in FILES:
+    for name in MAPPED:
         shutil.copy(design.mapped.path.parent / name, folder)
     run = measure_accelerator(
         design,
@@ -43,4 +46,5 @@ def accelerator(
         folder=folder / "simulation",
         update=update,
     )
+    save(run.recording, design.netlist, folder / ACTIVITY)
     return run.figures()

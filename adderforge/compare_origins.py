@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hw.energy import MEMORIES
 from sim.blocks import CONTROL, PORTS, TOP_LEVEL
 
-from .compare_rows import NOTHING, Table, headings, row
+from .compare_rows import NOTHING, Table, headings, number, row
 
 GROUPS = ("datapath", "registers", "memory", "control")
 DIFFERENCE = "adder − MAC"
@@ -46,9 +46,9 @@ def array_origins(twins: dict[str, dict]) -> Table:
         rows=tuple(rows),
         note="pJ per operation. Registers, their clock, skew and bus are alike in all arrays, so "
         "what the PEs' logic saves is a smaller share of the whole than of the arithmetic. "
-        f"{_HOW_GROUPED} An array has no control; its memories lie outside of it and are in no "
-        "other figure: every bit that enters or leaves the array is one access of an "
-        f"{source}; array and schedule are the same, only sums have other widths.",
+        f"{_HOW_GROUPED} An array has no control, see --accelerator; its memories lie outside "
+        "of it and are in no other figure: every bit that enters or leaves the array is one access "
+        f"of an {source}; array and schedule are the same, only sums have other widths.",
         charts=("parts", "blocks"),
     )
 
@@ -63,7 +63,7 @@ def _accelerators(wholes: dict[str, dict]) -> Table:
     first = next(iter(wholes.values()))
     rows = (
         row("energy per image, nJ", wholes, lambda w: w["pj_per_inference"] / 1000),
-        row("… standard error, nJ", wholes, _error_nj),
+        ("… standard error, nJ", *(number(_error_nj(w)) for w in wholes.values()), NOTHING),
         row("energy per operation, pJ", wholes, lambda w: w["pj_per_op"]),
         row("… without gate delays, pJ", wholes, lambda w: w["zero_delay_pj_per_op"]),
         row(f"mean power at {first['clock_mhz']:g} MHz, mW", wholes, lambda w: w["power_mw"]),
@@ -92,8 +92,7 @@ def _accelerator_origins(wholes: dict[str, dict]) -> Table:
         title="Where the difference comes from: whole accelerators",
         headings=(*headings(wholes), DIFFERENCE),
         rows=tuple(rows),
-        note=f"pJ per operation. {_HOW_GROUPED} All registers are clocked in every cycle, and all "
-        "memories read.",
+        note=f"pJ per operation. {_HOW_GROUPED} All registers are clocked in every cycle.",
         charts=("accelerators",),
     )
 

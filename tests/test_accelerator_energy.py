@@ -17,13 +17,18 @@ from adderforge.accelerator_energy import (
     summarize,
 )
 from adderforge.cli import main
+from adderforge.compare_accelerator import ACTIVITY, FILES, accelerator
+from adderforge.contenders import Contender, Effort, Flow
 from adderforge.energy_chart import bars_of, draw_chart
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
 from hw.delays import Surroundings
+from hw.liberty import read_library
+from hw.netlist import read_netlist
 from hw.program import compile_model
+from hw.recording import load
 from sim.accelerator_gates import run_windows
 from sim.blocks import CONTROL, FOLDS, PES, PORTS, SKEW, TOP_LEVEL, accelerator_block
 from sim.generated_models import generated_codes, generated_model
@@ -91,7 +96,7 @@ def test_a_small_accelerators_energy_adds_up(tmp_path):
     options = {"clock_mhz": MHZ, "activity": "gate-delay"}
     runs = run_batches(design, found, windows, update=lambda *words: said.append(words), **options)
     run = summarize(design, runs, found.accesses, len(codes), MHZ, None)
-    assert run.mismatches == 0 and run.energy.cycles >= 320
+    assert run.recording.mismatches == 0 and run.energy.cycles >= 320
     assert said[-1][1] == said[-1][2]
     check_sums(run.figures(), program)
     check_accesses({memory.name: memory for memory in run.memories}, program)
@@ -101,6 +106,23 @@ def test_a_small_accelerators_energy_adds_up(tmp_path):
     assert sum(sum(bar.values()) for bar in bars_of(run).values()) == pytest.approx(
         run.uj(run.energy.pj_per_op)
     )
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_comparison_measures_it_too_and_keeps_what_the_figures_came_from(tmp_path):
+    model, program = small_program()
+    codes = generated_codes(model, BATCHES * IMAGES)
+    config = program.config.array
+    one = Contender(model=model, config=config, layers=(), codes=codes, batches=(), program=program)
+    effort = Effort(images=IMAGES, batches=BATCHES, cycles=320)
+    place = tmp_path / "accelerator"
+    figures = accelerator(one, "none", Flow(), place, effort, lambda *_: None)
+    check_sums(figures, program)
+    assert figures["compared"] > 0 == figures["mismatches"]
+    assert all((place / name).stat().st_size > 100 for name in FILES)
+    netlist = read_netlist(place / "netlist.json", read_library(BUILT_IN_LIBRARY))
+    assert load(place / ACTIVITY, netlist).activity.cycles == figures["cycles"]
 
 
 def check_sums(figures, program):
@@ -117,7 +139,7 @@ def check_sums(figures, program):
     assert min(figures["batches"]) <= figures["pj_per_op"] <= max(figures["batches"])
     per_image = figures["pj_per_inference"]
     assert figures["pj_per_op"] * program.useful_terms == pytest.approx(per_image)
-    milliwatts = 1e-3 * per_image * MHZ / program.interval  # pJ · MHz = µW
+    milliwatts = 1e-3 * per_image * figures["clock_mhz"] / program.interval  # pJ · MHz = µW
     assert figures["power_mw"] == pytest.approx(milliwatts, rel=5e-3)  # operations are whole
 
 

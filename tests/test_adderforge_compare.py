@@ -60,6 +60,30 @@ def test_what_cannot_be_compared_is_refused(change, effort, message):
         contenders(ArrayConfig(**ARRAY.model_dump() | change), models(), IMAGES, effort)
 
 
+def test_each_network_gets_an_accelerator_whose_memories_are_as_large_as_it_takes():
+    adder, mac = contenders(ARRAY, models(), IMAGES, ONE, accelerator=True)
+    for one in (adder, mac):
+        array = one.program.config.array
+        assert array == ArrayConfig(**one.config.model_dump() | {"dataflow": "weight-stationary"})
+        assert one.program.config.weight_words == len(one.program.weights)
+        assert one.codes.shape == (1, 1, 32, 32)
+    assert adder.program.cycles == mac.program.cycles
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pe": "min"}, "pe of an accelerator must be one of complement, two_adder, compare_swap,"),
+        ({"cols": 3}, "the channels of a word, 4, must be a multiple of cols, 3"),
+    ],
+)
+def test_what_there_is_no_accelerator_of_is_refused(change, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        contenders(
+            ArrayConfig(**ARRAY.model_dump() | change), models(), IMAGES, ONE, accelerator=True
+        )
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -57,7 +57,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     draw_chart(run, folder / "energy.png")
     show(run.figures(), how.as_json, _text(run))
     click.echo(folder, err=how.as_json)
-    return run.mismatches
+    return run.recording.mismatches
 
 
 def _check(work: Work, how: Measurement) -> None:
@@ -104,7 +104,7 @@ def _text(run: "AcceleratorEnergy") -> str:
         path_line(run.design.delays, synthesis, mhz),
         f"area              {synthesis.area_um2:,.0f} µm² without memories, {synthesis.library}: "
         f"{listed(run.areas_um2)}",
-        f"simulated         {energy.cycles:,} cycles; {run.compared:,} values compared with the "
-        f"Verilog, {run.mismatches} wrong",
+        f"simulated         {energy.cycles:,} cycles; {run.recording.compared:,} values compared "
+        f"with the Verilog, {run.recording.mismatches} wrong",
     ]
     return "\n".join(lines)
