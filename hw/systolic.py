@@ -5,7 +5,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import or_
 
-from amaranth import Cat, Module, Value
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -87,6 +87,9 @@ class SystolicArray(Component):
             sums = [row_sums - (minima << 1) for minima in sums]
         m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
         ends = [grid[r][cols - 1].sum_last[1] for r in range(rows)]
+        quiet = Signal(max(self.config.pipeline - 2, 0), init=-1)  # while ends leave from before
+        m.d.sync += quiet.eq(quiet >> 1)
+        ends = [end & ~quiet.any() for end in ends]
         m.d.comb += self.valid.eq(self._bus(m, ends, ends, "valid", reset_less=False))
         return m
 
@@ -98,7 +101,7 @@ class SystolicArray(Component):
             m.d.comb += [row[0].a.eq(a), row[0].last.eq(last)]
             for left, right in pairwise(row):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
-            last = delay(m, last, 1, f"skew_last_{r + 1}", reset_less=False)
+            last = delay(m, last, 1, f"skew_last_{r + 1}", self.config.sum_loaded)
         for c, top in enumerate(grid[0]):
             w = self.w[c].as_value()
             w = ~w if weights_inverted(self.config) else w
