@@ -5,7 +5,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import or_
 
-from amaranth import Cat, Module, Signal, Value
+from amaranth import Cat, Const, Module, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -87,9 +87,9 @@ class SystolicArray(Component):
             sums = [row_sums - (minima << 1) for minima in sums]
         m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
         ends = [grid[r][cols - 1].sum_last[1] for r in range(rows)]
-        quiet = Signal(max(self.config.pipeline - 2, 0), init=-1)  # while ends leave from before
-        m.d.sync += quiet.eq(quiet >> 1)
-        ends = [end & ~quiet.any() for end in ends]
+        if self.config.sum_loaded:
+            started = self._started(m)
+            ends = [end & started for end in ends]
         m.d.comb += self.valid.eq(self._bus(m, ends, ends, "valid", reset_less=False))
         return m
 
@@ -124,6 +124,13 @@ class SystolicArray(Component):
             ends = [pe.sum_last[half] for pe in column]
             drained.append(self._bus(m, ends, [pe.sum[bits] for pe in column], f"{name}_{half}"))
         return in_step(m, Cat(drained), self.config, f"{name}_low")
+
+    def _started(self, m: Module) -> Value:
+        """Whether the ends that leave came in after the reset, which PEs do not clear away."""
+        started = Const(1, 1)
+        for index in range(self.config.pipeline - 2):
+            started = delay(m, started, 1, f"started_{index}", reset_less=False)
+        return started
 
     def _bus(
         self,
