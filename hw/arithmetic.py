@@ -101,6 +101,6 @@ def _add_up(
         return add(before, total, "sum")
     width = config.low_width
     low = add(Cat(before[:width], Const(0, 1)), total.low(width), "low")
-    carry = delay(m, low[width], 1, "carry", reset_less=False)
-    high = total.high(width).later(m, "high", reset_less=False)._replace(carry=carry)
+    carry = delay(m, low[width], 1, "carry", config.sum_loaded)
+    high = total.high(width).later(m, "high", config.sum_loaded)._replace(carry=carry)
     return Cat(low[:width], add(before[width:], high, "high"))

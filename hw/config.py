@@ -91,6 +91,12 @@ class ArrayConfig(BaseModel):
         return self.pipeline in (2, 4)
 
     @property
+    def sum_loaded(self) -> bool:
+        """Whether a PE's accumulator takes a tile's first term in place of what it held. Then that
+        is all that a reset has to bring about in a PE."""
+        return self.pipeline >= 3
+
+    @property
     def low_width(self) -> int:
         """Bits of a PE's sum that leave it one cycle before the others; all of them, and none
         before the others, when it is not `in_halves`."""

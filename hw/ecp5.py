@@ -12,7 +12,7 @@ from functools import reduce
 
 from amaranth import Cat, Const, Instance, Module, Signal, Value
 
-from .pipeline import Total, delay
+from .pipeline import Total
 from .primitives import bit, tree, truth_table
 from .products import GROUP, Products
 
@@ -152,9 +152,10 @@ def ahead_distance(
 
 def _held_distance(m: Module, a: Value, w: Value, name: str) -> _Sum:
     chain = _Chain(m, name)
-    bits = Cat(chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True))
-    held = delay(m, Cat(bits, chain.end()), 1, f"{name}_held")
-    bits, above = held[:-1], held[-1]
+    difference = Cat(chain.half(_DIFFERENCE, x, y) for x, y in zip(a, w, strict=True))
+    bits = Signal(len(a), init=-1, name=f"{name}_bits", reset_less=True)  # at first as of 0 and 0
+    above = Signal(name=f"{name}_above", reset_less=True)
+    m.d.sync += [bits.eq(difference), above.eq(chain.end())]
     return _Sum(bits ^ (~above).replicate(len(bits)), _ZERO, _Chain(m, f"{name}_sum", above))
 
 

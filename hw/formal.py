@@ -43,8 +43,9 @@ class SumMiter(Component):
         m.d.comb += [getattr(self._pe, name).eq(getattr(self, name)) for name in ("a", "w", "last")]
         second = config.pipeline // 2  # the specification's registers behind and before the sum
         first = config.pipeline - second
+        held = config.sum_loaded  # a reset leaves registers but the accumulator as they are
         a, w = (delay(m, x.as_value(), first, "operands_late") for x in (self.a, self.w))
-        last = delay(m, self.last, first, "last_late", reset_less=False)
+        last = delay(m, self.last, first, "last_late", held)
         lanes = range(config.lanes)
         pairs = [tuple(x.word_select(lane, config.width) for x in (a, w)) for lane in lanes]
         total = Signal(signed(config.pe_acc_width + 2))
@@ -54,14 +55,14 @@ class SumMiter(Component):
         m.d.comb += terms.eq(self._count(m, terms, last, pairs))
         last, total, terms = (
             Cat(
-                delay(m, self.last, cycles, f"last_{half}", reset_less=False)
+                delay(m, self.last, cycles, f"last_{half}", held)
                 for half, cycles in enumerate((config.low_latency, config.pipeline))
             ),
-            delay(m, total, second, "total_high", reset_less=False),
-            delay(m, terms, second, "terms_high", reset_less=False),
+            delay(m, total, second, "total_high", held),
+            delay(m, terms, second, "terms_high", held),
         )
         low, high = limits(config)
-        given = in_step(m, self._pe.sum, config, "sum_low", reset_less=False)
+        given = in_step(m, self._pe.sum, config, "sum_low", held)
         given = given.as_signed() if config.pe == "mac" else given
         right = (given == total) & (low * terms <= total) & (total <= high * terms)
         out_of_step = self._pe.sum_last != last
@@ -98,12 +99,12 @@ class MinimumMiter(Component):
         for row_sum, operands in ((activations, self.a), (weights, self.w)):
             m.d.comb += [row_sum.a.eq(operands), row_sum.last.eq(self.last)]
         x, f, least = (
-            in_step(m, part.sum, self.config, f"low_{index}", reset_less=False)
+            in_step(m, part.sum, self.config, f"low_{index}", self.config.sum_loaded)
             for index, part in enumerate((activations, weights, minima))
         )
         sad = (x + f - (least << 1))[: len(sads.sum)]
         m.d.comb += self.wrong.eq(
-            sad != in_step(m, sads.sum, self.config, "sads", reset_less=False)
+            sad != in_step(m, sads.sum, self.config, "sads", self.config.sum_loaded)
         )
         return m
 

@@ -74,8 +74,9 @@ class ProcessingElement(Component):
         pairs = [(self.a[lane], self.w[lane]) for lane in lanes]
         later = [(self.a_out[lane], self.w_out[lane]) for lane in lanes]
         arithmetic = pe_arithmetic(self.config, self._structure, self._adder)
-        _sum_up(m, self, pairs, later, self.last_out, arithmetic)
-        m.d.sync += self.last_out.eq(self.last)
+        ends = _ends(m, self)
+        _sum_up(m, self, pairs, later, ends, arithmetic)
+        m.d.comb += self.last_out.eq(ends[1])
         for name in ("a", "w"):
             operands = getattr(self, name)
             register = Signal(len(operands.as_value()), name=f"{name}_register", reset_less=True)
@@ -110,8 +111,7 @@ class RowSum(Component):
             for a in (self.a.as_value(), register)
         )
         arithmetic = kind_arithmetic(ALONE, self.config, self._structure, self._adder)
-        last_later = delay(m, self.last, 1, "last", reset_less=False)
-        _sum_up(m, self, pairs, later, last_later, arithmetic)
+        _sum_up(m, self, pairs, later, _ends(m, self), arithmetic)
         return m
 
 
@@ -120,24 +120,22 @@ def _sum_up(
     pe: ProcessingElement | RowSum,
     pairs: list[tuple[Value, Value]],
     later: list[tuple[Value, Value]],
-    last_later: Value,
+    ends: list[Value],
     arithmetic: Arithmetic,
 ) -> None:
-    """Make `sum` and `sum_last`. later, last_later: the pairs and `last`, one cycle later.
+    """Make `sum` and `sum_last`. later: the pairs one cycle later. ends: `last`, by cycles later.
 
     With a register for the sum, the accumulator holds it, and takes the next tile's first term in
     its place; else the sum is what the accumulator is given, and it is cleared.
     """
     config = pe.config
-    ends = [pe.last, last_later]
-    for index in range(2, config.pipeline + 1):
-        ends.append(delay(m, ends[-1], 1, f"last_{index}", reset_less=False))
     m.d.comb += pe.sum_last.eq(Cat(ends[config.low_latency], ends[config.pipeline]))
-    if config.pipeline >= 3:
-        acc = Signal(len(pe.sum), name="acc")
-        before = Cat(ends[config.low_latency - 1], ends[config.pipeline - 1])
-        first = delay(m, before, 1, "first")  # as `sum_last`, but placed beside the accumulator
-        m.d.sync += acc.eq(load_terms(m, acc, first, pairs, later, config, arithmetic))
+    if config.sum_loaded:
+        acc = Signal(len(pe.sum), name="acc", reset_less=True)
+        first = Signal(init=1)  # else as `sum_last`, but can be placed beside the accumulator
+        m.d.sync += first.eq(ends[config.low_latency - 1])
+        firsts = Cat(first, delay(m, first, config.in_halves, "first"))
+        m.d.sync += acc.eq(load_terms(m, acc, firsts, pairs, later, config, arithmetic))
         m.d.comb += pe.sum.eq(acc)
         return
     halves = pe.sum[: config.low_width], pe.sum[config.low_width :]
@@ -147,6 +145,14 @@ def _sum_up(
         if len(half)
     ]
     m.d.comb += pe.sum.eq(add_terms(m, Cat(accs), pairs, config, arithmetic))
+
+
+def _ends(m: Module, pe: ProcessingElement | RowSum) -> list[Value]:
+    """`last`, and the same one to `pipeline` cycles later, and one at least."""
+    ends = [pe.last]
+    for index in range(1, max(pe.config.pipeline, 1) + 1):
+        ends.append(delay(m, ends[-1], 1, f"last_{index}", pe.config.sum_loaded))
+    return ends
 
 
 def accumulator(m: Module, total: Value, last: Value, name: str = "acc") -> Signal:

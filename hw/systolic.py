@@ -5,7 +5,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import or_
 
-from amaranth import Cat, Module, Value
+from amaranth import Cat, Const, Module, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -87,6 +87,9 @@ class SystolicArray(Component):
             sums = [row_sums - (minima << 1) for minima in sums]
         m.d.comb += [port.eq(total) for port, total in zip(self.sums, sums, strict=True)]
         ends = [grid[r][cols - 1].sum_last[1] for r in range(rows)]
+        if self.config.sum_loaded:
+            started = self._started(m)
+            ends = [end & started for end in ends]
         m.d.comb += self.valid.eq(self._bus(m, ends, ends, "valid", reset_less=False))
         return m
 
@@ -98,7 +101,7 @@ class SystolicArray(Component):
             m.d.comb += [row[0].a.eq(a), row[0].last.eq(last)]
             for left, right in pairwise(row):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
-            last = delay(m, last, 1, f"skew_last_{r + 1}", reset_less=False)
+            last = delay(m, last, 1, f"skew_last_{r + 1}", self.config.sum_loaded)
         for c, top in enumerate(grid[0]):
             w = self.w[c].as_value()
             w = ~w if weights_inverted(self.config) else w
@@ -121,6 +124,13 @@ class SystolicArray(Component):
             ends = [pe.sum_last[half] for pe in column]
             drained.append(self._bus(m, ends, [pe.sum[bits] for pe in column], f"{name}_{half}"))
         return in_step(m, Cat(drained), self.config, f"{name}_low")
+
+    def _started(self, m: Module) -> Value:
+        """Whether the ends that leave came in after the reset, which PEs do not clear away."""
+        started = Const(1, 1)
+        for index in range(self.config.pipeline - 2):
+            started = delay(m, started, 1, f"started_{index}", reset_less=False)
+        return started
 
     def _bus(
         self,

@@ -121,7 +121,8 @@ def test_every_pair_of_operands_gives_its_distance():
 
 @pytest.mark.parametrize("pe", ["complement", "min"])
 @pytest.mark.parametrize("pipeline", [0, 1, 2, 3, 4])
-def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe, pipeline):
+@pytest.mark.parametrize("before", [4, 6])
+def test_a_reset_in_or_behind_a_tile_leaves_nothing_behind(pe, pipeline, before):
     config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6, pipeline=pipeline)
     rng = np.random.default_rng(5)
     a, w = rng.integers(0, 16, (2, 6)), rng.integers(0, 16, (3, 6))
@@ -130,24 +131,21 @@ def test_a_reset_in_the_middle_of_a_tile_leaves_nothing_behind(pe, pipeline):
     dut, reset, rows = SystolicArray(config), Signal(), []
     ports = {name: Value.cast(getattr(dut, name)) for name in streams}
 
-    async def give(ctx, count):
-        for step in range(count):
+    async def give(ctx, steps, cycles):
+        for cycle in range(cycles):
             for name, port in ports.items():
-                ctx.set(port, streams[name][step])
-            await ctx.tick()
-        for port in ports.values():
-            ctx.set(port, 0)
-
-    async def bench(ctx):
-        await give(ctx, 4)
-        ctx.set(reset, 1)
-        await ctx.tick().repeat(config.rows + config.cols)
-        ctx.set(reset, 0)
-        await give(ctx, 6)
-        for _ in range(12 + pipeline):
+                ctx.set(port, streams[name][cycle] if cycle < steps else 0)
             if ctx.get(dut.valid):
                 rows.append(ctx.get(dut.sums.as_value()))
             await ctx.tick()
+
+    async def bench(ctx):
+        await give(ctx, before, before)
+        ctx.set(reset, 1)
+        await give(ctx, 0, config.rows + config.cols)
+        ctx.set(reset, 0)
+        rows.clear()
+        await give(ctx, 6, 20 + pipeline)
 
     simulator = Simulator(ResetInserter(reset)(dut))
     simulator.add_clock(1e-6)
