@@ -21,6 +21,7 @@ from .accelerator_run import Run, build_sources, read_maps, stored, write_images
 
 FULL = 256  # of the share of cycles in which the memory gives a beat
 LOAD = 8  # of CONTROL
+LEAST_BEATS = 2**20  # of a memory, for other programs on the same hardware
 CLASS_BITS, COUNT_BITS = 12, 26  # of an answer of the bench; a class has a bit more if unsound
 
 
@@ -119,9 +120,9 @@ def _bench(program: Program) -> str:
     offsets = {register.name: register.offset for register in register_map(program)}
     size = len(program_image(program, hardware_formats(program)))
     map_words = sum(place.words for place in program.maps.values())
-    memories = {"m_axi": (-(-size // beat), "memory.hex")}
+    memories = {"m_axi": (max(-(-size // beat), LEAST_BEATS), "memory.hex")}
     if program.maps:
-        memories["m_axi_maps"] = (map_words * config.map_beats, "")
+        memories["m_axi_maps"] = (max(map_words * config.map_beats, LEAST_BEATS), "")
     sides = {name: _memory(name, config, *facts) for name, facts in memories.items()}
     return BENCH.format(
         top=TOP,
