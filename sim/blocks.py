@@ -38,7 +38,7 @@ def _block(name: str, drives_skew: bool) -> str:
 
 
 CONTROL, PORTS, FOLDS, TOP_LEVEL = "control", "memory ports", "fold sums", "operands and places"
-_OF_MODULE = {"sequencer": CONTROL, "loops": CONTROL} | dict.fromkeys(
+_OF_MODULE = {"sequencer": CONTROL} | dict.fromkeys(
     ("weights", "constants", "activations", "image"), PORTS
 )
 _OF_ARRAY = {"pe": PES, "row": ROW_SUMS, "folds": FOLDS}
@@ -63,4 +63,4 @@ def accelerator_block(name: str) -> str:
         return TOP_LEVEL
     if path[0] == "array":
         return _OF_ARRAY.get(path[1].split("_")[0], SKEW) if path[1:] else SKEW
-    return CONTROL if path[0].endswith("_walk") else _OF_MODULE.get(path[0], path[0])
+    return CONTROL if path[0].endswith(("_walk", "_loops")) else _OF_MODULE.get(path[0], path[0])

@@ -21,6 +21,7 @@ from .accelerator_run import Run, build_sources, read_maps, stored, write_images
 
 FULL = 256  # of the share of cycles in which the memory gives a beat
 LOAD = 8  # of CONTROL
+LEAST_BEATS = 2**20  # of a memory, for other programs on the same hardware
 CLASS_BITS, COUNT_BITS = 12, 26  # of an answer of the bench; a class has a bit more if unsound
 
 
@@ -34,23 +35,39 @@ class StreamedRun:
     starved: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """A bench's executable. program: which it, and the size of its memories, are made for."""
+
+    program: Program
+    simulator: Path
+
+
+def build_hardware(program: Program, folder: Path) -> Hardware:
+    """An IP block, without images for its self-test, in its bench; built in `folder`. ToolError
+    when Verilator is missing or fails."""
+    codes, classes = np.empty((0, *program.image_shape), np.int64), np.empty(0, np.int64)
+    verilog = ip_verilog(program, StoredImages(codes=codes, classes=classes))
+    sources = {f"{TOP}.v": verilog, "bench.v": _bench(program)}
+    return Hardware(program=program, simulator=build_sources(program, folder.resolve(), sources))
+
+
 def run_streamed(
     program: Program,
     codes: np.ndarray,
     folder: Path,
     latency: int = 10,
     share: int = FULL,
-    hardware: Program | None = None,
+    hardware: Hardware | None = None,
 ) -> StreamedRun:
     """Runs images, codes (images, channels, rows, columns), back to back, once the program is
     loaded and the reader's memory is full. latency: cycles from a burst's address to its first
-    beat. share: of 256 cycles, those in which the memory gives a beat, at random. hardware: the
-    program that the hardware and its memories are made for, in place of this one. Writes everything
-    into `folder`. ToolError when Verilator is missing or fails, ValueError when the hardware cannot
-    run the program."""
-    folder, hardware = folder.resolve(), hardware or program
-    image = program_image(program, hardware_formats(hardware))
-    simulator = build_sources(program, folder, _sources(hardware))
+    beat. share: of 256 cycles, those in which the memory gives a beat, at random. hardware: in
+    place of that which is made for this program. Writes everything into `folder`. ToolError when
+    Verilator is missing or fails, ValueError when the hardware cannot run the program."""
+    folder, hardware = folder.resolve(), hardware or build_hardware(program, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    image = program_image(program, hardware_formats(hardware.program))
     _write_hex(folder / "memory.hex", image, program.config.external_width // 8)
     setup = (latency, share, program.image.words - 1)
     (folder / "setup.hex").write_text("".join(f"{one:x}\n" for one in setup), encoding="utf-8")
@@ -63,7 +80,7 @@ def run_streamed(
     files = [str(name.with_suffix(ending)) for ending in (".images", ".answers", ".maps")]
     places = [str(n) for one in stored(program) for n in (one.target.base, one.target.words)]
     words = [*map(str, numbers), "", *files, "-", *places]
-    run([str(simulator), *words], folder, name.with_suffix(".log"))
+    run([str(hardware.simulator), *words], folder, name.with_suffix(".log"))
     answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(count, 2)
     classes, starved, busy = (
         answers[:, 0] >> low & 2**bits - 1
@@ -96,13 +113,6 @@ def _write_hex(path: Path, image: bytes, beat: int) -> None:
     path.write_text("".join(f"{bytes(one).hex()}\n" for one in beats), encoding="utf-8")
 
 
-def _sources(program: Program) -> dict[str, str]:
-    """Of hardware without images for its self-test, and its bench."""
-    codes, classes = np.empty((0, *program.image.shape), np.int64), np.empty(0, np.int64)
-    verilog = ip_verilog(program, StoredImages(codes=codes, classes=classes))
-    return {f"{TOP}.v": verilog, "bench.v": _bench(program)}
-
-
 def _bench(program: Program) -> str:
     config = program.config
     part, beat = config.map_width * config.array.cols, config.external_width // 8
@@ -110,9 +120,9 @@ def _bench(program: Program) -> str:
     offsets = {register.name: register.offset for register in register_map(program)}
     size = len(program_image(program, hardware_formats(program)))
     map_words = sum(place.words for place in program.maps.values())
-    memories = {"m_axi": (-(-size // beat), "memory.hex")}
+    memories = {"m_axi": (max(-(-size // beat), LEAST_BEATS), "memory.hex")}
     if program.maps:
-        memories["m_axi_maps"] = (map_words * config.map_beats, "")
+        memories["m_axi_maps"] = (max(map_words * config.map_beats, LEAST_BEATS), "")
     sides = {name: _memory(name, config, *facts) for name, facts in memories.items()}
     return BENCH.format(
         top=TOP,

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from golden.calibrate import LOGIT_WIDTH
 from golden.folding import weight_of, window_of
 from golden.graph import FloatLayer, trace
 from golden.networks import build
@@ -36,14 +37,19 @@ def full_model(name: str) -> QuantizedModel:
     layers, rng = trace(network, network.in_shape), np.random.default_rng(0)
     shapes, made = {IMAGE: network.in_shape}, []
     for layer in layers:
-        ordinary = layer in (layers[0], layers[-1])
-        made.append(_random_layer(layer, "mac" if ordinary else "adder", shapes, rng))
+        kind = "mac" if layer in (layers[0], layers[-1]) else "adder"
+        width = LOGIT_WIDTH if layer is layers[-1] else 8
+        made.append(_random_layer(layer, kind, width, shapes, rng))
         shapes[layer.name] = made[-1].spec.out_shape
     return QuantizedModel(name=name, layers=tuple(made), input_scale=1.0)
 
 
 def _random_layer(
-    layer: FloatLayer, kind: str, shapes: dict[str, tuple[int, int, int]], rng: np.random.Generator
+    layer: FloatLayer,
+    kind: str,
+    out_width: int,
+    shapes: dict[str, tuple[int, int, int]],
+    rng: np.random.Generator,
 ) -> QuantizedLayer:
     weight = weight_of(layer)
     spec = LayerSpec(
@@ -55,6 +61,7 @@ def _random_layer(
         out_channels=len(weight),
         kernel=tuple(weight.shape[2:]),
         pool=layer.pool,
+        out_width=out_width,
         **window_of(layer),
     )
     lowest, highest = spec.weight_limits

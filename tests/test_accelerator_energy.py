@@ -76,6 +76,7 @@ def test_there_are_no_more_windows_than_a_batch_has_room_for():
         (r"$flatten\array.$auto$ff.cc:337:slice$7", SKEW),
         (r"$flatten\sequencer.\loops.$abc$2$auto$3", CONTROL),
         (r"$flatten\row_walk.$abc$2$auto$3", CONTROL),
+        (r"$flatten\write_loops.$abc$2$auto$3", CONTROL),
         (r"$flatten\constants$144.$abc$2$auto$3", PORTS),
         (r"$flatten\requantizer.$abc$2$auto$3", "requantizer"),
         ("$abc$2$blif$3", TOP_LEVEL),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from golden import reference
+from golden.spec import Pool
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.config import ArrayConfig
@@ -16,7 +17,10 @@ from sim.generated_models import generated_codes, generated_model
 from sim.shell_run import run_shell
 
 LAYERS = [
-    {"out_channels": 5, "kernel": (3, 2), "padding": (1, 1), "pool": (2, 2)},
+    {
+        **{"out_channels": 5, "kernel": (3, 2), "padding": (1, 1)},
+        "pool": Pool(kind="max", kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
+    },
     {"out_channels": 11, "flatten": True},
 ]
 
