@@ -12,6 +12,7 @@ from .accelerator_config import POOLING_LATENCY
 from .argmax import ArgMax
 from .array_sums import Plane
 from .config import ArrayConfig
+from .constant_chain import ConstantChain
 from .descriptor import WRITE_LEVELS
 from .external.loader import ProgramLoader, WeightFeed
 from .external.mover import MOVES, MapMover
@@ -85,7 +86,10 @@ class Accelerator(Component):
         m.submodules.array = array = WeightStationaryArray(
             self.program.config.array, self._pe, doubles=len(self.formats.planes) > 1
         )
-        m.submodules.constants = self._constants = ConstantMemory(self.program, self.formats)
+        config = self.program.config
+        self._chained = config.stages > 0 and not self._external
+        constants = ConstantChain if self._chained else ConstantMemory
+        m.submodules.constants = self._constants = constants(self.program, self.formats)
         loader = self._load(m) if self._external else self._know(m)
         self._feed_activations(m, array)
         self._feed_weights(m, array, loader)
@@ -266,8 +270,7 @@ class Accelerator(Component):
         place, stages = self._place(m, array), config.stages
         sums = delay(m, array.sums.as_value(), config.constant_latency, "sums")
         m.d.comb += [
-            constants.last.eq(self.settings.last_constant),
-            constants.tile_ends.eq(place.tile_ends),
+            *self._turn_tiles(place),
             requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(sums),
             requantizer.added.eq(delay(m, self._added(m, place), stages, "added")),
@@ -275,6 +278,14 @@ class Accelerator(Component):
         ]
         latency = 1 + stages + config.requantizer_latency
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
+
+    def _turn_tiles(self, place: View) -> list:
+        """Tells the constants which tile's are wanted."""
+        constants = self._constants
+        if self._chained:
+            return [constants.tile_starts.eq(place.tile_starts)]
+        last = self.settings.last_constant
+        return [constants.last.eq(last), constants.tile_ends.eq(place.tile_ends)]
 
     def _added(self, m: Module, place: View) -> Value:
         """The codes of the added map at the place of the cycle before."""
@@ -306,6 +317,7 @@ class Accelerator(Component):
             "last_column": loops.lasts[window_column],
             "first_row": loops.firsts[window_row],
             "last_row": loops.lasts[window_row],
+            "tile_starts": array.valid & loops.firsts[:part].all(),
             "tile_ends": array.valid & loops.lasts[:part].all(),
         }
         values = {"address": walks["write"], "added": walks["added"]} | {
