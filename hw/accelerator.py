@@ -11,6 +11,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from .argmax import ArgMax
 from .array_sums import Plane
 from .config import ArrayConfig
+from .constant_chain import ConstantChain
 from .descriptor import WRITE_LEVELS
 from .external.loader import ProgramLoader, WeightFeed
 from .external.mover import MOVES, MapMover
@@ -84,7 +85,10 @@ class Accelerator(Component):
         m.submodules.array = array = WeightStationaryArray(
             self.program.config.array, self._pe, doubles=len(self.formats.planes) > 1
         )
-        m.submodules.constants = self._constants = ConstantMemory(self.program, self.formats)
+        config = self.program.config
+        self._chained = config.stages > 0 and not self._external
+        constants = ConstantChain if self._chained else ConstantMemory
+        m.submodules.constants = self._constants = constants(self.program, self.formats)
         loader = self._load(m) if self._external else self._know(m)
         self._feed_activations(m, array)
         self._feed_weights(m, array, loader)
@@ -269,9 +273,7 @@ class Accelerator(Component):
         with m.If(array.valid):  # other sums are not whole, and would only move the multipliers
             m.d.sync += sums.eq(array.sums.as_value())
         m.d.comb += [
-            constants.load.eq(self.sequencer.load),
-            constants.first.eq(layer.constant),
-            constants.tile_ends.eq(place.tile_ends),
+            *self._turn_tiles(place),
             requantizer.constants.eq(constants.constants),
             requantizer.sums.eq(delay(m, sums, config.constant_latency - 1, "sums")),
             requantizer.added.eq(delay(m, self._added(m, place), stages, "added")),
@@ -279,6 +281,17 @@ class Accelerator(Component):
         ]
         latency = 1 + stages + config.requantizer_latency
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
+
+    def _turn_tiles(self, place: View) -> list:
+        """Tells the constants which tile's are wanted."""
+        constants = self._constants
+        if self._chained:
+            return [constants.tile_starts.eq(place.tile_starts)]
+        return [
+            constants.load.eq(self.sequencer.load),
+            constants.first.eq(self.sequencer.layer.constant),
+            constants.tile_ends.eq(place.tile_ends),
+        ]
 
     def _added(self, m: Module, place: View) -> Value:
         """The codes of the added map at the place of the cycle before."""
@@ -298,6 +311,7 @@ class Accelerator(Component):
             "last_column": loops.lasts[column],
             "first_row": loops.firsts[row],
             "last_row": loops.lasts[row],
+            "tile_starts": array.valid & loops.firsts[:part].all(),
             "tile_ends": array.valid & loops.lasts[:part].all(),
         }
         stages = self.program.config.stages

@@ -18,6 +18,19 @@ from .table import table
 BANK = 2048  # words of weights behind one register, as deep as block RAM of 9 bits
 
 
+def words_in_turn(m: Module, start: Value, count: int, each: int) -> tuple[Signal, Value]:
+    """The place of the next of `count` words, and whether it is read: `each` of them from a cycle
+    with `start` on, and from reset on; after the last comes the first."""
+    place, left = Signal(range(count)), Signal(range(each + 1), init=each)
+    reads = start | (left != 0)
+    with m.If(reads):
+        m.d.sync += [
+            place.eq(Mux(place == count - 1, 0, place + 1)),
+            left.eq(Mux(start, each - 1, left - 1)),
+        ]
+    return place, reads
+
+
 class WeightMemory(Component):
     """Gives the words of one fold after the other, `rows` words each, and starts anew after the
     last. Those of the first fold come by themselves after reset.
@@ -42,13 +55,7 @@ class WeightMemory(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count, rows = len(self.program.weights), self.program.config.array.rows
-        place, left = Signal(range(count)), Signal(range(rows + 1), init=rows)
-        reads = self.start | (left != 0)
-        with m.If(reads):
-            m.d.sync += [
-                place.eq(Mux(place == count - 1, 0, place + 1)),
-                left.eq(Mux(self.start, rows - 1, left - 1)),
-            ]
+        place, reads = words_in_turn(m, self.start, count, rows)
         latency = self.program.config.weight_latency
         if self._read:
             word = delay(m, self._read(m, place, reads), latency - 1, "word")
@@ -96,27 +103,27 @@ class ConstantMemory(Component):
         m = Module()
         config = self.program.config
         values = constant_values(self.program.constants, config.requantize)
-        depth, shape = config.constant_words, self.constants.shape()
-        place, other = Signal(range(depth)), Signal()  # other: it has not been read yet
+        m.submodules.memory = memory = Memory(
+            shape=self.constants.shape(),
+            depth=config.constant_words,
+            init=[] if self._external else values,
+        )
+        read, place = memory.read_port(), Signal(range(config.constant_words))
+        other = Signal()  # the word at `place` has not been read yet
         m.d.sync += other.eq(self.load | self.tile_ends)
         with m.If(self.load):
             m.d.sync += place.eq(self.first)
         with m.Elif(self.tile_ends):
             m.d.sync += place.eq(place + 1)
-        if not self._external:
-            constants = table(m, "memory", shape, values, depth, place, other, config.stages)
-        else:
-            m.submodules.memory = memory = Memory(shape=shape, depth=depth, init=[])
-            read, write = memory.read_port(), memory.write_port()
+        constants = delay(m, read.data, config.stages, "constants")
+        m.d.comb += [read.addr.eq(place), read.en.eq(other), self.constants.eq(constants)]
+        if self._external:
+            write = memory.write_port()
             m.d.comb += [
-                read.addr.eq(place),
-                read.en.eq(other),
                 write.en.eq(self.write),
                 write.addr.eq(self.write_index),
                 write.data.eq(self.write_word),
             ]
-            constants = delay(m, read.data, config.stages, "constants")
-        m.d.comb += self.constants.eq(constants)
         return m
 
 
