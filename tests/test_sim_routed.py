@@ -72,6 +72,21 @@ def test_what_is_not_understood_is_refused_by_name(one, message):
         routed_verilog(netlist_of(one), "top")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "write"), [({}, "1'b0"), ({"WEAMUX": "WEA"}, "1'b1"), ({"WEAMUX": "INV"}, "1'b0")]
+)
+def test_a_blocks_open_control_is_what_its_multiplexer_makes_of_1(chosen, write):
+    widths = {"DATA_WIDTH_A": "100100", "DATA_WIDTH_B": "100100"}
+    text = routed_verilog(netlist_of(cell("DP16KD", widths | chosen, {})), "top")
+    assert f".write_A({write})" in text and ".enable_A(1'b1)" in text
+
+
+def test_a_block_in_reset_is_refused():
+    settings = {"DATA_WIDTH_A": "10010", "DATA_WIDTH_B": "10010", "RSTAMUX": "RSTA"}
+    with pytest.raises(ValueError, match="pin RSTA of DP16KD some must be constant, 0"):
+        routed_verilog(netlist_of(cell("DP16KD", settings, {})), "top")
+
+
 def test_a_net_has_one_driver():
     cells = (cell("ICESTORM_LC", LOGIC, {"O": "n1"}, name) for name in ("one", "two"))
     with pytest.raises(ValueError, match="net n1 must have one driver, not two"):
