@@ -2,7 +2,7 @@
 the line, fast enough for netlists."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def ask(
     return Conversation(answers=answers, cycles=int(log.read_text(encoding="utf-8")))
 
 
-def _packets(data: bytes):
+def _packets(data: bytes) -> Iterator[bytes]:
     while data:
         (count,) = COUNT.unpack_from(data)
         yield data[COUNT.size : COUNT.size + count]

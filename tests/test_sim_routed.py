@@ -57,6 +57,7 @@ LOGIC = {"LUT_INIT": "1" * 16}
         (cell("ICESTORM_DSP", {}, {"SIGNEXTIN": "n0"}), "pin SIGNEXTIN of ICESTORM_DSP some"),
         (cell("SB_IO", {"PIN_TYPE": "110000"}, {}), "PIN_TYPE of SB_IO some"),
         (cell("SB_IO", {}, {"PACKAGE_PIN": "n1", "OUTPUT_ENABLE": "n0"}), "must be constant, 1'b1"),
+        (cell("ICESTORM_LC", LOGIC, {"I0": "n2", "O": "n1"}), "pin I0 of .* on a driven net"),
         (cell("DP16KD", {"REGMODE_A": "OUTREG"}, {}), "REGMODE_A of DP16KD some"),
         (cell("MULT18X18D", {"REG_INPUTA_CLK": "CLK0"}, {}), "REG_INPUTA_CLK of MULT18X18D"),
         (cell("TRELLIS_FF", {"LSRMODE": "PRLD"}, {}), "LSRMODE of TRELLIS_FF some"),
@@ -69,6 +70,21 @@ LOGIC = {"LUT_INIT": "1" * 16}
 def test_what_is_not_understood_is_refused_by_name(one, message):
     with pytest.raises(ValueError, match=message):
         routed_verilog(netlist_of(one), "top")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "write"), [({}, "1'b0"), ({"WEAMUX": "WEA"}, "1'b1"), ({"WEAMUX": "INV"}, "1'b0")]
+)
+def test_a_blocks_open_control_is_what_its_multiplexer_makes_of_1(chosen, write):
+    widths = {"DATA_WIDTH_A": "100100", "DATA_WIDTH_B": "100100"}
+    text = routed_verilog(netlist_of(cell("DP16KD", widths | chosen, {})), "top")
+    assert f".write_A({write})" in text and ".enable_A(1'b1)" in text
+
+
+def test_a_block_in_reset_is_refused():
+    settings = {"DATA_WIDTH_A": "10010", "DATA_WIDTH_B": "10010", "RSTAMUX": "RSTA"}
+    with pytest.raises(ValueError, match="pin RSTA of DP16KD some must be constant, 0"):
+        routed_verilog(netlist_of(cell("DP16KD", settings, {})), "top")
 
 
 def test_a_net_has_one_driver():

@@ -23,6 +23,12 @@ def _pin(cell: Cell, name: str, default: str = ZERO) -> str:
     return ZERO if inverted else default
 
 
+def _control(cell: Cell, name: str, default: str = ZERO) -> str:
+    """As `_pin`, of a block: without a net its wire is 1, which its parameter, where it has one,
+    passes on or inverts."""
+    return _pin(cell, name, ONE if f"{name}MUX" in cell.settings else default)
+
+
 def _bus(cell: Cell, pattern: str, count: int) -> str:
     return f"{{{', '.join(_pin(cell, pattern.format(bit)) for bit in reversed(range(count)))}}}"
 
@@ -114,14 +120,14 @@ def _write_ram(cell: Cell, netlist: Netlist, verilog: Verilog) -> None:
     pins = {"reset": _global_reset(cell, netlist)}
     for port in "AB":
         for name in (f"RST{port}", *(f"CS{port}{bit}" for bit in range(3))):
-            verilog.demand(cell, name, ZERO)
+            if _control(cell, name) != ZERO:
+                raise ValueError(f"pin {name} of {cell.kind} {cell.name} must be constant, 0")
         old = cell.settings.get(f"WRITEMODE_{port}") == "READBEFOREWRITE"
         settings[f"OLD_{port}"] = "1" if old else "0"
-        enable, write = _pin(cell, f"CE{port}", ONE), _pin(cell, f"WE{port}")
         pins |= {
-            f"clock_{port}": _pin(cell, f"CLK{port}"),
-            f"enable_{port}": enable,
-            f"write_{port}": write,
+            f"clock_{port}": _control(cell, f"CLK{port}"),
+            f"enable_{port}": _control(cell, f"CE{port}", ONE),
+            f"write_{port}": _control(cell, f"WE{port}"),
             f"address_{port}": _bus(cell, f"AD{port}{{}}", 14),
             f"write_data_{port}": _bus(cell, f"DI{port}{{}}", 18),
             f"read_data_{port}": verilog.output(

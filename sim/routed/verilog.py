@@ -39,7 +39,7 @@ class Verilog:
     instances: list[str] = field(default_factory=list)
     demands: list[tuple[str, str, str]] = field(default_factory=list)
     _names: dict[str, str] = field(default_factory=dict)
-    _driven: set[str] = field(default_factory=set)
+    driven: set[str] = field(default_factory=set)
 
     def assign(self, net: str | None, expression: str) -> None:
         if net:
@@ -57,7 +57,7 @@ class Verilog:
 
     def output(self, nets: Sequence[str | None]) -> str:
         """A new bus for an output of a block, which drives these nets, the lowest bit first."""
-        bus = f"bus{len(self.assigns)}_{len(self.instances)}"
+        bus = f"bus{len(self.instances)}"
         self.instances.append(f"wire [{len(nets) - 1}:0] {bus};")
         for bit, net in enumerate(nets):
             self.assign(net, f"{bus}[{bit}]")
@@ -85,7 +85,7 @@ class Verilog:
         for net, value, place in self.demands:
             if self.assigns.get(net) != value:
                 raise ValueError(f"{place} must be constant, {value}, to be simulated here")
-        inputs = [name for name, net in ports.items() if net not in self._driven]
+        inputs = [name for name, net in ports.items() if net not in self.driven]
         outputs = [name for name in ports if name not in inputs]
         listed = [f"input {name}" for name in inputs] + [f"output {name}" for name in outputs]
         registers = [one for some in self.clocked.values() for one in some]
@@ -103,9 +103,9 @@ class Verilog:
         return "\n".join(lines)
 
     def _drive(self, net: str) -> None:
-        if net in self._driven:
+        if net in self.driven:
             raise ValueError(f"net {net} must have one driver, not two")
-        self._driven.add(net)
+        self.driven.add(net)
 
 
 def lookup(table: str, inputs: Sequence[str]) -> str:

@@ -21,5 +21,10 @@ def routed_verilog(netlist: Netlist, top: str) -> str:
             )
         KINDS[cell.kind].check(cell)
         KINDS[cell.kind].write(cell, netlist, verilog)
+    known = verilog.driven | set(netlist.ports.values())
+    for cell in netlist.cells.values():
+        for pin, net in cell.pins.items():
+            if net not in known:
+                raise ValueError(f"pin {pin} of {cell.kind} {cell.name} must be on a driven net")
     blocks = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in BLOCKS)
     return "".join(blocks) + verilog.text(top, netlist.ports)
