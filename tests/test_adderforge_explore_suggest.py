@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from adderforge.commands.suggest import _text
 from adderforge.exploration import narrowest as fewest
 from adderforge.exploration import on_board, on_cells
 from adderforge.exploration.accelerators import compiled
@@ -134,6 +135,17 @@ def test_requantizers_take_a_multiplier_for_each_column_and_half_of_a_sum(guesse
     ground = for_board(300, "icebreaker").ground
     (option,) = ground.guesses([Design.of(option.design.values | {"target": "ice40"})])
     assert option.used["dsps"] == 2 * array.cols
+
+
+def test_a_suggestion_says_what_is_promised_and_what_there_is(guesses):
+    adviser = for_board(300)
+    (option,) = adviser.options(1)
+    lines = _text(1, option, adviser).splitlines()
+    assert lines[0] == f"1. {option.design.options}"
+    assert f"{option.images_per_second:.4g} images a second, " in lines[1]
+    assert f"{option.used['luts']} ± 10% LUTs" in lines[1]
+    assert " bind it; 75,276 LUTs there are; 75,276 flip-flops there are; " in lines[2]
+    assert lines[3].startswith("   rows ") and len(lines) == 3 + len(option.steps)
 
 
 def test_the_least_area_that_is_fast_and_frugal_enough_is_first(guesses):

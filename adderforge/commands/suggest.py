@@ -232,15 +232,17 @@ def _figures(option: "Option", adviser: "Adviser") -> dict:
     return figures | {"binding": adviser.binding(option), "holds": adviser.holds(option)}
 
 
-def _text(number: int, option: "Option", adviser: "Adviser") -> str:
+def _text(place: int, option: "Option", adviser: "Adviser") -> str:
+    from ..exploration.objectives import number
+
     limits = adviser.ground.limits
     promised = _promised(option)
     lines = [
-        f"{number}. {option.design.options}",
+        f"{place}. {option.design.options}",
         f"   promised: {', '.join(_value(n, promised[n], option.errors) for n in promised)}",
         *_result(option, adviser),
         f"   {_word(adviser.binding(option))} bind it"
-        + "".join(f"; {most:,.4g} {_word(n)} there are" for n, most in limits.items()),
+        + "".join(f"; {number(most)} {_word(n)} there are" for n, most in limits.items()),
     ]
     for step in option.steps:
         more = {"images_per_second": step.images_per_second} | step.used

@@ -1,10 +1,10 @@
 """What an accelerator will take of an FPGA: its array by the cost model, and what stands around it
 by a sum of terms, fitted to accelerators that were synthesized, with the error of the whole.
 
-Around an array are the sequencer, the loops of addresses, the serial line, and for each column a
-requantizer, pooling and the search for the largest code; for each channel of a word, operands. Only
-accelerators whose memories and requantizer are of one kind, on one place, guess each other. The
-networks that were measured are few, see `calibrate`: others need more or less for their layers.
+Around an array are the sequencer, the loops of addresses and the serial line, and for each column
+a requantizer, pooling and the search for the largest code. Only accelerators whose memories and
+requantizer are of one kind, on one place, guess each other. The networks that were measured are
+few, see `calibrate`: others need more or less for their layers.
 """
 
 from collections import defaultdict
@@ -114,5 +114,6 @@ def _kind(design: Design) -> tuple:
 
 
 def _terms(design: Design) -> tuple[float, ...]:
-    array = design.array
-    return 1, array.cols * array.acc_width, array.rows * array.lanes * array.width
+    """What there is once, and what there is for each bit of the columns' sums. Bits of a word's
+    channels were tried, too; with few accelerators they made guesses worse."""
+    return 1, design.array.cols * design.array.acc_width

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from .design import Design
+from .objectives import number
 from .on_board import LANES, SIDES
 from .promise import Option, Step, Wish, fits, shares
 from .store import Measurement
@@ -167,6 +168,6 @@ class Adviser:
         name = max(over, key=over.__getitem__)
         return (
             f"not even the smallest array ({least.design.options}) fits {ground.place}: it takes "
-            f"{least.used[name]:,.4g} {WORDS[name]} of {ground.limits[name]:,.4g}; take "
+            f"{number(least.used[name])} {WORDS[name]} of {number(ground.limits[name])}; take "
             "a larger board or fewer bits, or loosen the wish"
         )
