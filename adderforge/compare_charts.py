@@ -9,7 +9,7 @@ from .compare_tables import FPGA_NAMES
 COLORS = ("#2a6f97", "#9b2226", "#ca6702", "#6c757d", "#588157", "#7b2cbf")
 COLORS += ("#61a5c2", "#e9a13b", "#bc6c8f", "#a3b18a", "#495057", "#c9ada7")
 MAC_LINE = "#9b2226"
-LEGEND_COLUMNS = 6
+LEGEND_COLUMNS = 4
 
 
 def cost_chart(report: dict) -> str:

@@ -8,7 +8,7 @@ from sim.blocks import CONTROL, PORTS, TOP_LEVEL
 from .compare_rows import NOTHING, Table, headings, number, row
 
 GROUPS = ("datapath", "registers", "memory", "control")
-DIFFERENCE = "adder − MAC"
+DIFFERENCE, SMALL = "adder − MAC", 1e-3  # as a share of the figures: their third place
 _CONTROL = (CONTROL, PORTS, TOP_LEVEL)
 _PARTS = {"flip_flops": "flip-flops", "clock": "clock pins", "logic": "logic"}
 _HOW_GROUPED = (
@@ -128,8 +128,15 @@ def _with_difference(
     label: str, twins: dict[str, dict], figure: Callable[[dict], float | None]
 ) -> tuple[str, ...]:
     adder, mac, *_ = (figure(twin) for twin in twins.values())
-    less = NOTHING if adder is None or mac is None else f"{adder - mac:+.3g}".replace("-", "−")
-    return (*row(label, twins, figure), less)
+    return (*row(label, twins, figure), _difference(adder, mac))
+
+
+def _difference(adder: float | None, mac: float | None) -> str:
+    if adder is None or mac is None:
+        return NOTHING
+    if abs(adder - mac) < SMALL * max(abs(adder), abs(mac), 1e-12):
+        return "0"
+    return f"{adder - mac:+.3g}".replace("-", "−")
 
 
 def _memory_pj(whole: dict, name: str) -> float | None:

@@ -239,7 +239,7 @@ def test_tables_put_all_contenders_side_by_side():
     assert rows["iCE40, LUTs + DSP blocks"] == ("–", "40 + 4", "–", "–")
     assert rows["… by what the cells are: leakage"] == ("–", "–", "–", "–", "–")
     assert rows["datapath"] == ("1", "4", "2", "0.25", "−3")
-    assert rows["registers"] == ("0.75", "0.75", "0.75", "1.00", "+0")
+    assert rows["registers"] == ("0.75", "0.75", "0.75", "1.00", "0")
     assert rows["memory"] == ("0.125", "0.5", "0.25", "0.25", "−0.375")
     assert rows["control"] == ("–", "–", "–", "–", "–")
     assert "XNOR (BNN): conv1, without fc, which stay ordinary" in results.note
@@ -286,9 +286,9 @@ def test_whole_accelerators_have_tables_a_sentence_and_a_picture(tmp_path):
     origins = next(table for table in tables(report) if table.charts == ("accelerators",))
     rows = {row[0]: row[1:] for row in origins.rows}
     assert rows["datapath"] == ("2.25", "3.25", "4.25", "0.69", "−1")
-    assert rows["registers"] == ("4", "4", "4", "1.00", "+0")
+    assert rows["registers"] == ("4", "4", "4", "1.00", "0")
     assert rows["memory"] == ("4", "6", "8", "0.67", "−2")
-    assert rows["control"] == ("0.875", "0.875", "0.875", "1.00", "+0")
+    assert rows["control"] == ("0.875", "0.875", "0.875", "1.00", "0")
     assert rows["… memory weights"] == ("3", "4.5", "6", "0.67", "−1.5")
     assert "… by where they stand: memories" not in rows
     assert "takes 0.67 of the CNN's energy per image, memories among it" in verdict(report)

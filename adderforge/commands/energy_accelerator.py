@@ -103,7 +103,7 @@ def _text(run: "AcceleratorEnergy") -> str:
         f"{program.interval:,} cycles an image",
         path_line(run.design.delays, synthesis, mhz),
         f"area              {synthesis.area_um2:,.0f} µm² without memories, {synthesis.library}: "
-        f"{listed(run.areas_um2)}",
+        + ", ".join(f"{name} {area:,.0f}" for name, area in run.areas_um2.items()),
         f"simulated         {energy.cycles:,} cycles; {run.recording.compared:,} values compared "
         f"with the Verilog, {run.recording.mismatches} wrong",
     ]
