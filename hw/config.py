@@ -92,8 +92,8 @@ class ArrayConfig(BaseModel):
 
     @property
     def sum_loaded(self) -> bool:
-        """Whether a PE's accumulator takes a tile's first term in place of what it held. Then that
-        is all that a reset has to bring about in a PE."""
+        """Whether a PE's accumulator takes a tile's first term in place of what it held. Such a PE
+        has no reset; the array clears it in the same way."""
         return self.pipeline >= 3
 
     @property

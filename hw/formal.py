@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.back import rtlil
-from amaranth.lib.wiring import Component, Out
+from amaranth.lib.wiring import Component, In, Out
 
 from .arithmetic import PLAIN
 from .config import ArrayConfig
@@ -40,19 +40,20 @@ class SumMiter(Component):
         m = Module()
         config = self.config
         m.submodules.pe = self._pe
-        m.d.comb += [getattr(self._pe, name).eq(getattr(self, name)) for name in ("a", "w", "last")]
+        connect_inputs(m, self, self._pe)
         second = config.pipeline // 2  # the specification's registers behind and before the sum
         first = config.pipeline - second
-        held = config.sum_loaded  # a reset leaves registers but the accumulator as they are
+        held = config.sum_loaded  # no reset, but `clear`
         a, w = (delay(m, x.as_value(), first, "operands_late") for x in (self.a, self.w))
         last = delay(m, self.last, first, "last_late", held)
         lanes = range(config.lanes)
         pairs = [tuple(x.word_select(lane, config.width) for x in (a, w)) for lane in lanes]
         total = Signal(signed(config.pe_acc_width + 2))
-        acc = accumulator(m, total, last)
+        ended = last | self.clear if held else last
+        acc = accumulator(m, total, ended, reset_less=held)
         m.d.comb += total.eq(acc.as_signed() + sum(term(config.pe, a, w) for a, w in pairs))
         terms = Signal(range(config.depth + config.lanes + 2))
-        m.d.comb += terms.eq(self._count(m, terms, last, pairs))
+        m.d.comb += terms.eq(self._count(m, terms, ended, pairs))
         last, total, terms = (
             Cat(
                 delay(m, self.last, cycles, f"last_{half}", held)
@@ -70,11 +71,12 @@ class SumMiter(Component):
         return m
 
     def _count(
-        self, m: Module, terms: Value, last: Value, pairs: list[tuple[Value, Value]]
+        self, m: Module, terms: Value, ended: Value, pairs: list[tuple[Value, Value]]
     ) -> Value:
         """Terms of the sum so far, this cycle's included; no more than one beyond the depth."""
         most = self.config.depth + 1
-        before = accumulator(m, Mux(terms >= most, most, terms), last)
+        kept = Mux(terms >= most, most, terms)
+        before = accumulator(m, kept, ended, reset_less=self.config.sum_loaded)
         return before + sum((Cat(a, w) != 0) for a, w in pairs)
 
 
@@ -94,10 +96,9 @@ class MinimumMiter(Component):
         )
         activations, weights = (RowSum(self.config, self._structure) for _ in range(2))
         m.submodules += [sads, minima, activations, weights]
-        for pe in (sads, minima):
-            m.d.comb += [pe.a.eq(self.a), pe.w.eq(self.w), pe.last.eq(self.last)]
-        for row_sum, operands in ((activations, self.a), (weights, self.w)):
-            m.d.comb += [row_sum.a.eq(operands), row_sum.last.eq(self.last)]
+        for part in (sads, minima, activations):
+            connect_inputs(m, self, part)
+        connect_inputs(m, self, weights, a=self.w)
         x, f, least = (
             in_step(m, part.sum, self.config, f"low_{index}", self.config.sum_loaded)
             for index, part in enumerate((activations, weights, minima))
@@ -154,7 +155,16 @@ def _solve(
 
 def _operand_ports(config: ArrayConfig) -> dict:
     inputs = pe_signature(config).members
-    return {name: inputs[name] for name in ("a", "w", "last")} | {WRONG: Out(1)}
+    given = {name: port for name, port in inputs.items() if port.flow is In}
+    return given | {WRONG: Out(1)}
+
+
+def connect_inputs(m: Module, miter: Component, part: Component, **others: Value) -> None:
+    """Give a part's inputs `others`, and else the miter's of the same names."""
+    for name, member in part.signature.members.items():
+        if member.flow is In:
+            value = others[name] if name in others else getattr(miter, name)
+            m.d.comb += getattr(part, name).eq(value)
 
 
 def term(pe: str, a: Value, w: Value) -> Value:

@@ -6,8 +6,8 @@ from amaranth.lib.wiring import Component, In, Out
 
 from .arithmetic import PLAIN, pe_arithmetic
 from .config import ArrayConfig
-from .formal import WRONG, limits, term
-from .pe import ProcessingElement, RowSum, accumulator, pe_signature
+from .formal import WRONG, connect_inputs, limits, term
+from .pe import ProcessingElement, RowSum, accumulator
 from .pipeline import delay, in_step
 from .systolic import SystolicArray, array_signature
 from .weight_stationary import WeightStationaryPE, weight_pe_signature
@@ -66,14 +66,15 @@ class RowSumMiter(Component):
     def __init__(self, config: ArrayConfig, structure: str = PLAIN):
         self.config = config
         self._parts = ProcessingElement(config, structure), RowSum(config, structure)
-        super().__init__({"a": pe_signature(config).members["a"], "last": In(1), WRONG: Out(1)})
+        ports = self._parts[1].signature.members
+        inputs = {name: port for name, port in ports.items() if port.flow is In}
+        super().__init__(inputs | {WRONG: Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.pe, m.submodules.row_sum = pe, row_sum = self._parts
-        m.d.comb += pe.w.eq(self.a)
-        for part in self._parts:
-            m.d.comb += [part.a.eq(self.a), part.last.eq(self.last)]
+        connect_inputs(m, self, pe, w=self.a)
+        connect_inputs(m, self, row_sum)
         m.d.comb += self.wrong.eq((pe.sum != row_sum.sum) | (pe.sum_last != row_sum.sum_last))
         return m
 

@@ -22,7 +22,8 @@ def pe_signature(config: ArrayConfig) -> Signature:
     """The ports of every PE kind; `ProcessingElement` says what they mean."""
     operands = ArrayLayout(config.width, config.lanes)
     return Signature(
-        {
+        _clear(config)
+        | {
             "a": In(operands),
             "w": In(operands),
             "last": In(1),
@@ -33,6 +34,10 @@ def pe_signature(config: ArrayConfig) -> Signature:
             "sum_last": Out(2),
         }
     )
+
+
+def _clear(config: ArrayConfig) -> dict[str, In]:
+    return {"clear": In(1)} if config.sum_loaded else {}
 
 
 class ProcessingElement(Component):
@@ -51,6 +56,7 @@ class ProcessingElement(Component):
 
     Members
     -------
+    clear : with `sum_loaded` alone: the terms of `low_latency` − 1 cycles before were a sum's last
     a, w : operands, lanes × width bits; the weight is signed in `mac`, and inverted where
            `hw.mapping.weights_inverted`
     last : these operands end a sum
@@ -91,6 +97,7 @@ class RowSum(Component):
 
     Members
     -------
+    clear : as in `ProcessingElement`
     a : activations, lanes × width bits
     last : these operands end a sum
     sum, sum_last : as in `ProcessingElement`
@@ -101,6 +108,7 @@ class RowSum(Component):
         self._structure = structure
         self._adder = adder
         ports = {"a": In(ArrayLayout(config.width, config.lanes)), "last": In(1)}
+        ports |= _clear(config)
         super().__init__(ports | {"sum": Out(config.pe_acc_width), "sum_last": Out(2)})
 
     def elaborate(self, platform: object) -> Module:
@@ -132,9 +140,8 @@ def _sum_up(
     m.d.comb += pe.sum_last.eq(Cat(ends[config.low_latency], ends[config.pipeline]))
     if config.sum_loaded:
         acc = Signal(len(pe.sum), name="acc", reset_less=True)
-        first = Signal(init=1)  # else as `sum_last`, but can be placed beside the accumulator
-        m.d.sync += first.eq(ends[config.low_latency - 1])
-        firsts = Cat(first, delay(m, first, config.in_halves, "first"))
+        first = delay(m, ends[config.low_latency - 1] | pe.clear, 1, "first")
+        firsts = Cat(first, delay(m, first, config.in_halves, "first_high"))
         m.d.sync += acc.eq(load_terms(m, acc, firsts, pairs, later, config, arithmetic))
         m.d.comb += pe.sum.eq(acc)
         return
@@ -155,9 +162,11 @@ def _ends(m: Module, pe: ProcessingElement | RowSum) -> list[Value]:
     return ends
 
 
-def accumulator(m: Module, total: Value, last: Value, name: str = "acc") -> Signal:
+def accumulator(
+    m: Module, total: Value, last: Value, name: str = "acc", reset_less: bool = False
+) -> Signal:
     """A register that takes `total`, and 0 instead after `last`."""
-    acc = Signal(len(total), name=name)
+    acc = Signal(len(total), name=name, reset_less=reset_less)
     m.d.sync += acc.eq(total)
     with m.If(last):
         m.d.sync += acc.eq(0)

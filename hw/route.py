@@ -111,7 +111,8 @@ def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
     lanes, width = config.lanes, config.width
     if part == "pe":
         text, module = pe_verilog(config), PE
-        inputs = {"rst": 1, "last": 1, "a": lanes * width, "w": lanes * width}
+        flags = ("rst", "clear", "last") if config.sum_loaded else ("rst", "last")
+        inputs = dict.fromkeys(flags, 1) | {"a": lanes * width, "w": lanes * width}
         outputs = {
             "sum": config.acc_width,
             "a_out": lanes * width,

@@ -5,7 +5,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import or_
 
-from amaranth import Cat, Const, Module, Value
+from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -95,10 +95,11 @@ class SystolicArray(Component):
 
     def _feed(self, m: Module, grid: list[list[Component]]) -> None:
         """Skew the operands: row r and column c start r and c cycles late."""
-        last = self.last
+        last, clears = self.last, self._clears(m)
         for r, row in enumerate(grid):
             a = delay(m, self.a[r].as_value(), r, f"skew_a_{r}")
             m.d.comb += [row[0].a.eq(a), row[0].last.eq(last)]
+            m.d.comb += [pe.clear.eq(clears[r]) for pe in row if clears]
             for left, right in pairwise(row):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
             last = delay(m, last, 1, f"skew_last_{r + 1}", self.config.sum_loaded)
@@ -115,6 +116,8 @@ class SystolicArray(Component):
         for r, (row_sum, row) in enumerate(zip(column, grid, strict=True)):
             m.submodules[f"row_sum_{r}"] = row_sum
             m.d.comb += [row_sum.a.eq(row[0].a), row_sum.last.eq(row[0].last)]
+            if self.config.sum_loaded:
+                m.d.comb += row_sum.clear.eq(row[0].clear)
         return self._drain(m, column, "drain_rows")
 
     def _drain(self, m: Module, column: list[Component], name: str) -> Value:
@@ -124,6 +127,17 @@ class SystolicArray(Component):
             ends = [pe.sum_last[half] for pe in column]
             drained.append(self._bus(m, ends, [pe.sum[bits] for pe in column], f"{name}_{half}"))
         return in_step(m, Cat(drained), self.config, f"{name}_low")
+
+    def _clears(self, m: Module) -> list[Value]:
+        """What clears the PEs of each row on a reset, if anything: a row later than the one above,
+        as the operands are, so that no net leads from one register to all PEs."""
+        if not self.config.sum_loaded:
+            return []
+        clears = [Signal(name="clear", init=1)]
+        m.d.sync += clears[0].eq(0)
+        for r in range(1, self.config.rows):
+            clears.append(delay(m, clears[-1], 1, f"clear_{r}"))
+        return clears
 
     def _started(self, m: Module) -> Value:
         """Whether the ends that leave came in after the reset, which PEs do not clear away."""

@@ -30,18 +30,19 @@ def prove(config, folder):
     generic = ArrayConfig(**config.model_dump() | {"target": "generic"})
     (folder / "generic.v").write_text(pe_verilog(generic))
     (folder / "made.v").write_text(pe_verilog(config))
+    clear = ".clear(clear | start), " if config.sum_loaded else ""
     operand, invert = config.width * config.lanes - 1, "~" * weights_inverted(config)
     (folder / "both.v").write_text(f"""
-module both(input clk, rst, last, input [{operand}:0] a, w);
+module both(input clk, rst, clear, last, input [{operand}:0] a, w);
   wire [{operand}:0] a_1, a_2, w_1, w_2;
   wire [{config.acc_width - 1}:0] sum_1, sum_2;
   wire [1:0] ends_1, ends_2;
   reg [2:0] cycle = 0;
   wire start = cycle < 2, early = cycle < {4 if config.sum_loaded else 2};
   wire [{operand}:0] a_in = start ? 0 : a, w_in = start ? 0 : w;
-  generic one(.clk(clk), .rst(rst | start), .last(last & !start), .a(a_in), .w(w_in),
+  generic one({clear}.clk(clk), .rst(rst | start), .last(last & !start), .a(a_in), .w(w_in),
     .a_out(a_1), .w_out(w_1), .last_out(last_1), .sum(sum_1), .sum_last(ends_1));
-  made two(.clk(clk), .rst(rst | start), .last(last & !start), .a(a_in), .w({invert}w_in),
+  made two({clear}.clk(clk), .rst(rst | start), .last(last & !start), .a(a_in), .w({invert}w_in),
     .a_out(a_2), .w_out(w_2), .last_out(last_2), .sum(sum_2), .sum_last(ends_2));
   always @(posedge clk) if (early) cycle <= cycle + 1;
   always @* assert(early || {{a_1, w_1, last_1, sum_1, ends_1}}
