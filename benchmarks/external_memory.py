@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden import fast, reference
-from golden.model_file import load
+from golden import fast
 from golden.spec import Pool, QuantizedModel
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
@@ -28,7 +27,6 @@ from sim.external_run import FULL, Hardware, build_hardware, run_streamed
 from sim.generated_models import generated_codes, generated_model
 from sim.network_models import full_model
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
 CLOCK_HZ = 100e6
 NETWORKS = ("resnet18", "resnet50", "vgg-small")
 WIDE, POINT = {"kernel": (3, 3), "padding": (1, 1)}, {"kernel": (1, 1)}
@@ -37,7 +35,6 @@ STEM = {
     "pool": Pool(kind="max", kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
 }
 SHARES = ((10, FULL), (100, FULL), (100, FULL // 4))
-LENET = "LeNet-5-BN on digits, whole"
 LAYERS = {  # the shape of a layer's input, the layer, memories
     "ResNet-50 256 → 64, 1 × 1, 56 × 56": ((256, 56, 56), POINT | {"out_channels": 64}, SHARES),
     "ResNet-50 512 → 2048, 1 × 1, 7 × 7": ((512, 7, 7), POINT | {"out_channels": 2048}, SHARES),
@@ -57,7 +54,6 @@ LAYERS = {  # the shape of a layer's input, the layer, memories
         WIDE | {"out_channels": 512, "pool": (2, 2)},
         SHARES,
     ),
-    LENET: (None, None, SHARES),
     "ResNet 3 → 64, 7 × 7, 224 × 224, ordinary, max pool": ((3, 224, 224), STEM, SHARES[1:2]),
 }
 
@@ -106,12 +102,12 @@ def _counted(model: QuantizedModel) -> list[str]:
 
 def _rows(
     hardware: Hardware,
-    shape: tuple[int, int, int] | None,
-    layer: dict | None,
+    shape: tuple[int, int, int],
+    layer: dict,
     memories: tuple[tuple[int, int], ...],
 ) -> Iterator[list[str]]:
     """One for each memory."""
-    model, codes = _layer(shape, layer) if layer else _lenet()
+    model, codes = _layer(shape, layer)
     program = compile_model(model, hardware.program.config)
     for latency, share in memories:
         folder = hardware.simulator.parent.parent
@@ -124,7 +120,7 @@ def _rows(
             f"{program.busy_cycles:,}",
             f"{latency}",
             f"{share / FULL:.0%}",
-            f"{done.starved[-1] // len(codes):,}",
+            f"{done.starved[-1]:,}",
             f"{comparison.codes:,}",
             f"{comparison.wrong_codes}",
         ]
@@ -136,12 +132,6 @@ def _layer(shape: tuple[int, int, int], layer: dict) -> tuple[QuantizedModel, np
     last = {"out_channels": 16, "stride": (rows, columns)}
     model = generated_model("adder", shape, [layer, last])
     return model, generated_codes(model, 1)
-
-
-def _lenet() -> tuple[QuantizedModel, np.ndarray]:
-    model = load(FIXTURES / "lenet5-bn-digits-adder.npz")
-    images = np.load(FIXTURES / "digits-vectors.npz")["images"]
-    return model, reference.encode(model, images)
 
 
 if __name__ == "__main__":
