@@ -101,8 +101,9 @@ def classes(model, codes):
     return reference.run(model, codes)[-1].codes_out.reshape(len(codes), -1).argmax(1).tolist()
 
 
-def test_a_program_that_comes_without_pauses_takes_no_cycle_more():
-    model, program = program_of()
+@pytest.mark.parametrize("pipeline", [0, 1])
+def test_a_program_that_comes_without_pauses_takes_no_cycle_more(pipeline):
+    model, program = program_of(pipeline=pipeline)
     codes, dut = generated_codes(model, 2), Accelerator(program)
     bench = Bench(dut, [(program, dut.formats, codes, None)], settle=1000)
     assert [answer for _, answer in bench.answers] == classes(model, codes)

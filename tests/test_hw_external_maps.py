@@ -25,9 +25,11 @@ LAYERS = [
 ]
 
 
-def program_of(layers, shape, external_width, **sizes):
+def program_of(layers, shape, external_width, pipeline=0):
     array = ArrayConfig(
-        **{"rows": 2, "cols": 2, "lanes": 2, "depth": 2**14}, dataflow="weight-stationary"
+        **{"rows": 2, "cols": 2, "lanes": 2, "depth": 2**14},
+        dataflow="weight-stationary",
+        pipeline=pipeline,
     )
     model = generated_model("adder", shape, layers)
     config = AcceleratorConfig(
@@ -127,9 +129,11 @@ def map_of(program, beats, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("external_width", "share"), [(32, 1), (64, 0.3), (256, 0.5)])
-def test_layers_run_in_bands_of_rows_whose_maps_come_and_go(external_width, share):
-    model, program = program_of(LAYERS, (5, 6, 6), external_width)
+@pytest.mark.parametrize(
+    ("external_width", "share", "pipeline"), [(32, 1, 0), (64, 0.3, 1), (256, 0.5, 0)]
+)
+def test_layers_run_in_bands_of_rows_whose_maps_come_and_go(external_width, share, pipeline):
+    model, program = program_of(LAYERS, (5, 6, 6), external_width, pipeline)
     assert len(program.layers) > len(model.layers) + 3
     codes = generated_codes(model, 2)
     records = reference.run(model, codes)
