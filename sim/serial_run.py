@@ -16,6 +16,7 @@ from .verilated import executable
 MAIN = Path(__file__).with_name("serial_main.cpp")
 COUNT = struct.Struct("<I")
 LONGEST = 300  # bytes, of an answer
+LONG = 1_000_000  # cycles that are worth an optimized program, which takes longer to compile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,9 @@ def ask(
     bit. idle: cycles before the first question. Writes everything into `folder`. ToolError when
     Verilator is missing or fails."""
     folder = folder.resolve()
-    simulator = executable(folder, sources, MAIN, level="-O1")
     packets = [question.encode() for question in questions]
+    cycles = BITS * divisor * sum(map(len, packets))
+    simulator = executable(folder, sources, MAIN, level="-O1" if cycles > LONG else "-O0")
     written = (COUNT.pack(len(packet)) + packet for packet in packets)
     (folder / "questions").write_bytes(b"".join(written))
     limit = 2 * program.cycles + LONGEST * BITS * divisor
