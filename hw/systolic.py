@@ -78,6 +78,8 @@ class SystolicArray(Component):
             for c in range(cols):
                 m.submodules[f"pe_{r}_{c}"] = grid[r][c]
         self._feed(m, grid)
+        if self.config.sum_loaded:
+            self._clear(m, grid)
         sums = []
         for c in range(cols):
             drained = self._drain(m, [grid[r][c] for r in range(rows)], f"drain_{c}")
@@ -95,11 +97,10 @@ class SystolicArray(Component):
 
     def _feed(self, m: Module, grid: list[list[Component]]) -> None:
         """Skew the operands: row r and column c start r and c cycles late."""
-        last, clears = self.last, self._clears(m)
+        last = self.last
         for r, row in enumerate(grid):
             a = delay(m, self.a[r].as_value(), r, f"skew_a_{r}")
             m.d.comb += [row[0].a.eq(a), row[0].last.eq(last)]
-            m.d.comb += [pe.clear.eq(clears[r]) for pe in row if clears]
             for left, right in pairwise(row):
                 m.d.comb += [right.a.eq(left.a_out), right.last.eq(left.last_out)]
             last = delay(m, last, 1, f"skew_last_{r + 1}", self.config.sum_loaded)
@@ -128,16 +129,17 @@ class SystolicArray(Component):
             drained.append(self._bus(m, ends, [pe.sum[bits] for pe in column], f"{name}_{half}"))
         return in_step(m, Cat(drained), self.config, f"{name}_low")
 
-    def _clears(self, m: Module) -> list[Value]:
-        """What clears the PEs of each row on a reset, if anything: a row later than the one above,
-        as the operands are, so that no net leads from one register to all PEs."""
-        if not self.config.sum_loaded:
-            return []
-        clears = [Signal(name="clear", init=1)]
-        m.d.sync += clears[0].eq(0)
-        for r in range(1, self.config.rows):
-            clears.append(delay(m, clears[-1], 1, f"clear_{r}"))
-        return clears
+    def _clear(self, m: Module, grid: list[list[Component]]) -> None:
+        """Clear the PEs on a reset, each when the operands of that cycle come to it, so that no net
+        leads from one register to many PEs."""
+        down = Signal(init=1, name="clear")
+        m.d.sync += down.eq(0)
+        for r, row in enumerate(grid):
+            across = down
+            for c, pe in enumerate(row):
+                m.d.comb += pe.clear.eq(across)
+                across = delay(m, across, 1, f"clear_{r}_{c + 1}")
+            down = delay(m, down, 1, f"clear_{r + 1}")
 
     def _started(self, m: Module) -> Value:
         """Whether the ends that leave came in after the reset, which PEs do not clear away."""
