@@ -32,7 +32,7 @@ def synthesis(
 ) -> dict[str, float | str | None]:
     """Sizes. multiplier: of the PEs in a cell library; on FPGAs products that are not made by hand
     are made of multiplier blocks."""
-    program = compiled(workload.model(design), design)
+    program = _program(design, workload)
     if effort.target == "asic":
         report = _mapped(program, effort, multiplier)
         areas = (report.area_um2, report.sequential_area_um2)
@@ -68,8 +68,18 @@ def clock(
     design: Design, workload: Workload, effort: Effort, multiplier: str
 ) -> dict[str, float | None]:
     """By the delays of a cell library."""
-    report = _mapped(compiled(workload.model(design), design), effort, multiplier)
+    report = _mapped(_program(design, workload), effort, multiplier)
     return {"fmax_mhz": report.fmax_mhz, "fmax_spread_mhz": None}
+
+
+def _program(design: Design, workload: Workload) -> Program:
+    """ValueError with an external memory, to whose bus nothing is joined here."""
+    if design.around.external != "none":
+        raise ValueError(
+            "accelerators with an external memory are counted, not measured; fidelity must be 0, "
+            "and 'adderforge ip' makes them"
+        )
+    return compiled(workload.model(design), design)
 
 
 def _mapped(program: Program, effort: Effort, multiplier: str) -> SynthReport:
@@ -95,8 +105,7 @@ def energy(
         summarize,
     )
 
-    model = workload.model(design)
-    program = compiled(model, design)
+    model, program = workload.model(design), _program(design, workload)
     count = effort.images * effort.batches
     images = data.load(workload.data, workload.data_dir).test_images[:count]
     events.prepare()
