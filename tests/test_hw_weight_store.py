@@ -127,6 +127,7 @@ def test_single_port_ram_holds_words_of_four_cells():
     assert not fits_spram(program_of(rows=3, cols=3, lanes=6))
 
 
+@pytest.mark.slow
 def test_a_board_classifies_once_it_has_its_weights():
     images = generated_codes(MODEL, 1)
     (wanted,) = reference.run(MODEL, images)[-1].codes_out.reshape(1, -1).argmax(1)
