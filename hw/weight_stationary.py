@@ -189,7 +189,6 @@ class FoldMemory(Component):
             m.d.sync += sums[c].eq(old + fold)
         m.d.comb += [
             read.addr.eq(place),
-            read.en.eq(self.active & ~self.first),
             write.addr.eq(delay(m, place, 3, "place")),
             write.en.eq(delay(m, active, 1, "active_again")),
             write.data.eq(sums),

@@ -96,7 +96,7 @@ def test_where_what_stands_around_was_not_measured_arrays_leave_more_room(guesse
 
 
 def test_steps_tell_what_one_more_of_each_buys(guesses):
-    (option,) = for_board(300).options(1)
+    (option,) = for_board(400).options(1)
     values = option.design.values
     assert [step.parameter for step in option.steps] == ["rows", "cols", "lanes"]
     for step in option.steps:

@@ -76,7 +76,7 @@ def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
     """Memories that are not of block RAM: weights in single-port RAM, tables that nothing writes,
     which become logic, and, where LUTs can be memory, the row of windows of the pooling."""
     return (
-        *(("weights",) if store_of(program, effort) else ()),
+        *(("weights",) if _in_spram(program, effort) else ()),
         *(("constants",) if program.config.external == "none" else ()),
         *(("pooling",) if effort.target != "ice40" else ()),
     )
@@ -84,7 +84,11 @@ def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
 
 def store_of(program: Program, effort: Effort) -> WeightStore | None:
     """Where weights lie in single-port RAM."""
-    return WeightStore(program, spram=True) if effort.ultraplus and fits_spram(program) else None
+    return WeightStore(program, spram=True) if _in_spram(program, effort) else None
+
+
+def _in_spram(program: Program, effort: Effort) -> bool:
+    return effort.ultraplus and fits_spram(program)
 
 
 def memories(program: Program) -> dict[str, tuple[int, int]]:
