@@ -68,6 +68,7 @@ def test_a_page_a_picture_and_tables_are_written():
     assert "out/explore.png" not in Path("out/explore.md").read_text()
 
 
+@pytest.mark.slow
 def test_accelerators_are_named_with_the_command_that_makes_them_again():
     text = f"""
 objectives = ["memory_kbits", "cycles", "block_rams"]
@@ -97,6 +98,7 @@ target = "ecp5"
     assert all("set activation_words to at least" in row["failure"] for row in report["failed"])
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_network_and_names_the_command_of_a_point():
     call(SPACE, "--out", "out")
     page = Path("out/explore.html").read_text()
@@ -114,6 +116,7 @@ def test_json_is_what_the_file_holds():
     assert json.loads(result.stdout) == json.loads(Path("out/explore.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")
 def test_parquet_holds_what_csv_does():
     from pyarrow import parquet

@@ -49,6 +49,7 @@ def test_no_design_is_evaluated_twice_and_all_satisfy_the_constraints():
     assert all(design.array.rows >= design.array.cols for design in designs)
 
 
+@pytest.mark.slow
 def test_later_designs_are_better_than_the_first():
     designs, _ = run(trials=400)
 

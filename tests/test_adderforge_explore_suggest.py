@@ -82,6 +82,7 @@ def test_the_first_has_the_fewest_luts_of_all_that_are_fast_enough(guesses):
             assert whole is None or whole.images_per_second < 300
 
 
+@pytest.mark.slow
 def test_without_a_rate_the_fastest_that_fits_is_first(guesses):
     adviser = for_board(None, "icebreaker")
     options = adviser.options(500)
@@ -161,6 +162,7 @@ def test_the_least_area_that_is_fast_and_frugal_enough_is_first(guesses):
     assert "images_per_second" in options[0].errors and "images_per_second" not in slow[0].errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("adviser", "message"),
     [

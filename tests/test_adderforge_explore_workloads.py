@@ -16,6 +16,7 @@ from hw.config import ArrayConfig
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_the_table_of_layers_is_that_of_the_networks(name):
     table = json.loads((files("adderforge.exploration") / "networks.json").read_text())

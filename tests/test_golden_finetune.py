@@ -59,6 +59,7 @@ def both(network, images, recipe):
         yield codes.numpy().reshape(record.codes_out.shape), record.codes_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("make", [lenet, resnet])
 @pytest.mark.parametrize("changes", [{}, {"width": 2}, {"groups": 3}, {"requantize": "shift"}])

@@ -185,6 +185,7 @@ def test_without_a_compiler_it_warns_once_and_works(monkeypatch, fresh_load):
         close(one, other.numpy(), 2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("march", "needs"), [("x86-64", "sse2"), ("x86-64-v3", "avx2 fma")])
 def test_narrower_vectors_give_the_same(march, needs, monkeypatch, fresh_load, tmp_path):
     if not set(needs.split()) <= set(kernels._cpu().split()):
@@ -238,6 +239,7 @@ def test_on_a_gpu_without_triton_it_warns_once(monkeypatch):
     kernels.load_for_gpu.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_library_is_built_once_and_again_when_damaged(monkeypatch, fresh_load, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(kernels, "FLAGS", ("-std=c++17", "-O0", "-shared", "-fPIC"))

@@ -101,6 +101,7 @@ def classes(model, codes):
     return reference.run(model, codes)[-1].codes_out.reshape(len(codes), -1).argmax(1).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pipeline", [0, 1])
 def test_a_program_that_comes_without_pauses_takes_no_cycle_more(pipeline):
     model, program = program_of(pipeline=pipeline)
@@ -124,6 +125,7 @@ def test_a_program_that_comes_with_pauses_takes_the_cycles_in_which_it_was_waite
     assert bench.answers[0][0] - bench.first + 1 < program.cycles + bench.starved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [32, 64])
 def test_words_of_several_beats_and_beats_wider_than_a_word(width):
     values = {"cols": 4, "lanes": 4} if width == 32 else {}

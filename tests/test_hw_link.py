@@ -181,6 +181,7 @@ UNKNOWN = Frame(number=3, kind=9, payload=b"abc").encode()
 SHORT = Frame(number=3, kind=CLASSIFY, payload=b"abc").encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
