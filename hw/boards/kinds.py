@@ -100,7 +100,7 @@ def _gowin(**values: object) -> BoardKind:
 
 def _arty(part: str, luts: int, flip_flops: int, block_rams: int, dsps: int) -> BoardKind:
     """Resources: Xilinx DS180, 7 Series FPGAs Data Sheet: Overview, table 4. The rate is a careful
-    one: nothing here can route 7-series, and on ECP5 the accelerator routed at 83 MHz."""
+    one: nothing here can route 7-series, and on ECP5 the accelerator routed at 76 MHz."""
     return BoardKind(
         title=f"Arty A7-{part} (Artix-7)",
         platform=("arty_a7", f"ArtyA7_{part}Platform"),
