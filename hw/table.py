@@ -24,8 +24,8 @@ def table(
     """The word that was read last, of `depth`, 1 + stages + bank_stages cycles later; `enable` has
     that at `place` read.
 
-    With stages 1 it lies in banks, between whose outputs, bank_stages cycles later, a register
-    chooses.
+    With stages 1 it is read in every cycle, since an enable for all banks would be a long path,
+    and lies in banks, between whose outputs, bank_stages cycles later, a register chooses.
     """
     size, given = min(bank, depth) if stages else depth, []
     several = depth > size
@@ -35,8 +35,7 @@ def table(
         memory = Memory(shape=layout, depth=min(size, depth - first), init=init)
         m.submodules[title] = memory
         read = memory.read_port()
-        here = place // size == index if several else 1
-        m.d.comb += [read.addr.eq(place), read.en.eq(enable & here)]
+        m.d.comb += [read.addr.eq(place), read.en.eq(1 if stages else enable)]
         given.append(delay(m, read.data.as_value(), bank_stages, title))
     chosen = delay(m, place // size, 1 + bank_stages, f"{name}_chosen") if several else 0
     return View(layout, delay(m, Array(given)[chosen], stages, f"{name}_word"))
