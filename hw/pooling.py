@@ -120,7 +120,9 @@ class Pooling(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         columns, rows = self._windows(m)
-        row, kept = Signal(self._sums), Signal(self._sums)
+        row, kept, whole = (
+            Signal(self._sums, name=name, reset_less=True) for name in ("row", "kept", "whole")
+        )
         for code, before, so_far in zip(self.codes, kept, row, strict=True):
             joined = self._join(code, before, columns.begins)
             with m.If(self.valid):
@@ -129,10 +131,10 @@ class Pooling(Component):
         row_ends = delay(m, self.valid & columns.ends, 1, "row_ends", reset_less=False)
         begins, ends = (delay(m, flag, 1, "window") for flag in (rows.begins, rows.ends))
         window = self._join_rows(m, row, columns.window, row_ends, begins, ends)
-        whole = Signal(self._sums)
         m.d.sync += whole.eq(window)
-        for code, total in zip(self.pooled, whole, strict=True):
-            m.d.sync += code.eq((total + self.offset) >> self.shift)
+        for index, total in enumerate(whole):
+            code = ((total + self.offset) >> self.shift)[: len(self.pooled[index])]
+            m.d.comb += self.pooled[index].eq(delay(m, code, 1, f"pooled_{index}"))
         m.d.comb += self.done.eq(delay(m, row_ends & ends, 2, "done", reset_less=False))
         return m
 

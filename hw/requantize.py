@@ -76,7 +76,8 @@ class Requantizer(Component):
         highest = Signal(wide)
         m.d.comb += highest.eq(self.highest)
         for c in range(self.cols):
-            constant, total = self.constants[c], Signal(self.total_shape, name=f"total_{c}")
+            constant = self.constants[c]
+            total = Signal(self.total_shape, name=f"total_{c}", reset_less=True)
             numbers = {"mult": self.sums[c], "residual_mult": self.added[c]}
             terms = [delay(m, constant.offset, 1 + stages, f"offset_{c}")]
             for name, number in numbers.items():
@@ -89,5 +90,6 @@ class Requantizer(Component):
             saturated = (code | over.replicate(wide.width)) & highest
             m.d.sync += total.eq(sum(terms))
             m.d.comb += code.eq(delay(m, total >> shift, stages, f"shifted_{c}"))
-            m.d.sync += self.codes[c].eq(Mux(code < 0, 0, saturated))
+            limited = Mux(code < 0, 0, saturated)[: len(self.highest)]
+            m.d.comb += self.codes[c].eq(delay(m, limited, 1, f"limited_{c}"))
         return m

@@ -84,7 +84,11 @@ class WeightStationaryPE(Component):
         m = Module()
         bits = len(self.w.as_value())
         following = Signal(bits, name="next_weights", reset_less=True)
-        current = Signal(ArrayLayout(self.config.width, self.config.lanes), name="weights")
+        current = Signal(
+            ArrayLayout(self.config.width, self.config.lanes),
+            name="weights",
+            reset_less=self.config.pipeline > 0,  # a reset net to all weights is a long path
+        )
         with m.If(self.load):
             m.d.sync += following.eq(self.w)
         with m.If(self.swap):

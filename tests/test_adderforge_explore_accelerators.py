@@ -270,3 +270,21 @@ def test_accelerators_with_an_external_memory_are_not_measured_but_say_so():
     chosen = design(external="maps")
     task = Task(level=SYNTHESIS, design=chosen, workload=LENET, effort=ECP5)
     assert "with an external memory are counted, not measured" in measure(task).reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "figure"), [("ecp5", "luts"), ("asic", "area_um2")])
+def test_an_accelerator_is_synthesized_with_all_that_stands_around_its_array(target, figure):
+    """Its block RAMs are those that were counted before."""
+    space = Space(rows=2, cols=2, lanes=1)
+    goals, effort = [figure, "cycles"], Effort(target=target)
+    (whole,) = explore(space, LENET, goals, SYNTHESIS, effort=effort).points
+    arrays = replace(LENET, accelerator=False)
+    (array,) = explore(space, arrays, goals, SYNTHESIS, effort=effort).points
+    assert not whole.failures and not array.failures
+    assert whole.figures[figure] > 1.5 * array.figures[figure]
+    if target == "ecp5":
+        counted = LENET.figures(whole.design, effort)["block_rams"]
+        assert whole.figures["block_rams"] == counted > array.figures["block_rams"]
+    else:
+        assert whole.figures["sequential_area_um2"] > array.figures["sequential_area_um2"]
