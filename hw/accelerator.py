@@ -147,9 +147,9 @@ class Accelerator(Component):
         }
         reads = delay(m, sequencer.step, stages, "reads", reset_less=False)
         inside = (walks["row"] < layer.rows) & (walks["column"] < layer.columns)
-        inside = delay(m, inside, 1 + stages, "inside")
+        inside = delay(m, inside, 1 + 2 * stages, "inside")
         padding = layer.in_zero.replicate(config.channels)
-        word = delay(m, self.activations.read_word.as_value(), stages, "word")
+        word = delay(m, self.activations.late_word.as_value(), stages, "word")
         word = Mux(inside, word, padding)
         ends = delay(m, sequencer.group_ends, latency - 1, "ends")
         fills = layer.fills & ends.replicate(config.channels)
@@ -279,7 +279,7 @@ class Accelerator(Component):
             requantizer.added.eq(delay(m, self._added(m, place), stages, "added")),
             requantizer.highest.eq(delay(m, layer.highest, stages, "highest")),
         ]
-        latency = 1 + stages + config.requantizer_latency
+        latency = config.constant_latency - stages + config.requantizer_latency
         return delay(m, place, latency, "place", reset_less=False), requantizer.codes
 
     def _turn_tiles(self, place: View) -> list:
@@ -297,8 +297,9 @@ class Accelerator(Component):
         """The codes of the added map at the place of the cycle before."""
         memory = self.activations
         m.d.comb += [memory.add.eq(place.valid), memory.added_address.eq(place.added)]
-        parts = Array(memory.added_word[part] for part in range(self.program.config.parts))
-        return parts[delay(m, place.part, 1, "added_part")]  # a layout's index is a product
+        parts = Array(memory.added_word[index] for index in range(self.program.config.parts))
+        part = delay(m, place.part, 1 + self.program.config.stages, "added_part")
+        return parts[part]  # a layout's index is a product
 
     def _place(self, m: Module, array: WeightStationaryArray) -> View:
         """Where the sums belong that left the array `stages` cycles before."""

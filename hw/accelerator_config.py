@@ -122,8 +122,9 @@ class AcceleratorConfig:
     @property
     def operand_latency(self) -> int:
         """Cycles from a turn of the loops to its activations at the array: the memory, and a
-        register; with a pipeline, registers behind the loops and behind the memory as well."""
-        return 2 + 2 * self.stages
+        register; with a pipeline, registers behind the loops, behind the memory's banks and behind
+        the choice of one as well."""
+        return 2 + 3 * self.stages
 
     @property
     def weight_latency(self) -> int:
@@ -133,8 +134,8 @@ class AcceleratorConfig:
     @property
     def constant_latency(self) -> int:
         """Cycles from sums to the requantizer, in which its constants are read; with a pipeline,
-        registers behind the loops and behind the memories as well."""
-        return 1 + 2 * self.stages
+        registers behind the loops, the memories' banks and the choice of one as well."""
+        return 1 + 3 * self.stages
 
     @property
     def requantizer_latency(self) -> int:

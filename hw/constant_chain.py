@@ -28,7 +28,7 @@ class ConstantChain(Component):
     Members
     -------
     tile_starts : from the next cycle on the next tile's are wanted
-    constants : of the tile that was wanted two cycles before
+    constants : of the tile that was wanted three cycles before
     """
 
     def __init__(self, program: Program, formats: Formats):
@@ -46,7 +46,7 @@ class ConstantChain(Component):
         ]
         layout = ArrayLayout(shape.elem_shape, count)
         m.submodules.memory = memory = Memory(shape=layout, depth=len(words), init=words)
-        read, starts = memory.read_port(), delay(m, self.tile_starts, 1, "starts", reset_less=False)
+        read, starts = memory.read_port(), delay(m, self.tile_starts, 2, "starts", reset_less=False)
         place, reads = words_in_turn(m, starts, len(words), cols // count)
         current, following = (
             Signal(len(self.constants.as_value()), name=name, reset_less=True)

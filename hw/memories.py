@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Array, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
@@ -15,7 +15,7 @@ from .program import Program
 from .requantize import constant_values
 from .table import table
 
-BANK = 2048  # words of weights behind one register, as deep as block RAM of 9 bits
+BANK = 2048  # words behind one register, as deep as block RAM of 9 bits
 
 
 def words_in_turn(m: Module, start: Value, count: int, each: int) -> tuple[Signal, Value]:
@@ -71,7 +71,7 @@ class WeightMemory(Component):
         config, stages = self.program.config, self.program.config.stages
         words = (self.program.weights % 2**config.array.width).tolist()
         shape, depth, reads = self.w.shape(), config.weight_words, (place, enable)
-        return table(m, "memory", shape, words, depth, *reads, stages, BANK, stages).as_value()
+        return table(m, "memory", shape, words, depth, *reads, stages, BANK, 2 * stages).as_value()
 
 
 class ConstantMemory(Component):
@@ -83,7 +83,7 @@ class ConstantMemory(Component):
     load : a layer starts
     first : index of its first tile's
     tile_ends : from the next cycle on the next tile's are wanted
-    constants : of the tile that was wanted in the cycle before, with a pipeline two before
+    constants : of the tile that was wanted in the cycle before, with a pipeline three before
     write, write_index, write_word : of a tile's constants; only with an external memory
     """
 
@@ -115,7 +115,7 @@ class ConstantMemory(Component):
             m.d.sync += place.eq(self.first)
         with m.Elif(self.tile_ends):
             m.d.sync += place.eq(place + 1)
-        constants = delay(m, read.data, config.stages, "constants")
+        constants = delay(m, read.data, 2 * config.stages, "constants")
         m.d.comb += [read.addr.eq(place), read.en.eq(other), self.constants.eq(constants)]
         if self._external:
             write = memory.write_port()
@@ -128,7 +128,8 @@ class ConstantMemory(Component):
 
 
 class ActivationMemory(Component):
-    """Words of rows · lanes channels, written in parts of cols channels.
+    """Words of rows · lanes channels, written in parts of cols channels. With a pipeline they lie
+    in banks, since block RAM is slow to answer and that of a deep memory lies far apart.
 
     adds: with a second port to read, for maps that are added.
 
@@ -136,7 +137,8 @@ class ActivationMemory(Component):
     -------
     read, read_address : a word is to be read, and which
     read_word : the one that was read last, from the next cycle on
-    add, added_address, added_word : the same of the second port
+    late_word : the same, with a pipeline one cycle later
+    add, added_address, added_word : as `read`, `read_address`, `late_word`, of the second port
     write_address, write_word : of the word to write; with a pipeline, one cycle later
     write_parts : the parts to write, a bit each
     """
@@ -151,6 +153,7 @@ class ActivationMemory(Component):
                 "read": In(1),
                 "read_address": In(address),
                 "read_word": Out(word),
+                "late_word": Out(word),
                 "add": In(1),
                 "added_address": In(address),
                 "added_word": Out(word),
@@ -162,27 +165,49 @@ class ActivationMemory(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=self.read_word.shape(), depth=self.config.activation_words, init=[]
-        )
-        read, write = memory.read_port(), memory.write_port(granularity=1)
-        stages = self.config.stages
-        m.d.comb += [
-            read.addr.eq(self.read_address),
-            read.en.eq(self.read),
-            self.read_word.eq(read.data),
-            write.addr.eq(delay(m, self.write_address, stages, "write_address")),
-            write.data.eq(delay(m, self.write_word, stages, "write_word")),
-            write.en.eq(delay(m, self.write_parts, stages, "write_parts", reset_less=False)),
-        ]
+        depth, shape = self.config.activation_words, self.read_word.shape()
+        size = BANK if self.config.stages else 1 << (depth - 1).bit_length()  # a power of two
+        banks = []
+        for index, first in enumerate(range(0, depth, size)):
+            title = f"memory_{index}" if depth > size else "memory"
+            memory = Memory(shape=shape, depth=min(size, depth - first), init=[])
+            m.submodules[title] = memory
+            banks.append(memory)
+        self._write(m, banks, size)
+        word, late_word = self._read(m, banks, size, self.read_address, self.read, "read")
+        m.d.comb += [self.read_word.eq(word), self.late_word.eq(late_word)]
         if self._adds:
-            added = memory.read_port()
-            m.d.comb += [
-                added.addr.eq(self.added_address),
-                added.en.eq(self.add),
-                self.added_word.eq(added.data),
-            ]
+            _, added = self._read(m, banks, size, self.added_address, self.add, "added")
+            m.d.comb += self.added_word.eq(added)
         return m
+
+    def _write(self, m: Module, banks: list[Memory], size: int) -> None:
+        stages = self.config.stages
+        address = delay(m, self.write_address, stages, "write_address")
+        word = delay(m, self.write_word, stages, "write_word")
+        for index, memory in enumerate(banks):
+            here = self.write_address // size == index
+            parts = self.write_parts & here.replicate(self.config.parts)
+            write = memory.write_port(granularity=1)
+            m.d.comb += [
+                write.addr.eq(address % size),
+                write.data.eq(word),
+                write.en.eq(delay(m, parts, stages, f"parts_{index}", reset_less=False)),
+            ]
+
+    def _read(
+        self, m: Module, banks: list[Memory], size: int, address: Value, enable: Value, name: str
+    ) -> tuple[Value, Value]:
+        """The word of the cycle before, and of `stages` cycles before that."""
+        stages, chosen, words = self.config.stages, Signal(range(len(banks))), []
+        for memory in banks:
+            port = memory.read_port()
+            m.d.comb += [port.addr.eq(address % size), port.en.eq(enable)]
+            words.append(port.data.as_value())
+        with m.If(enable):
+            m.d.sync += chosen.eq(address // size)
+        late = [delay(m, word, stages, f"{name}_{index}") for index, word in enumerate(words)]
+        return Array(words)[chosen], Array(late)[delay(m, chosen, stages, f"{name}_chosen")]
 
 
 class ImageLoader(Component):

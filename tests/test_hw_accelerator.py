@@ -247,7 +247,7 @@ def test_added_maps_and_means(kind, requantize):
         ("mac", (3, 3, 1), GROUPS, (9, 4, 3), "shift", 2),
     ],
 )
-def test_a_pipeline_with_banks_of_weights(
+def test_a_pipeline_with_banks_of_weights_and_maps(
     kind, sizes, layers, in_shape, requantize, pipeline, monkeypatch
 ):
     monkeypatch.setattr("hw.memories.BANK", 16)
