@@ -254,7 +254,8 @@ def _published(plain: list[dict]) -> str:
         texts = []
         for one in plain:
             adder, mac = (figure(one["twins"][pe]) for pe in (ADDER, MAC))
-            texts.append(f"{one['library']} {one['width']} bits −{1 - adder / mac:.0%}")
+            share = f"{adder / mac - 1:+.0%}".replace("-", "−")
+            texts.append(f"{one['library']} {one['width']} bits {share}")
         return ", ".join(texts)
 
     arithmetic = ", ".join(
