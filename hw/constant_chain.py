@@ -13,11 +13,11 @@ from .requantize import constant_values
 
 
 def filters_at_once(program: Program) -> int:
-    """Those that move into the chain in a cycle: as few as bring a tile's within the shortest time
-    between two tiles."""
+    """Those that move into the chain in a cycle: as few as bring a tile's, the last two cycles
+    after it was read, within the shortest time between two tiles."""
     cols = program.config.array.cols
     shortest = min(layer.folds * (layer.positions + layer.rest) for layer in program.layers)
-    return next(n for n in range(1, cols + 1) if cols % n == 0 and cols // n < shortest)
+    return next(n for n in range(1, cols + 1) if cols % n == 0 and cols // n + 1 < shortest)
 
 
 class ConstantChain(Component):
@@ -53,8 +53,9 @@ class ConstantChain(Component):
             for name in ("current", "following")
         )
         m.d.comb += [read.addr.eq(place), read.en.eq(reads), self.constants.eq(current)]
-        with m.If(delay(m, reads, 1, "reads", reset_less=False)):
-            m.d.sync += following.eq(Cat(read.data.as_value(), following))
+        word = delay(m, read.data.as_value(), 1, "word")  # block RAM is slow to answer
+        with m.If(delay(m, reads, 2, "reads", reset_less=False)):
+            m.d.sync += following.eq(Cat(word, following))
         with m.If(starts):
             m.d.sync += current.eq(following)
         return m

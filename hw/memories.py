@@ -15,7 +15,8 @@ from .program import Program
 from .requantize import constant_values
 from .table import table
 
-BANK = 2048  # words behind one register, as deep as block RAM of 9 bits
+BANK = 2048  # words of weights behind one register, as deep as block RAM of 9 bits
+MAP_BANK = 1024  # words of maps; where a word is written in parts, synthesis takes 18 bits
 
 
 def words_in_turn(m: Module, start: Value, count: int, each: int) -> tuple[Signal, Value]:
@@ -166,7 +167,7 @@ class ActivationMemory(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth, shape = self.config.activation_words, self.read_word.shape()
-        size = BANK if self.config.stages else 1 << (depth - 1).bit_length()  # a power of two
+        size = MAP_BANK if self.config.stages else 1 << (depth - 1).bit_length()  # a power of two
         banks = []
         for index, first in enumerate(range(0, depth, size)):
             title = f"memory_{index}" if depth > size else "memory"

@@ -55,6 +55,12 @@ def weight_pe_signature(config: ArrayConfig) -> Signature:
     )
 
 
+def reset_not_wanted(config: ArrayConfig) -> bool:
+    """Whether weights, and the flags that travel with them, have no reset, whose net to all PEs
+    would be a long path: what is under way at a reset stays ahead of all that comes later."""
+    return config.pipeline > 0
+
+
 class WeightStationaryPE(Component):
     """Adds its lanes' terms, those of `hw.pe.ProcessingElement`, to the sum from above.
 
@@ -82,13 +88,10 @@ class WeightStationaryPE(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bits = len(self.w.as_value())
+        bits, layout = len(self.w.as_value()), ArrayLayout(self.config.width, self.config.lanes)
+        unreset = reset_not_wanted(self.config)
         following = Signal(bits, name="next_weights", reset_less=True)
-        current = Signal(
-            ArrayLayout(self.config.width, self.config.lanes),
-            name="weights",
-            reset_less=self.config.pipeline > 0,  # a reset net to all weights is a long path
-        )
+        current = Signal(layout, name="weights", reset_less=unreset)
         with m.If(self.load):
             m.d.sync += following.eq(self.w)
         with m.If(self.swap):
@@ -102,8 +105,8 @@ class WeightStationaryPE(Component):
         m.d.comb += [
             self.a_out.eq(delay(m, self.a.as_value(), 1, "a_register")),
             self.w_out.eq(following),
-            self.load_out.eq(delay(m, self.load, 1, "load_register", reset_less=False)),
-            self.swap_out.eq(delay(m, self.swap, 1, "swap_register", reset_less=False)),
+            self.load_out.eq(delay(m, self.load, 1, "load_register", reset_less=unreset)),
+            self.swap_out.eq(delay(m, self.swap, 1, "swap_register", reset_less=unreset)),
             self.sum.eq(delay(m, total, 1, "sum_register")),
         ]
         return m
@@ -316,13 +319,13 @@ class WeightStationaryArray(Component):
 
     def _feed_activations(self, m: Module, grid: list[list[Component]]) -> None:
         """Row r starts r cycles late, and so do its weights."""
-        swap = self.swap
+        swap, unreset = self.swap, reset_not_wanted(self.config)
         for r, row in enumerate(grid):
             a = delay(m, self.a[r].as_value(), r, f"skew_a_{r}")
             m.d.comb += [row[0].a.eq(a), row[0].swap.eq(swap)]
             for left, right in pairwise(row):
                 m.d.comb += [right.a.eq(left.a_out), right.swap.eq(left.swap_out)]
-            swap = delay(m, swap, 1, f"skew_swap_{r + 1}", reset_less=False)
+            swap = delay(m, swap, 1, f"skew_swap_{r + 1}", reset_less=unreset)
         for upper_row, lower_row in pairwise(grid):
             for upper, lower in zip(upper_row, lower_row, strict=True):
                 m.d.comb += lower.above.eq(upper.sum)

@@ -251,6 +251,7 @@ def test_a_pipeline_with_banks_of_weights_and_maps(
     kind, sizes, layers, in_shape, requantize, pipeline, monkeypatch
 ):
     monkeypatch.setattr("hw.memories.BANK", 16)
+    monkeypatch.setattr("hw.memories.MAP_BANK", 16)
     check(*program_of(kind, sizes, layers, in_shape, requantize, pipeline=pipeline))
 
 
