@@ -37,6 +37,12 @@ class Fabric:
     shielded: dict[str, str] = field(default_factory=dict)
 
 
+# For Yosys, after it has read a design in which no word matters that is read while it is written:
+# otherwise block RAM that does not give the old word then gets registers and a choice behind it.
+ANY_WORD_AT_A_COLLISION = (
+    "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i"
+)
+
 # Memory made of LUTs counts as the LUTs that it takes the place of: on ECP5 the four that store
 # and the two of the slice that writes (Lattice FPGA-TN-02204).
 FABRICS = {

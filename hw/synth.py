@@ -8,9 +8,12 @@ carry chains. A `mac` PE is given the multiplier that is best of those that can 
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from multiprocessing import parent_process
 from pathlib import Path
 
 from .arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
@@ -99,17 +102,29 @@ def ranked(
     found = choices(config, target, liberty, clock_mhz, multiplier)
     if len(found) == 1:
         return found
-    costs = {}
-    for done, choice in enumerate(found):
-        if progress:
-            progress(f"trying {choice.name}", done, len(found))
+
+    def attempt(choice: Choice) -> tuple[bool, float]:
         place, name = folder / choice.name, choice.multiplier
         report = synthesize(single, target, place, name, liberty, choice.style, clock_mhz)
         missed = report.clock_met is False
-        size = report.area_um2 or report.luts
-        costs[choice] = (missed, report.longest_path_ns if missed else size)
+        return missed, report.longest_path_ns if missed else report.area_um2 or report.luts
+
+    pool, costs = ThreadPoolExecutor(_at_once()), {}
+    try:
+        attempts = {pool.submit(attempt, choice): choice for choice in found}
+        for done, ended in enumerate(as_completed(attempts), start=1):
+            costs[attempts[ended]] = ended.result()
+            if progress:
+                progress(f"tried {attempts[ended].name}", done, len(found))
+    finally:
+        pool.shutdown(cancel_futures=True)
     found.sort(key=costs.__getitem__)
     return [choice for choice in found if not costs[choice][0]] or found[:1]
+
+
+def _at_once() -> int:
+    """Runs of Yosys: one for each core; in a worker, which has others beside it, one alone."""
+    return 1 if parent_process() else os.cpu_count() or 1
 
 
 def best_multiplier(

@@ -255,6 +255,18 @@ def test_a_pipeline_with_banks_of_weights_and_maps(
     check(*program_of(kind, sizes, layers, in_shape, requantize, pipeline=pipeline))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("layers", "in_shape", "pipeline"),
+    [("POOLED", (1, 7, 5), 0), ("SHARED", (2, 7, 8), 1), ("ADDED", (5, 4, 6), 1)],
+)
+def test_no_word_matters_that_is_read_while_it_is_written(
+    layers, in_shape, pipeline, collisions_spoil
+):
+    """Boards' block RAM may give anything then (`hw.fabric.ANY_WORD_AT_A_COLLISION`)."""
+    check(*program_of("adder", (2, 2, 2), globals()[layers], in_shape, pipeline=pipeline))
+
+
 @pytest.mark.parametrize(("kind", "width"), [("adder", 8), ("mac", 8), ("xnor", 1)])
 def test_a_single_layer(kind, width):
     lanes = 2 if kind == "xnor" else 1

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from hw.accelerator_netlist import mapped_accelerator
-from hw.fabric import FABRICS
+from hw.fabric import ANY_WORD_AT_A_COLLISION, FABRICS
 from hw.fpga_figures import fpga_figures
 from hw.link.verilog import TOP, serial_rtlil
 from hw.program import Program
@@ -51,6 +51,7 @@ def _script(program: Program, effort: Effort) -> str:
         command += " -dsp"
     return f"""\
 read_rtlil design.il
+{ANY_WORD_AT_A_COLLISION}
 {command} -top {TOP}
 tee -q -o stat.json stat -json
 write_json netlist.json

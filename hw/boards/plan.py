@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from ..fabric import ANY_WORD_AT_A_COLLISION
 from ..link.device import SerialAccelerator
 from ..link.uart import divisor_of
 from ..link.weight_store import WeightStore, fits_spram
@@ -70,7 +71,11 @@ def write_design(plan: Plan, program: Program, folder: Path) -> None:
     store = WeightStore(program, spram=True) if loads_weights(plan.kind, program) else None
     top = OnBoard(SerialAccelerator(program, plan.divisor, store), plan.clock)
     made = platform.build(
-        top, name=TOP, do_build=False, synth_opts=_synth_options(plan.kind, program)
+        top,
+        name=TOP,
+        do_build=False,
+        script_after_read=ANY_WORD_AT_A_COLLISION,
+        synth_opts=_synth_options(plan.kind, program),
     )
     for file, content in made.files.items():
         data = content.encode() if isinstance(content, str) else content
