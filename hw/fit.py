@@ -2,7 +2,7 @@
 
 import math
 
-from golden.spec import IMAGE, LayerSpec, QuantizedLayer, QuantizedModel
+from golden.spec import IMAGE, LayerSpec, QuantizedModel
 
 from .accelerator_config import AcceleratorConfig
 from .array_sums import array_sums
@@ -25,7 +25,6 @@ def check_fit(model: QuantizedModel, config: AcceleratorConfig) -> None:
         where = f"layer {layer.spec.name!r} of {model.name}"
         _check_kind(where, layer.spec, config)
         _check_numbers(where, layer.spec, config)
-        _check_sums(where, layer, config)
         _check_pool(where, layer.spec)
         _check_shape(where, layer.spec, shapes[layer.spec.source])
         if index < len(model.layers) - 1:
@@ -35,6 +34,7 @@ def check_fit(model: QuantizedModel, config: AcceleratorConfig) -> None:
                 f"{where} is the last and must give a 1 × 1 map without pooling, "
                 f"not {layer.spec.out_shape}"
             )
+    _check_sums(model, config)
 
 
 def _check_kind(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:
@@ -64,15 +64,20 @@ def _check_numbers(where: str, spec: LayerSpec, config: AcceleratorConfig) -> No
     _check_at_most(where, "positions", rows * columns, "positions", array)
 
 
-def _check_sums(where: str, layer: QuantizedLayer, config: AcceleratorConfig) -> None:
-    """Sums of planes are more than those of as many terms."""
+def _check_sums(model: QuantizedModel, config: AcceleratorConfig) -> None:
+    """Sums of planes are more than those of as many terms; those of the widest layer must do."""
     array = config.array
-    needed = int(array_sums(layer, config).highest.max()).bit_length()
+    largest = {
+        layer.spec.name: int(array_sums(layer, config).highest.max()) for layer in model.layers
+    }
+    name = max(largest, key=largest.__getitem__)
+    needed = largest[name].bit_length()
     if not array.acc_signed and needed > array.acc_width:
         most = array.acc_width - (array.depth - 1).bit_length()
         raise ValueError(
-            f"{where} needs sums of {needed} bits, but the array's have {array.acc_width} for "
-            f"depth {array.depth}; set depth to at least {2 ** (needed - most - 1) + 1}"
+            f"layer {name!r} of {model.name} needs sums of {needed} bits, but the array's have "
+            f"{array.acc_width} for depth {array.depth}; set depth to at least "
+            f"{2 ** (needed - most - 1) + 1}"
         )
 
 
