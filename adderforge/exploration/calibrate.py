@@ -40,7 +40,10 @@ KINDS = (
 DSP = (("mac", "output-stationary", "dsp"),)  # on FPGAs
 ACCELERATOR = "accelerator"
 NETWORK = BUILT_IN_LIBRARY.with_name("lenet5-bn-digits-adder.npz")
-AROUND = ((1, 1, 1), (1, 2, 4), (2, 2, 2), (4, 2, 2), (1, 4, 4), (4, 4, 4))  # rows, cols, lanes
+AROUND = (  # rows, cols, lanes
+    *((1, 1, 1), (1, 2, 4), (2, 2, 2), (4, 2, 2), (1, 4, 4), (4, 4, 4)),
+    *((1, 2, 8), (4, 4, 1), (2, 4, 2), (4, 2, 4)),
+)
 SIZES = (1, 2, 4, 8)
 SINGLE = {"width": (4, 8, 16), "lanes": (1, 4)}  # of PEs by themselves
 
