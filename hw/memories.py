@@ -167,46 +167,46 @@ class ActivationMemory(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth, shape = self.config.activation_words, self.read_word.shape()
-        size = MAP_BANK if self.config.stages else 1 << (depth - 1).bit_length()  # a power of two
-        banks = []
+        bits = ((MAP_BANK if self.config.stages else depth) - 1).bit_length()  # of a bank's address
+        banks, size = [], 1 << bits
         for index, first in enumerate(range(0, depth, size)):
             title = f"memory_{index}" if depth > size else "memory"
             memory = Memory(shape=shape, depth=min(size, depth - first), init=[])
             m.submodules[title] = memory
             banks.append(memory)
-        self._write(m, banks, size)
-        word, late_word = self._read(m, banks, size, self.read_address, self.read, "read")
+        self._write(m, banks, bits)
+        word, late_word = self._read(m, banks, bits, self.read_address, self.read, "read")
         m.d.comb += [self.read_word.eq(word), self.late_word.eq(late_word)]
         if self._adds:
-            _, added = self._read(m, banks, size, self.added_address, self.add, "added")
+            _, added = self._read(m, banks, bits, self.added_address, self.add, "added")
             m.d.comb += self.added_word.eq(added)
         return m
 
-    def _write(self, m: Module, banks: list[Memory], size: int) -> None:
+    def _write(self, m: Module, banks: list[Memory], bits: int) -> None:
         stages = self.config.stages
         address = delay(m, self.write_address, stages, "write_address")
         word = delay(m, self.write_word, stages, "write_word")
         for index, memory in enumerate(banks):
-            here = self.write_address // size == index
+            here = self.write_address[bits:] == index
             parts = self.write_parts & here.replicate(self.config.parts)
             write = memory.write_port(granularity=1)
             m.d.comb += [
-                write.addr.eq(address % size),
+                write.addr.eq(address[:bits]),
                 write.data.eq(word),
                 write.en.eq(delay(m, parts, stages, f"parts_{index}", reset_less=False)),
             ]
 
     def _read(
-        self, m: Module, banks: list[Memory], size: int, address: Value, enable: Value, name: str
+        self, m: Module, banks: list[Memory], bits: int, address: Value, enable: Value, name: str
     ) -> tuple[Value, Value]:
         """The word of the cycle before, and of `stages` cycles before that."""
         stages, chosen, words = self.config.stages, Signal(range(len(banks))), []
         for memory in banks:
             port = memory.read_port()
-            m.d.comb += [port.addr.eq(address % size), port.en.eq(enable)]
+            m.d.comb += [port.addr.eq(address[:bits]), port.en.eq(enable)]
             words.append(port.data.as_value())
         with m.If(enable):
-            m.d.sync += chosen.eq(address // size)
+            m.d.sync += chosen.eq(address[bits:])
         late = [delay(m, word, stages, f"{name}_{index}") for index, word in enumerate(words)]
         return Array(words)[chosen], Array(late)[delay(m, chosen, stages, f"{name}_chosen")]
 

@@ -37,5 +37,6 @@ def table(
         read = memory.read_port()
         m.d.comb += [read.addr.eq(place), read.en.eq(1 if stages else enable)]
         given.append(delay(m, read.data.as_value(), bank_stages, title))
-    chosen = delay(m, place // size, 1 + bank_stages, f"{name}_chosen") if several else 0
+    bank_of = place[(size - 1).bit_length() :]  # sizes of several banks are powers of two
+    chosen = delay(m, bank_of, 1 + bank_stages, f"{name}_chosen") if several else 0
     return View(layout, delay(m, Array(given)[chosen], stages, f"{name}_word"))
