@@ -10,7 +10,7 @@ from .formal import WRONG, connect_inputs, limits, term
 from .pe import ProcessingElement, RowSum, accumulator
 from .pipeline import delay, in_step
 from .systolic import SystolicArray, array_signature
-from .weight_stationary import WeightStationaryPE, weight_pe_signature
+from .weight_stationary import WeightStationaryPE, reset_not_wanted, weight_pe_signature
 
 
 class StayingMiter(Component):
@@ -35,7 +35,7 @@ class StayingMiter(Component):
         m.d.comb += [pe.swap.eq(self.swap), pe.above[: config.low_width].eq(low)]
         m.d.comb += pe.above[config.low_width :].eq(high)
         following = Signal(len(self.w.as_value()), reset_less=True)
-        current = Signal(self.w.shape())
+        current = Signal(self.w.shape(), reset_less=reset_not_wanted(config))
         with m.If(self.load):
             m.d.sync += following.eq(self.w)
         with m.If(self.swap):

@@ -353,7 +353,7 @@ def test_the_depth_that_is_asked_for_is_enough_for_every_layer():
     layers = [{"out_channels": 20, "kernel": (3, 3)}, {"out_channels": 2, "flatten": True}]
     layers = [layer | {"kind": "mac"} for layer in layers]
     model = generated_model("adder", (2, 5, 5), layers)
-    with pytest.raises(ValueError, match="'layer1' .* needs sums of 24 bits") as refusal:
+    with pytest.raises(ValueError, match=r"'layer1' .* needs sums of 24 bits") as refusal:
         compile_model(model, config_of(depth=1000))
     compile_model(model, config_of(depth=int(str(refusal.value).rsplit(" ", 1)[1])))
 
