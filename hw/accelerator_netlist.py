@@ -24,7 +24,7 @@ from .synth import (
     ranked,
     structure_of,
 )
-from .tools import yosys
+from .yowasp import yosys
 
 NETLIST, REPORT, DESIGN, VERILOG = "netlist.json", "report.json", "cut_design.json", "cut.v"
 _FILES = (NETLIST, REPORT, DESIGN, VERILOG, "stat.json", "modules.json", "synth.log", "synth.ys")

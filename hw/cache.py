@@ -6,7 +6,6 @@ interrupted run leaves none behind. The folder may be removed at any time.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,18 +16,10 @@ from .config import ArrayConfig
 from .liberty import Liberty, liberty_files
 from .liberty_text import read_text
 from .synth import BUILT_IN_LIBRARY, Progress, SynthReport, synthesize_best
-from .tools import ToolError, tool_versions
+from .tools import ToolError, cache_folder, tool_versions
 
 NETLIST, REPORT = "netlist.json", "report.json"
 _KEPT = (NETLIST, "stat.json", "modules.json", "synth.log", "synth.ys")
-
-
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/adderforge, which is made if it is not there."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "adderforge"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def mapped(

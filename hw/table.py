@@ -25,14 +25,17 @@ def table(
     that at `place` read.
 
     With stages 1 it is read in every cycle, since an enable for all banks would be a long path,
-    and lies in banks, between whose outputs, bank_stages cycles later, a register chooses.
+    and lies in banks, between whose outputs, bank_stages cycles later, a register chooses. Those
+    with bank_stages are powers of two deep: of others synthesis makes parts with a choice before
+    their first register.
     """
     size, given = min(bank, depth) if stages else depth, []
     several = depth > size
     for index, first in enumerate(range(0, depth, size)):
-        init = words[first : first + size]
         title = f"{name}_{index}" if several else name
-        memory = Memory(shape=layout, depth=min(size, depth - first), init=init)
+        held = min(size, depth - first)
+        deep = 1 << (held - 1).bit_length() if bank_stages else held
+        memory = Memory(shape=layout, depth=deep, init=words[first : first + held])
         m.submodules[title] = memory
         read = memory.read_port()
         m.d.comb += [read.addr.eq(place), read.en.eq(1 if stages else enable)]

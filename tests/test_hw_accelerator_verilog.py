@@ -7,7 +7,8 @@ from hw.accelerator_verilog import TOP, accelerator_verilog
 from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.program import compile_model
-from hw.tools import ToolError, yosys
+from hw.tools import ToolError
+from hw.yowasp import yosys
 from sim.generated_models import generated_model
 
 SCRIPT = f"""\

@@ -13,7 +13,7 @@ from hw import cache
 from hw.config import ArrayConfig
 from hw.memory import memory_energy
 from hw.synth import BUILT_IN_LIBRARY, SynthReport
-from hw.tools import ToolError
+from hw.tools import ToolError, cache_folder
 
 CONFIG = ArrayConfig(rows=2, cols=3, depth=64)
 REPORT = SynthReport(target="asic", pe="complement", multiplier="none", cells={}, tools={})
@@ -66,7 +66,7 @@ def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
         patch.setattr(cache, "synthesize_best", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cache.mapped(CONFIG)
-    assert list((cache.cache_folder() / "netlists").iterdir()) == []
+    assert list((cache_folder() / "netlists").iterdir()) == []
     assert cache.mapped(CONFIG)[1].exists()
 
 

@@ -10,8 +10,9 @@ from hw.fabric import FABRICS
 from hw.mapping import hand_made, weights_inverted
 from hw.primitives import truth_table
 from hw.synth import synthesize
-from hw.tools import ToolError, yosys
+from hw.tools import ToolError
 from hw.verilog import PE, TOP, array_verilog, pe_verilog
+from hw.yowasp import yosys
 
 HAND_MADE = ("ice40", "ecp5", "xilinx7")
 # 8 bits and an 18-bit sum; the shortest and longest operands; odd widths and numbers of lanes.

@@ -1,11 +1,11 @@
 import re
-from importlib.util import find_spec
 
 import pytest
 
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
 from hw.route import probe_verilog, route
+from hw.tools import installed
 
 SMALL = ArrayConfig(target="ecp5", width=4, rows=2, cols=1, depth=4)
 STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary"})
@@ -53,7 +53,7 @@ def test_what_cannot_be_routed_is_refused(tmp_path, target, seeds, message):
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not find_spec(FABRICS["ecp5"].router.module), reason="pip install adderforge[route]"
+    not installed(FABRICS["ecp5"].router.command), reason="pip install adderforge[route]"
 )
 def test_a_routed_pe_has_a_clock_rate_for_each_seed(tmp_path):
     report = route(SMALL, "ecp5", tmp_path, [1, 2], "pe")

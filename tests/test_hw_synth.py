@@ -18,7 +18,8 @@ from hw.synth import (
     synthesize,
     synthesize_best,
 )
-from hw.tools import ToolError, yosys
+from hw.tools import ToolError
+from hw.yowasp import yosys
 
 ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")

@@ -10,7 +10,7 @@ from hw.energy import energy
 from hw.liberty import read_library
 from hw.liberty_text import read_text
 from hw.netlist import read_netlist
-from hw.tools import yosys
+from hw.yowasp import yosys
 from sim.gates import simulate
 
 COMPACT = Path(__file__).parents[1] / "fixtures" / "adderforge130.lib"

@@ -58,7 +58,7 @@ LOGIC = {"LUT_INIT": "1" * 16}
         (cell("SB_IO", {"PIN_TYPE": "110000"}, {}), "PIN_TYPE of SB_IO some"),
         (cell("SB_IO", {}, {"PACKAGE_PIN": "n1", "OUTPUT_ENABLE": "n0"}), "must be constant, 1'b1"),
         (cell("ICESTORM_LC", LOGIC, {"I0": "n2", "O": "n1"}), "pin I0 of .* on a driven net"),
-        (cell("DP16KD", {"REGMODE_A": "OUTREG"}, {}), "REGMODE_A of DP16KD some"),
+        (cell("DP16KD", {"REGMODE_A": "OTHER"}, {}), "REGMODE_A of DP16KD some"),
         (cell("MULT18X18D", {"REG_INPUTA_CLK": "CLK0"}, {}), "REG_INPUTA_CLK of MULT18X18D"),
         (cell("TRELLIS_FF", {"LSRMODE": "PRLD"}, {}), "LSRMODE of TRELLIS_FF some"),
         (

@@ -14,8 +14,9 @@ import sim.build_cache
 import sim.runner
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
-from hw.tools import ToolError, yosys
+from hw.tools import ToolError
 from hw.verilog import TOP, array_verilog
+from hw.yowasp import yosys
 from sim.runner import check_simulator, simulate
 from sim.workload import MatrixForm, generated_forms
 

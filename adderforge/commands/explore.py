@@ -74,8 +74,7 @@ def explore(
 
     from rich.console import Console
 
-    from hw.cache import cache_folder
-    from hw.tools import ToolError
+    from hw.tools import ToolError, cache_folder
 
     from ..exploration.explore import explore as run
     from ..exploration.live import watching

@@ -72,7 +72,7 @@ def suggest(
     """
     from rich.console import Console
 
-    from hw.cache import cache_folder
+    from hw.tools import cache_folder
 
     from ..exploration.executors import processes
     from ..exploration.measuring import Laboratory

@@ -10,7 +10,7 @@ from hw.fpga_figures import fpga_figures
 from hw.link.verilog import TOP, serial_rtlil
 from hw.program import Program
 from hw.synth import SynthReport
-from hw.tools import yosys
+from hw.yowasp import yosys
 
 from .accelerators import compiled, store_of
 from .design import Design

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from golden.archive import write_whole
 from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
-from hw.cache import cache_folder, mapped
+from hw.cache import mapped
 from hw.config import ArrayConfig
 from hw.mapping import hand_made
 from hw.synth import best_multiplier, synthesize
-from hw.tools import ToolError
+from hw.tools import ToolError, cache_folder
 
 from . import accelerator_levels, network_levels
 from .effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort

@@ -1,7 +1,6 @@
 """From a program to a board's bitstream."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -10,20 +9,16 @@ from ..fpga_figures import fpga_figures
 from ..link.protocol import Frame
 from ..link.uart import BITS
 from ..program import Program
-from ..tools import ToolError, run, yosys
+from ..tools import ToolError
+from ..yowasp import for_each, yosys, yowasp
 from . import vivado
 from .fit import too_few, utilization
 from .kinds import Toolchain
+from .output_registers import use_output_registers
 from .plan import BAUD, Plan, check_board, write_design
 from .report import BoardReport
 from .timing import fmax
 from .top import TOP
-
-CALL = """import sys
-from importlib.metadata import entry_points
-sys.argv = sys.argv[1:]
-tool, *_ = entry_points(group="console_scripts", name=sys.argv[0])
-sys.exit(tool.load()())"""
 
 
 def build_board(
@@ -62,10 +57,14 @@ def _bitstream(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -
     chain, steps = plan.kind.toolchain, len(plan.seeds) + 2
     progress(0, steps)
     yosys((folder / f"{TOP}.ys").read_text(encoding="utf-8"), folder, TOP)
-    reports: dict[int, dict] = {}
-    for number, seed in enumerate(plan.seeds, 1):
-        progress(number, steps)
-        reports[seed] = _route(plan, folder, seed)
+    if chain.output_registers:
+        _use_output_registers(folder / f"{TOP}.json")
+    progress(1, steps)
+    reports = for_each(
+        plan.seeds,
+        lambda seed: _route(plan, folder, seed),
+        lambda _, done, __: progress(1 + done, steps),
+    )
     rates = {seed: fmax(report, chain.multiplier_ns) for seed, report in reports.items()}
     best = max(rates, key=rates.__getitem__)
     if chain.times and rates[best] < plan.clock_mhz:
@@ -74,7 +73,6 @@ def _bitstream(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -
             f"routed at {rates[best]:.1f} MHz at most; try other seeds, a smaller array or "
             "another clock rate"
         )
-    progress(steps - 1, steps)
     _call(chain.pack, _words(plan, chain.pack_arguments, best), folder, "pack")
     progress(steps, steps)
     used = reports[best]["utilization"]
@@ -84,6 +82,12 @@ def _bitstream(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -
         "resources": {n: (used[n]["used"], used[n]["available"]) for n in plan.kind.resources},
         "bitstream": chain.bitstream.format(top=TOP),
     }
+
+
+def _use_output_registers(netlist: Path) -> None:
+    modules = json.loads(netlist.read_text(encoding="utf-8"))
+    use_output_registers(modules["modules"][TOP])
+    netlist.write_text(json.dumps(modules), encoding="utf-8")
 
 
 def _script(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -> dict:
@@ -145,4 +149,4 @@ def _route(plan: Plan, folder: Path, seed: int) -> dict:
 
 
 def _call(command: str, arguments: list[str], folder: Path, name: str) -> None:
-    run([sys.executable, "-c", CALL, command, *arguments], folder, folder / f"{name}.log")
+    yowasp(command, arguments, folder, folder / f"{name}.log")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Toolchain:
     """place, pack: commands of packages, `package` is what brings them. In their arguments {top},
-    {seed} and {device} stand for names; routed, bitstream: files. times: whether the clock rate
-    that `place` gives counts all delays but multiplier_ns, see `hw.boards.timing`."""
+    {seed} and {device} stand for names; routed, bitstream: files. output_registers: the
+    netlist is changed by `hw.boards.output_registers`. times: whether the clock rate that `place`
+    gives counts all delays but multiplier_ns, see `hw.boards.timing`."""
 
     package: str
     place: str
@@ -16,6 +17,7 @@ class Toolchain:
     pack: str
     pack_arguments: str
     bitstream: str
+    output_registers: bool = False
     times: bool = True
     multiplier_ns: float = 0.0
 
@@ -39,6 +41,7 @@ TRELLIS = Toolchain(
     routed="{top}-{seed}.config",
     pack="yowasp-ecppack",
     pack_arguments="--compress --input {routed} --bit {bitstream}",
+    output_registers=True,
     bitstream="{top}.bit",
 )
 # Of Gowin's devices nextpnr 0.11.1 counts no path out of block RAM, and none of multipliers.

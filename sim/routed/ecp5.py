@@ -110,10 +110,11 @@ def _write_flip_flop(cell: Cell, netlist: Netlist, verilog: Verilog) -> None:
 
 
 def _write_ram(cell: Cell, netlist: Netlist, verilog: Verilog) -> None:
-    """Words of 18 bits on both ports, or of 36 bits, which A writes and B reads."""
-    width = int(cell.settings["DATA_WIDTH_A"], 2)
-    if width != int(cell.settings["DATA_WIDTH_B"], 2):
-        raise ValueError(f"both ports of {cell.kind} {cell.name} must have one width")
+    """Words of 9 or 18 bits, or of 36 bits on both ports, which A writes and B reads."""
+    widths = {port: int(cell.settings[f"DATA_WIDTH_{port}"], 2) for port in "AB"}
+    wide = 36 in widths.values()
+    if wide and len(set(widths.values())) > 1:
+        raise ValueError(f"both ports of {cell.kind} {cell.name} must have 36 bits, or none")
     rows = [cell.settings.get(f"INITVAL_{row:02X}", "0" * 320) for row in reversed(range(64))]
     words = (row[at + 2 : at + 20] for row in rows for at in range(0, 320, 20))
     settings = {"INIT": f"18432'h{int(''.join(words).replace('x', '0'), 2):x}"}
@@ -123,10 +124,14 @@ def _write_ram(cell: Cell, netlist: Netlist, verilog: Verilog) -> None:
             if _control(cell, name) != ZERO:
                 raise ValueError(f"pin {name} of {cell.kind} {cell.name} must be constant, 0")
         old = cell.settings.get(f"WRITEMODE_{port}") == "READBEFOREWRITE"
-        settings[f"OLD_{port}"] = "1" if old else "0"
+        late = cell.settings.get(f"REGMODE_{port}") == "OUTREG"
+        settings |= {f"OLD_{port}": f"{old:d}", f"LATE_{port}": f"{late:d}"}
+        if not wide:
+            settings[f"NARROW_{port}"] = f"{widths[port] == 9:d}"
         pins |= {
             f"clock_{port}": _control(cell, f"CLK{port}"),
             f"enable_{port}": _control(cell, f"CE{port}", ONE),
+            f"output_enable_{port}": _control(cell, f"OCE{port}", ONE),
             f"write_{port}": _control(cell, f"WE{port}"),
             f"address_{port}": _bus(cell, f"AD{port}{{}}", 14),
             f"write_data_{port}": _bus(cell, f"DI{port}{{}}", 18),
@@ -134,7 +139,7 @@ def _write_ram(cell: Cell, netlist: Netlist, verilog: Verilog) -> None:
                 [cell.pins.get(f"DO{port}{bit}") for bit in range(18)]
             ),
         }
-    verilog.instance(f"ecp5_ram{width}", settings, pins)
+    verilog.instance("ecp5_ram36" if wide else "ecp5_ram18", settings, pins)
 
 
 def _write_multiplier(cell: Cell, netlist: Netlist, verilog: Verilog) -> None:
@@ -199,8 +204,8 @@ FLIP_FLOP_SETTINGS = {
 BUSES = [f"{name}{port}{bit}" for port in "AB" for name in ("AD", "DI") for bit in range(18)]
 RAM_SETTINGS = {
     **{f"INITVAL_{row:02X}": "[01x]{320}" for row in range(64)},
-    **dict.fromkeys(("DATA_WIDTH_A", "DATA_WIDTH_B"), "0*(10010|100100)"),
-    **dict.fromkeys(("REGMODE_A", "REGMODE_B"), "NOREG"),
+    **dict.fromkeys(("DATA_WIDTH_A", "DATA_WIDTH_B"), "0*(1001|10010|100100)"),
+    **dict.fromkeys(("REGMODE_A", "REGMODE_B"), "NOREG|OUTREG"),
     **dict.fromkeys(("CSDECODE_A", "CSDECODE_B"), "0b000"),
     **dict.fromkeys(("WRITEMODE_A", "WRITEMODE_B"), "NORMAL|READBEFOREWRITE"),
     **dict.fromkeys(("RESETMODE", "ASYNC_RESET_RELEASE"), "SYNC|ASYNC"),

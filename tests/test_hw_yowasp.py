@@ -1,0 +1,64 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from hw import tools, yowasp
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """What was started, in order, with nothing run; a tool's first start takes a while."""
+    commands = []
+
+    def start(command, **_):
+        commands.append(command[-1])
+        time.sleep(0.05)
+
+    command = SimpleNamespace(dist=SimpleNamespace(version="1.2"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(yowasp, "_command", lambda tool: command)
+    monkeypatch.setattr(yowasp, "run", lambda command, folder, log: commands.append(command[-1]))
+    monkeypatch.setattr(yowasp.subprocess, "run", start)
+    return commands
+
+
+def call(folder):
+    yowasp._compile.cache_clear()  # as in a process of its own
+    yowasp.yowasp("some-tool", ["design.v"], folder, folder / "log")
+
+
+def test_a_tool_is_compiled_once_however_many_start_it(started, tmp_path, capsys):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, [tmp_path] * 4))
+    assert started == ["--help"] + ["design.v"] * 4
+    call(tmp_path)
+    assert started.count("--help") == 1
+    assert capsys.readouterr().err.count("some-tool: compiled for this machine") == 1
+
+
+def test_a_tool_that_is_not_there_has_a_remedy(tmp_path):
+    with pytest.raises(tools.ToolError, match=r"^yowasp-nothing: not found; install the Python"):
+        yowasp.yowasp("yowasp-nothing", [], tmp_path, tmp_path / "log")
+
+
+def test_results_have_the_items_names_and_progress_counts_them():
+    told = []
+    made = yowasp.for_each("abc", str.upper, lambda *some: told.append(some))
+    assert list(made.items()) == [("a", "A"), ("b", "B"), ("c", "C")]
+    assert [some[1:] for some in told] == [(1, 3), (2, 3), (3, 3)]
+    assert {some[0] for some in told} == set("abc")
+
+
+def test_the_first_error_ends_it():
+    tried = []
+
+    def fail(item):
+        tried.append(item)
+        time.sleep(0.01)
+        raise tools.ToolError(f"{item} failed")
+
+    with pytest.raises(tools.ToolError, match=r"failed$"):
+        yowasp.for_each(range(100), fail, lambda *_: None)
+    assert len(tried) < 50
