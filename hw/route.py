@@ -58,9 +58,10 @@ def route(
 ) -> RouteReport:
     """Synthesize, place and route one PE or the array; everything is left in `folder`.
 
-    target: "ice40" (HX8K) or "ecp5" (85K, speed grade 6). multiplier: one of
-    `hw.synth.candidates`; by default the smallest. progress: called with (seeds done, seeds).
-    ValueError for unknown names or no seed, ToolError when a tool is missing or fails.
+    target: "ice40" (HX8K), "ecp5" (85K, speed grade 6) or "gowin" (GW2AR-18, I7). multiplier: one
+    of `hw.synth.candidates`; by default the smallest. progress: called with (seeds done, seeds).
+    ValueError for unknown names or no seed, ToolError when a tool is missing or fails, or when it
+    knows no delays of cells that are there.
     """
     seeds = tuple(seeds)
     if not seeds:
@@ -69,7 +70,12 @@ def route(
     folder.mkdir(parents=True, exist_ok=True)
     chosen = multiplier or best_multiplier(config, target, folder / "candidates")
     router = FABRICS[target].router
-    map_design(probe_verilog(config, part), target, folder, chosen, PROBE)
+    text = probe_verilog(config, part, router.pads)
+    map_design(text, target, folder, chosen, PROBE)
+    _check_timed(router, folder)
+    if router.pins:
+        name, places = router.pins
+        (folder / name).write_text(places, encoding="utf-8")
     done = for_each(
         seeds,
         lambda seed: _place_and_route(router, folder, seed),
@@ -102,13 +108,30 @@ def check_route(config: ArrayConfig, target: str, part: str, multiplier: str | N
             "route the array"
         )
     check(config, target, multiplier)
-    command = FABRICS[target].router.command
-    if not installed(command):
-        raise ToolError(f"{command}: not installed; run 'pip install adderforge[route]'")
+    router = FABRICS[target].router
+    if not installed(router.command):
+        raise ToolError(
+            f"{router.command}: not installed; run 'pip install adderforge[{router.extra}]'"
+        )
 
 
-def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
-    """Verilog of one PE or the array with the probe around it, top module `adderforge_probe`."""
+def _check_timed(router: Router, folder: Path) -> None:
+    """ToolError when paths would be left out."""
+    stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
+    if left_out := sorted(
+        name for name in stat["num_cells_by_type"] if name.startswith(router.untimed)
+    ):
+        raise ToolError(
+            f"{router.command} must know the delays of all cells for a clock rate, but has none of "
+            f"{', '.join(left_out)}; leave routing out, or take a design without them"
+        )
+
+
+def probe_verilog(
+    config: ArrayConfig, part: Literal["pe", "array"], pads: tuple[str, str] | None = None
+) -> str:
+    """Verilog of one PE or the array with the probe around it, top module `adderforge_probe`.
+    pads: cells for an input (I, O) and an output, if its pins must have them."""
     lanes, width = config.lanes, config.width
     if part == "pe":
         text, module = pe_verilog(config), PE
@@ -127,8 +150,9 @@ def probe_verilog(config: ArrayConfig, part: Literal["pe", "array"]) -> str:
         inputs = {name: bits for name, way, bits, _ in listed if way == "input" and name != "clk"}
         outputs = {name: bits for name, way, bits, _ in listed if way == "output"}
     given, taken = sum(inputs.values()), sum(outputs.values())
+    probe = f"{PROBE}_inside" if pads else PROBE
     return f"""{text}
-module {PROBE}(input clk, serial_in, output serial_out);
+module {probe}(input clk, serial_in, output serial_out);
   reg [{given - 1}:0] given;
   reg [{taken - 1}:0] folded;
   wire [{taken - 1}:0] results;
@@ -142,6 +166,18 @@ module {PROBE}(input clk, serial_in, output serial_out);
     {_connections(inputs, "given")},
     {_connections(outputs, "results")}
   );
+endmodule
+{_padded(probe, *pads) if pads else ""}"""
+
+
+def _padded(probe: str, into: str, out: str) -> str:
+    return f"""
+module {PROBE}(input clk, serial_in, output serial_out);
+  wire from_clk, from_pin, to_pin;
+  {into} clk_pad(.I(clk), .O(from_clk));
+  {into} in_pad(.I(serial_in), .O(from_pin));
+  {out} out_pad(.I(to_pin), .O(serial_out));
+  {probe} inside(from_clk, from_pin, to_pin);
 endmodule
 """
 

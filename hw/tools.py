@@ -18,8 +18,9 @@ class ToolError(Exception):
     """A tool is missing or failed; the message is one line with the remedy or the log's place."""
 
 
-def run(command: list[str], folder: Path, log: Path) -> None:
-    """Run `command` in `folder`, its output into `log`; ToolError when it is missing or fails."""
+def run(command: list[str], folder: Path, log: Path, name: str | None = None) -> None:
+    """Run `command` in `folder`, its output into `log`; ToolError when it is missing or fails.
+    name: of the tool, where it is not the command's."""
     try:
         with log.open("w", encoding="utf-8") as output:
             done = subprocess.run(
@@ -28,7 +29,9 @@ def run(command: list[str], folder: Path, log: Path) -> None:
     except FileNotFoundError:
         raise ToolError(f"{command[0]}: not found; install it or put it on PATH") from None
     if done.returncode != 0:
-        raise failed(f"{Path(command[0]).name} failed with exit code {done.returncode}", log)
+        raise failed(
+            f"{name or Path(command[0]).name} failed with exit code {done.returncode}", log
+        )
 
 
 def cache_folder() -> Path:

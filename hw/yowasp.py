@@ -30,7 +30,7 @@ def yowasp(tool: str, arguments: Sequence[str], folder: Path, log: Path) -> None
     meanwhile waits for that. ToolError when it is missing or fails.
     """
     _compile(tool)
-    run([sys.executable, "-c", _CALL, tool, *arguments], folder, log)
+    run([sys.executable, "-c", _CALL, tool, *arguments], folder, log, tool)
 
 
 def yosys(script: str, folder: Path, name: str) -> Path:

@@ -5,7 +5,7 @@ import pytest
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
 from hw.route import probe_verilog, route
-from hw.tools import installed
+from hw.tools import ToolError, installed
 
 SMALL = ArrayConfig(target="ecp5", width=4, rows=2, cols=1, depth=4)
 STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary"})
@@ -40,7 +40,7 @@ def test_one_pe_of_a_weight_stationary_array_is_not_routed(tmp_path):
 @pytest.mark.parametrize(
     ("target", "seeds", "message"),
     [
-        ("asic", [1], "target must be one of ice40, ecp5 to be routed, not 'asic'"),
+        ("asic", [1], "target must be one of ice40, ecp5, gowin to be routed, not 'asic'"),
         ("ice40", [1], "an array made for ecp5 cannot be synthesized for ice40"),
         ("ecp5", [], "seeds must be at least one, not none"),
     ],
@@ -52,18 +52,27 @@ def test_what_cannot_be_routed_is_refused(tmp_path, target, seeds, message):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not installed(FABRICS["ecp5"].router.command), reason="pip install adderforge[route]"
-)
-def test_a_routed_pe_has_a_clock_rate_for_each_seed(tmp_path):
-    report = route(SMALL, "ecp5", tmp_path, [1, 2], "pe")
+@pytest.mark.parametrize(("target", "flip_flops"), [("ecp5", "TRELLIS_FF"), ("gowin", "DFF")])
+def test_a_routed_pe_has_a_clock_rate_for_each_seed(tmp_path, target, flip_flops):
+    if not installed(FABRICS[target].router.command):
+        pytest.skip(f"pip install adderforge[{FABRICS[target].router.extra}]")
+    config = ArrayConfig(**SMALL.model_dump() | {"target": target})
+    report = route(config, target, tmp_path, [1, 2], "pe")
     assert all(50 < rate < 1000 for rate in report.fmax_mhz)
     assert report.median_mhz == pytest.approx(sum(report.fmax_mhz) / 2)
     assert report.spread_mhz == pytest.approx(max(report.fmax_mhz) - min(report.fmax_mhz))
-    assert report.resources["TRELLIS_FF"] > 4 + 4 + 6
+    assert report.resources[flip_flops] > 4 + 4 + 6
     assert report.paths_ns["register to register"] == pytest.approx(
         1000 / min(report.fmax_mhz), abs=0.01
     )
     assert set(report.paths_ns) <= {
         f"{start} to {end}" for start in ("register", "pin") for end in ("register", "pin")
     }
+
+
+@pytest.mark.slow
+def test_no_clock_rate_is_told_of_cells_without_delays(tmp_path):
+    config = ArrayConfig(pe="mac", width=8, rows=1, cols=1, depth=4)
+    message = r"must know the delays of all cells for a clock rate, but has none of MULT\w+; leave"
+    with pytest.raises(ToolError, match=message):
+        route(config, "gowin", tmp_path, [1], multiplier="dsp")

@@ -19,7 +19,9 @@ def started(tmp_path, monkeypatch):
     command = SimpleNamespace(dist=SimpleNamespace(version="1.2"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(yowasp, "_command", lambda tool: command)
-    monkeypatch.setattr(yowasp, "run", lambda command, folder, log: commands.append(command[-1]))
+    monkeypatch.setattr(
+        yowasp, "run", lambda command, folder, log, name: commands.append(command[-1])
+    )
     monkeypatch.setattr(yowasp.subprocess, "run", start)
     return commands
 

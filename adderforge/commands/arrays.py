@@ -175,7 +175,9 @@ def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["Mat
 )
 @library_options
 @click.option("--clock-mhz", type=float, help="for asic: map for this clock; default: least area")
-@click.option("--route", is_flag=True, help="place and route too, on ice40 and ecp5: clock rate")
+@click.option(
+    "--route", is_flag=True, help="place and route too, on ice40, ecp5, gowin: clock rate"
+)
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
