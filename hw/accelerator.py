@@ -147,9 +147,9 @@ class Accelerator(Component):
         }
         reads = delay(m, sequencer.step, stages, "reads", reset_less=False)
         inside = (walks["row"] < layer.rows) & (walks["column"] < layer.columns)
-        inside = delay(m, inside, 1 + 2 * stages, "inside")
+        inside = delay(m, inside, 1 + 3 * stages, "inside")
         padding = layer.in_zero.replicate(config.channels)
-        word = delay(m, self.activations.late_word.as_value(), stages, "word")
+        word = delay(m, self.activations.late_word.as_value(), 2 * stages, "word")
         word = Mux(inside, word, padding)
         ends = delay(m, sequencer.group_ends, latency - 1, "ends")
         fills = layer.fills & ends.replicate(config.channels)
@@ -199,18 +199,20 @@ class Accelerator(Component):
     ) -> None:
         """A fold's weights become current in the cycle before its first activations, and with them
         the next fold's come, from the program's memory or the loader."""
+        config = self.program.config
         if loader:
-            weights = WeightFeed(self.program.config)
+            weights = WeightFeed(config)
             connect(m, loader.o_weights, weights.i_words)
             m.d.comb += self.sequencer.weights_ready.eq(weights.ready)
         else:
             weights = WeightMemory(self.program, self._read_weights)
         m.submodules.weights = weights
         swap = self.sequencer.step & self.sequencer.fold_starts
-        latency = self.program.config.weight_latency
+        starts = delay(m, swap, config.stages, "starts", reset_less=False)
+        swaps = delay(m, starts, config.weight_latency, "swap", reset_less=False)
         m.d.comb += [
-            weights.start.eq(swap),
-            array.swap.eq(delay(m, swap, latency, "swap", reset_less=False)),
+            weights.start.eq(starts),
+            array.swap.eq(swaps),
             array.w.eq(weights.w),
             array.load.eq(weights.load),
         ]

@@ -122,14 +122,15 @@ class AcceleratorConfig:
     @property
     def operand_latency(self) -> int:
         """Cycles from a turn of the loops to its activations at the array: the memory, and a
-        register; with a pipeline, registers behind the loops, behind the memory's banks and behind
-        the choice of one as well."""
-        return 2 + 3 * self.stages
+        register; with a pipeline, registers behind the loops, behind the memory's banks and two
+        behind the choice of one as well."""
+        return 2 + 4 * self.stages
 
     @property
     def weight_latency(self) -> int:
-        """Cycles from where weights are read to the array, as many as to their swap."""
-        return self.operand_latency - 1
+        """Cycles from where weights are read to the array, as many as to their swap, which with a
+        pipeline is one later than their start."""
+        return self.operand_latency - 1 - self.stages
 
     @property
     def constant_latency(self) -> int:

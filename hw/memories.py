@@ -109,8 +109,9 @@ class ConstantMemory(Component):
             depth=config.constant_words,
             init=[] if self._external else values,
         )
-        read, place = memory.read_port(), Signal(range(config.constant_words))
-        other = Signal()  # the word at `place` has not been read yet
+        read, unreset = memory.read_port(), bool(config.stages)  # as `load` comes before any use
+        place = Signal(range(config.constant_words), reset_less=unreset)
+        other = Signal(reset_less=unreset)  # the word at `place` has not been read yet
         m.d.sync += other.eq(self.load | self.tile_ends)
         with m.If(self.load):
             m.d.sync += place.eq(self.first)
