@@ -1,6 +1,12 @@
+import json
+from types import SimpleNamespace
+
 import pytest
 
+from hw.boards import build
+from hw.boards.kinds import BOARDS
 from hw.boards.output_registers import use_output_registers
+from hw.boards.top import TOP
 
 REGISTER = {"CLKMUX": "CLK", "CEMUX": "1 ", "LSRMUX": "LSR", "REGSET": "RESET", "GSR": "DISABLED"}
 
@@ -75,3 +81,26 @@ def test_a_port_with_a_reset_or_another_clock_stays(change):
     some = module(register(10, 20))
     some["cells"]["ram"]["connections"] |= change
     assert use_output_registers(some) == 0
+
+
+@pytest.mark.parametrize(("board", "mode"), [("ulx3s-85f", "OUTREG"), ("icebreaker", None)])
+def test_boards_with_ecp5_are_routed_with_them(board, mode, tmp_path, monkeypatch):
+    placed = []
+
+    def synthesize(script, folder, name):
+        netlist = {"modules": {TOP: module(register(10, 20))}}
+        (folder / f"{TOP}.json").write_text(json.dumps(netlist))
+
+    def run(tool, words, folder, log):
+        placed.append(json.loads((folder / f"{TOP}.json").read_text())["modules"][TOP])
+        used = {name: {"used": 1, "available": 2} for name in BOARDS[board].resources}
+        report = {"fmax": {"clk": {"achieved": 99.0}}, "utilization": used, "critical_paths": []}
+        (folder / "report-1.json").write_text(json.dumps(report))
+
+    monkeypatch.setattr(build, "yosys", synthesize)
+    monkeypatch.setattr(build, "yowasp", run)
+    monkeypatch.setattr(build, "write_design", lambda plan, program, folder: None)
+    program = SimpleNamespace(image_bytes=4, interval=100)
+    (tmp_path / f"{TOP}.ys").write_text("")
+    assert build.build_board(program, board, tmp_path).fmax_mhz == (99.0,)
+    assert placed[0]["cells"]["ram"]["parameters"].get("REGMODE_A") == mode

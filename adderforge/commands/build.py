@@ -77,13 +77,9 @@ def build(
     program = compile_model(network, config)
     image = _checkable(plan, network, vectors, data, data_dir) if check else None
     folder = new_run_folder("build", out)
-    stages = Stages(1 + check, Console(stderr=True))
+    stages = Stages(1 + check, Console(stderr=True), every=60.0)
     with stages.stage(f"build for {board}") as update:
-
-        def progress(done: int, count: int) -> None:
-            update("steps", done, count)
-
-        report = build_board(program, board, folder, tried, baud, clock_mhz, progress)
+        report = build_board(program, board, folder, tried, baud, clock_mhz, update)
     checked = None
     if check:
         from sim.routed import check_routed

@@ -211,12 +211,8 @@ def _bitstream(ground: "Ground", option: "Option", folder: Path, update: Callabl
     from ..exploration.accelerators import compiled
 
     program = compiled(ground.wish.model, option.design)
-
-    def progress(done: int, count: int) -> None:
-        update("steps", done, count)
-
     clock = None if ground.clock_mhz == ground.board.clock_mhz else ground.clock_mhz
-    report = build_board(program, ground.place, folder, clock_mhz=clock, progress=progress)
+    report = build_board(program, ground.place, folder, clock_mhz=clock, progress=update)
     return report.to_json()
 
 

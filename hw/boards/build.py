@@ -20,6 +20,8 @@ from .report import BoardReport
 from .timing import fmax
 from .top import TOP
 
+Progress = Callable[[str, int, int], None]  # what is at work or done, how much is done, of how much
+
 
 def build_board(
     program: Program,
@@ -28,12 +30,12 @@ def build_board(
     seeds: Iterable[int] = (1,),
     baud: int = BAUD,
     clock_mhz: float | None = None,
-    progress: Callable[[int, int], None] = lambda done, count: None,
+    progress: Progress = lambda what, done, count: None,
 ) -> BoardReport:
     """Synthesize, place, route and pack; the bitstream is that of the seed with the highest clock
     rate. For a board whose vendor's tools are needed the script for them is written instead, and
     the design is synthesized for an estimate. Everything is left in `folder`. clock_mhz: of the
-    accelerator, by default the board's. progress: called with (steps done, steps).
+    accelerator, by default the board's. progress: called with (what, steps done, steps).
 
     ValueError as of `check_board`; ToolError when a tool is missing or fails, when the design does
     not fit, and when it does not route at its clock.
@@ -52,18 +54,18 @@ def build_board(
     )
 
 
-def _bitstream(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -> dict:
+def _bitstream(plan: Plan, folder: Path, progress: Progress) -> dict:
     """The report's fields about it."""
     chain, steps = plan.kind.toolchain, len(plan.seeds) + 2
-    progress(0, steps)
+    progress("synthesis", 0, steps)
     yosys((folder / f"{TOP}.ys").read_text(encoding="utf-8"), folder, TOP)
     if chain.output_registers:
         _use_output_registers(folder / f"{TOP}.json")
-    progress(1, steps)
+    progress("place and route", 1, steps)
     reports = for_each(
         plan.seeds,
         lambda seed: _route(plan, folder, seed),
-        lambda _, done, __: progress(1 + done, steps),
+        lambda seed, done, _: progress(f"seed {seed} is routed", 1 + done, steps),
     )
     rates = {seed: fmax(report, chain.multiplier_ns) for seed, report in reports.items()}
     best = max(rates, key=rates.__getitem__)
@@ -74,7 +76,7 @@ def _bitstream(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -
             "another clock rate"
         )
     _call(chain.pack, _words(plan, chain.pack_arguments, best), folder, "pack")
-    progress(steps, steps)
+    progress("packed", steps, steps)
     used = reports[best]["utilization"]
     return {
         "seeds": plan.seeds,
@@ -90,20 +92,20 @@ def _use_output_registers(netlist: Path) -> None:
     netlist.write_text(json.dumps(modules), encoding="utf-8")
 
 
-def _script(plan: Plan, folder: Path, progress: Callable[[int, int], None]) -> dict:
+def _script(plan: Plan, folder: Path, progress: Progress) -> dict:
     """The report's fields about what Vivado is given; the resources are Yosys' estimate."""
-    progress(0, 2)
+    progress("Verilog", 0, 2)
     yosys(vivado.VERILOG.format(top=TOP), folder, "verilog")
     text = vivado.script(plan.kind.title, plan.kind.device, plan.clock_mhz)
     (folder / vivado.SCRIPT).write_text(text, encoding="utf-8")
-    progress(1, 2)
+    progress("estimate", 1, 2)
     yosys(vivado.ESTIMATE.format(top=TOP), folder, "estimate")
     counts = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
     used = fpga_figures(FABRICS[plan.kind.target], folder / "netlist.json", counts, TOP)
     used["block_rams"] -= counts["num_cells_by_type"].get("RAMB18E1", 0) // 2  # halves of 36 kbit
     resources = {name: (used[name], most) for name, most in plan.kind.resources.items()}
     _check_resources(plan, resources)
-    progress(2, 2)
+    progress("estimate", 2, 2)
     return {
         "seeds": (),
         "fmax_mhz": None,
