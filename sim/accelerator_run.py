@@ -22,6 +22,7 @@ from .verilated import executable
 MAIN = Path(__file__).with_name("accelerator_main.cpp")
 TRACED = "traced"
 POLL = 0.2  # seconds
+LONG = 2_000_000  # cycles that are worth all optimizations, with which a program compiles longer
 Update = Callable[[str, int, int], None]
 
 
@@ -73,7 +74,7 @@ def run_images(
     (what it is at, images done, images in all). verilog: in place of the program's, for injected
     faults. ToolError when Verilator is missing, or a run stops before the last answer."""
     folder = folder.resolve()
-    simulator = build(program, folder, verilog)
+    simulator = build(program, folder, verilog, images=len(codes))
     batches = np.array_split(codes, min(processes, len(codes)))
     names = [folder / f"batch{index}" for index in range(len(batches))]
     for name, batch in zip(names, batches, strict=True):
@@ -114,23 +115,32 @@ def waves_format() -> str:
 
 
 def build(
-    program: Program, folder: Path, verilog: str | None = None, trace: Trace | None = None
+    program: Program,
+    folder: Path,
+    verilog: str | None = None,
+    trace: Trace | None = None,
+    images: int = 1,
 ) -> Path:
-    """The simulator's executable, as of `sim.verilated`."""
+    """The simulator's executable, as of `sim.verilated`. images: that are to run."""
     sources = {f"{TOP}.v": verilog or accelerator_verilog(program)}
     sources["bench.v"] = bench_verilog(program, trace)
-    return build_sources(program, folder, sources, trace)
+    return build_sources(program, folder, sources, trace, images)
 
 
 def build_sources(
-    program: Program, folder: Path, sources: dict[str, str], trace: Trace | None = None
+    program: Program,
+    folder: Path,
+    sources: dict[str, str],
+    trace: Trace | None = None,
+    images: int = 1,
 ) -> Path:
     """The executable of these Verilog files, whose module `bench` has the ports of that of
     `sim.accelerator_bench`, and its trace."""
     sizes = {"WORD_BYTES": word_bytes(program), "WORDS": program.config.activation_words}
     defines = [f"-DBENCH_{name}={value}" for name, value in sizes.items()]
     flags = [f"--trace-{waves_format()}"] if trace and trace.waves else []
-    level = "-O1" if trace else "-O3"  # wide traces take long to compile, and are of few images
+    long = images * program.interval > LONG and not trace  # wide traces take long to compile
+    level = "-O3" if long else "-O1"
     return executable(folder, sources, MAIN, level, defines, flags)
 
 
