@@ -83,8 +83,8 @@ def test_help_loads_nothing_heavy():
             "target must be one of ice40, ecp5, xilinx7, gowin, asic, not 'pal'",
         ),
         (
-            ("synth", "--target", "gowin", "--route"),
-            "target must be one of ice40, ecp5 to be routed, not 'gowin'",
+            ("synth", "--target", "xilinx", "--route"),
+            "target must be one of ice40, ecp5, gowin to be routed, not 'xilinx7'",
         ),
         (
             ("synth", "--target", "asic", "--pdk", "asap7"),

@@ -189,7 +189,7 @@ def test_what_cannot_be_wanted_is_refused(made, goals, fidelity, message):
 @pytest.mark.parametrize(
     ("target", "fidelity", "message"),
     [
-        ("gowin", 2, "there is no place and route for gowin, so fidelity must be at most 1"),
+        ("xilinx7", 2, "there is no place and route for xilinx7, so fidelity must be at most 1"),
         ("ecp5", 3, "energy is of cell libraries: target must be 'asic' for fidelity 3"),
     ],
 )
