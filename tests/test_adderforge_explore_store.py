@@ -76,6 +76,12 @@ def test_a_store_of_another_version_is_refused(tmp_path):
         Store(tmp_path / "s")
 
 
+def test_a_header_of_something_else_is_refused(tmp_path):
+    (tmp_path / "store.json").write_text('{"version": 1}')
+    with pytest.raises(ValueError, match=r"store\.json: must be of a store of AdderForge; name"):
+        Store(tmp_path)
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
     with pytest.raises(ValueError, match="not a store of AdderForge, and not empty"):

@@ -65,7 +65,9 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(header, {"format": FORMAT, "version": VERSION})
         found = _read(header)
-        if found.get("format") != FORMAT or found.get("version") != VERSION:
+        if found.get("format") != FORMAT:
+            raise ValueError(f"{header}: must be of a store of AdderForge; name another folder")
+        if found.get("version") != VERSION:
             raise ValueError(
                 f"{folder}: version of the store must be {VERSION}, not {found.get('version')}; "
                 "name a new folder, or explore with the version of AdderForge that made it"
