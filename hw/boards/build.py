@@ -1,7 +1,7 @@
 """From a program to a board's bitstream."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..fabric import FABRICS
@@ -9,6 +9,7 @@ from ..fpga_figures import fpga_figures
 from ..link.protocol import Frame
 from ..link.uart import BITS
 from ..program import Program
+from ..synth import Progress
 from ..tools import ToolError
 from ..yowasp import for_each, yosys, yowasp
 from . import vivado
@@ -19,8 +20,6 @@ from .plan import BAUD, Plan, check_board, write_design
 from .report import BoardReport
 from .timing import fmax
 from .top import TOP
-
-Progress = Callable[[str, int, int], None]  # what is at work or done, how much is done, of how much
 
 
 def build_board(

@@ -12,8 +12,8 @@ ZERO, ONE = ["0"], ["1"]
 
 
 class Port(NamedTuple):
-    """A side of a block RAM that is read: how its outputs' names begin; clock, reset, clock of the
-    output registers' enable; the parameter that asks for them."""
+    """A side of a block RAM that is read: how its outputs' names begin; its clock and reset, the
+    enable of its output registers; the parameter that asks for them."""
 
     outputs: str
     clock: str
