@@ -6,7 +6,6 @@ from .accelerator import Accelerator
 from .arithmetic import PLAIN
 from .program import Program
 from .verilog import PeInstance, pe_rtlil, to_verilog
-from .weight_stationary import weight_pe_signature
 
 TOP = "adderforge_accelerator"
 
@@ -20,7 +19,7 @@ def accelerator_verilog(program: Program) -> str:
 
 def accelerator_rtlil(program: Program, structure: str = PLAIN) -> str:
     """RTLIL of the same; structure: of the PEs, as of `hw.verilog.array_verilog`."""
-    array = program.config.array
-    signature = weight_pe_signature(array)
-    accelerator = Accelerator(program, pe=lambda config: PeInstance(signature))
-    return pe_rtlil(array, structure) + rtlil.convert(accelerator, name=TOP, emit_src=False)
+    accelerator = Accelerator(program, pe=lambda config: PeInstance(config, structure))
+    return pe_rtlil(program.config.array, structure) + rtlil.convert(
+        accelerator, name=TOP, emit_src=False
+    )

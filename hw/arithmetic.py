@@ -33,6 +33,12 @@ def check_structure(config: ArrayConfig, structure: str) -> None:
         )
 
 
+def held_inverted(config: ArrayConfig, structure: str) -> bool:
+    """Whether registers hold a PE's sum inverted, as the adders of trees take and give it (see
+    `hw.compressor.Columns`): so no gate inverts its bits on their way around."""
+    return structure != PLAIN and config.pipeline == 0
+
+
 def pe_arithmetic(
     config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder
 ) -> Arithmetic:

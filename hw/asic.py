@@ -21,7 +21,7 @@ FULL_ADDERS, HALF_ADDERS, GATES = "full-adders", "half-adders", "gates"
 FAST, LOOKAHEAD = "fast", "lookahead"
 TIMED = (FAST, LOOKAHEAD)
 
-_BY_AREA = "strash;ifraig;scorr;dc2;dch,-f;amap,-m;topo"
+_BY_AREA = "strash;ifraig;scorr;rewrite;dch,-f;amap,-m;topo"
 _SLEW_NS, _LAUNCH_PF = 0.05, 0.01  # of the flip-flops around a path; what the first one drives
 
 

@@ -1,7 +1,7 @@
 """What `hw.formal` proves of weight-stationary PEs, of products by themselves, of the sums of
 activations that `min` takes, and of whole arrays."""
 
-from amaranth import Const, Module, Signal, Value, signed
+from amaranth import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from .arithmetic import PLAIN, pe_arithmetic
@@ -10,7 +10,12 @@ from .formal import WRONG, connect_inputs, limits, term
 from .pe import ProcessingElement, RowSum, accumulator
 from .pipeline import delay, in_step
 from .systolic import SystolicArray, array_signature
-from .weight_stationary import WeightStationaryPE, reset_not_wanted, weight_pe_signature
+from .weight_stationary import (
+    WeightStationaryPE,
+    reset_not_wanted,
+    sum_of,
+    weight_pe_signature,
+)
 
 
 class StayingMiter(Component):
@@ -32,8 +37,8 @@ class StayingMiter(Component):
         m.d.comb += [getattr(pe, name).eq(getattr(self, name)) for name in ("a", "w", "load")]
         low = delay(m, self.above[: config.low_width], config.low_latency, "above_low")
         high = delay(m, self.above[config.low_width :], config.pipeline, "above_high")
-        m.d.comb += [pe.swap.eq(self.swap), pe.above[: config.low_width].eq(low)]
-        m.d.comb += pe.above[config.low_width :].eq(high)
+        above = Cat(low, high)
+        m.d.comb += [pe.swap.eq(self.swap), pe.above.eq(~above if pe.held_inverted else above)]
         following = Signal(len(self.w.as_value()), reset_less=True)
         current = Signal(self.w.shape(), reset_less=reset_not_wanted(config))
         with m.If(self.load):
@@ -50,7 +55,7 @@ class StayingMiter(Component):
             delay(m, value, latency, f"late_{index}")
             for index, value in enumerate((total, (least <= above) & (above <= most)))
         )
-        given = in_step(m, pe.sum, config, "sum_low")
+        given = in_step(m, sum_of(pe), config, "sum_low")
         given = given.as_signed() if config.pe == "mac" else given
         started = delay(m, Const(1), latency, "started", reset_less=False)
         m.d.comb += self.wrong.eq(

@@ -8,6 +8,7 @@ from .arithmetic import (
     PLAIN,
     add_terms,
     check_structure,
+    held_inverted,
     kind_arithmetic,
     load_terms,
     pe_arithmetic,
@@ -70,6 +71,7 @@ class ProcessingElement(Component):
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
         check_structure(config, structure)
         self.config = config
+        self.held_inverted = held_inverted(config, structure)
         self._structure = structure
         self._adder = adder
         super().__init__(pe_signature(config))
@@ -105,6 +107,7 @@ class RowSum(Component):
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
         self.config = config
+        self.held_inverted = held_inverted(config, structure)
         self._structure = structure
         self._adder = adder
         ports = {"a": In(ArrayLayout(config.width, config.lanes)), "last": In(1)}
@@ -147,7 +150,7 @@ def _sum_up(
         return
     halves = pe.sum[: config.low_width], pe.sum[config.low_width :]
     accs = [
-        accumulator(m, half, last, name)
+        accumulator(m, half, last, name, inverted=pe.held_inverted)
         for half, last, name in zip(halves, pe.sum_last, ("acc", "acc_high"), strict=True)
         if len(half)
     ]
@@ -163,11 +166,17 @@ def _ends(m: Module, pe: ProcessingElement | RowSum) -> list[Value]:
 
 
 def accumulator(
-    m: Module, total: Value, last: Value, name: str = "acc", reset_less: bool = False
-) -> Signal:
-    """A register that takes `total`, and 0 instead after `last`."""
-    acc = Signal(len(total), name=name, reset_less=reset_less)
-    m.d.sync += acc.eq(total)
+    m: Module,
+    total: Value,
+    last: Value,
+    name: str = "acc",
+    reset_less: bool = False,
+    inverted: bool = False,
+) -> Value:
+    """A register that takes `total`, and 0 instead after `last`. inverted: how it holds them."""
+    clear = 2 ** len(total) - 1 if inverted else 0
+    acc = Signal(len(total), name=name, reset_less=reset_less, init=clear)
+    m.d.sync += acc.eq(~total if inverted else total)
     with m.If(last):
-        m.d.sync += acc.eq(0)
-    return acc
+        m.d.sync += acc.eq(clear)
+    return ~acc if inverted else acc

@@ -5,7 +5,7 @@ from functools import partial
 from amaranth import Const, Module, Value
 
 from .compressor import Columns, FullAdder, ripple
-from .distance import NO_CARRY, complement, term_of
+from .distance import NO_CARRY, Ways, complement, ripple_less, term_of
 from .multiply import add_array, add_booth, add_square
 from .pipeline import Arithmetic, Total
 from .primitives import bit
@@ -61,15 +61,15 @@ def _add_lane(
     name: str,
 ) -> list[Value]:
     """Add a lane's term but for its deferred carry, if it has one, which is returned."""
-    add = partial(ripple, adder=adder)
+    how = Ways(partial(ripple, adder=adder), ripple_less)
     if kind == "mac":
         (add_booth if booth else add_array)(m, columns, a, w, name)
         return []
     if kind == "square":
-        t, c = complement(m, a, w, name, add)
-        difference, _ = add(m, t, Const(0, len(t)), c, f"{name}_d")
+        t, c = complement(m, a, w, name, how)
+        difference, _ = how.add(m, t, Const(0, len(t)), c, f"{name}_d")
         add_square(columns, difference)
         return []
-    term, carry = term_of(kind)(m, a, w, name, add)
+    term, carry = term_of(kind)(m, a, w, name, how)
     columns.add(term)
     return [] if carry is NO_CARRY else [carry]

@@ -12,7 +12,7 @@ from amaranth import ClockSignal, Instance, Module, ResetSignal, Signal, Value
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component, In
 
-from .arithmetic import PLAIN
+from .arithmetic import PLAIN, held_inverted
 from .compressor import FullAdderCell
 from .config import ArrayConfig
 from .pe import ProcessingElement, RowSum, pe_signature
@@ -31,7 +31,12 @@ FULL_ADDER = "adderforge_full_adder"
 
 
 class PeInstance(Component):
-    """A PE with these ports as an instance of the Verilog module `adderforge_pe`."""
+    """A PE as an instance of the Verilog module `adderforge_pe`, which `pe_rtlil` makes."""
+
+    def __init__(self, config: ArrayConfig, structure: str = PLAIN):
+        self.held_inverted = held_inverted(config, structure)
+        stays = config.dataflow == "weight-stationary"
+        super().__init__((weight_pe_signature if stays else pe_signature)(config))
 
     def elaborate(self, platform: object) -> Instance:
         ports = {
@@ -61,16 +66,14 @@ def array_verilog(config: ArrayConfig, structure: str = PLAIN) -> str:
 def _array(config: ArrayConfig, structure: str) -> SystolicArray | WeightStationaryArray:
     """The array, made of instances of the module `adderforge_pe`."""
     if config.dataflow == "weight-stationary":
-        signature = weight_pe_signature(config)
         return WeightStationaryArray(
             config,
-            pe=lambda config: PeInstance(signature),
+            pe=lambda config: PeInstance(config, structure),
             row_sum=lambda config: StayingRowSum(config, structure, full_adder_instance),
         )
-    signature = pe_signature(config)
     return SystolicArray(
         config,
-        pe=lambda config: PeInstance(signature),
+        pe=lambda config: PeInstance(config, structure),
         row_sum=lambda config: RowSum(config, structure, full_adder_instance),
     )
 

@@ -8,12 +8,19 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from .arithmetic import PLAIN, add_terms, check_structure, kind_arithmetic, pe_arithmetic
+from .arithmetic import (
+    PLAIN,
+    add_terms,
+    check_structure,
+    held_inverted,
+    kind_arithmetic,
+    pe_arithmetic,
+)
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
 from .distance import ALONE
 from .mapping import weights_inverted
-from .pipeline import delay, in_step
+from .pipeline import Arithmetic, delay, in_step
 from .weight_schedule import memory_latency
 
 
@@ -73,15 +80,16 @@ class WeightStationaryPE(Component):
     load : take `w` as the next weights
     swap : from the next cycle on use the weights that are the next ones now
     above : sum of the rows above; with `pipeline` of one cycle before, and of two for the bits
-            from `low_width` on
+            from `low_width` on; inverted where `sum` is
     a_out, load_out, swap_out : the same, one cycle later, for the right neighbour
     w_out : the next weights, for the PE below
-    sum : `above` and the terms that belong to it, one cycle later
+    sum : `above` and the terms that belong to it, one cycle later; inverted if `held_inverted`
     """
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
         check_structure(config, structure)
         self.config = config
+        self.held_inverted = held_inverted(config, structure)
         self._structure = structure
         self._adder = adder
         super().__init__(weight_pe_signature(config))
@@ -97,19 +105,39 @@ class WeightStationaryPE(Component):
         with m.If(self.swap):
             m.d.sync += current.eq(following)
         pairs = [(self.a[lane], current[lane]) for lane in range(self.config.lanes)]
-        above = Signal(len(self.above))
-        total = Signal(len(self.sum), name="total")
-        m.d.comb += above.eq(self.above)
         arithmetic = pe_arithmetic(self.config, self._structure, self._adder)
-        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, arithmetic))
         m.d.comb += [
             self.a_out.eq(delay(m, self.a.as_value(), 1, "a_register")),
             self.w_out.eq(following),
             self.load_out.eq(delay(m, self.load, 1, "load_register", reset_less=unreset)),
             self.swap_out.eq(delay(m, self.swap, 1, "swap_register", reset_less=unreset)),
-            self.sum.eq(delay(m, total, 1, "sum_register")),
         ]
+        _add_to_sum(m, self, pairs, arithmetic)
         return m
+
+
+def sum_of(part: Component) -> Value:
+    """`sum` of a PE or of a row's sum as it is, wherever that is inverted."""
+    return ~part.sum if part.held_inverted else part.sum
+
+
+def _add_to_sum(
+    m: Module,
+    part: "WeightStationaryPE | StayingRowSum",
+    pairs: list[tuple[Value, Value]],
+    arithmetic: Arithmetic,
+) -> None:
+    """Make `sum` of `above` and the terms of the pairs."""
+    above, total = Signal(len(part.above)), Signal(len(part.sum), name="total")
+    m.d.comb += above.eq(~part.above if part.held_inverted else part.above)
+    m.d.comb += total.eq(add_terms(m, above, pairs, part.config, arithmetic))
+    result = ~total if part.held_inverted else total
+    m.d.comb += part.sum.eq(delay(m, result, 1, "sum_register"))
+
+
+def _begin(m: Module, top: "WeightStationaryPE | StayingRowSum") -> None:
+    """Give a column's top the sum 0 from above."""
+    m.d.comb += top.above.eq(-1 if top.held_inverted else 0)
 
 
 class StayingRowSum(Component):
@@ -123,6 +151,7 @@ class StayingRowSum(Component):
 
     def __init__(self, config: ArrayConfig, structure: str = PLAIN, adder: FullAdder = full_adder):
         self.config = config
+        self.held_inverted = held_inverted(config, structure)
         self._structure = structure
         self._adder = adder
         ports = weight_pe_signature(config).members
@@ -130,12 +159,8 @@ class StayingRowSum(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pairs = [(a, a) for a in self.a]
-        above, total = Signal(len(self.above)), Signal(len(self.sum), name="total")
-        m.d.comb += above.eq(self.above)
         arithmetic = kind_arithmetic(ALONE, self.config, self._structure, self._adder)
-        m.d.comb += total.eq(add_terms(m, above, pairs, self.config, arithmetic))
-        m.d.comb += self.sum.eq(delay(m, total, 1, "sum_register"))
+        _add_to_sum(m, self, [(a, a) for a in self.a], arithmetic)
         return m
 
 
@@ -263,7 +288,7 @@ class WeightStationaryArray(Component):
                 m.submodules[f"pe_{r}_{c}"] = grid[r][c]
         self._feed_weights(m, grid)
         self._feed_activations(m, grid)
-        bottoms = [(c, pe.sum) for c, pe in enumerate(grid[-1])]
+        bottoms = [(c, sum_of(pe)) for c, pe in enumerate(grid[-1])]
         if self.config.pe == "min":
             bottoms.append((0, self._add_rows(m, grid)))
         m.submodules.folds = memory = FoldMemory(self.config, len(bottoms), self._doubles)
@@ -290,7 +315,8 @@ class WeightStationaryArray(Component):
             m.d.comb += row_sum.a.eq(row[0].a)
         for upper, lower in pairwise(column):
             m.d.comb += lower.above.eq(upper.sum)
-        return column[-1].sum
+        _begin(m, column[0])
+        return sum_of(column[-1])
 
     def _feed_weights(self, m: Module, grid: list[list[Component]]) -> None:
         """Column c starts c cycles late. Row r takes a tile's words from the word r on."""
@@ -326,6 +352,8 @@ class WeightStationaryArray(Component):
             for left, right in pairwise(row):
                 m.d.comb += [right.a.eq(left.a_out), right.swap.eq(left.swap_out)]
             swap = delay(m, swap, 1, f"skew_swap_{r + 1}", reset_less=unreset)
+        for top in grid[0]:
+            _begin(m, top)
         for upper_row, lower_row in pairwise(grid):
             for upper, lower in zip(upper_row, lower_row, strict=True):
                 m.d.comb += lower.above.eq(upper.sum)

@@ -6,7 +6,7 @@ from amaranth import Const, Module, Signal
 from amaranth.sim import Simulator
 
 from hw.compressor import Columns, full_adder, ripple
-from hw.distance import DISTANCES, plain_add
+from hw.distance import DISTANCES, PLAIN_WAYS, Ways, ripple_less
 from hw.multiply import add_array, add_booth, add_square
 
 WIDTH = 4
@@ -40,11 +40,11 @@ EXPECTED = dict.fromkeys(("complement", "two_adder", "compare_swap"), np.abs(A -
 EXPECTED |= {"min": np.minimum(A, W), "xnor": A ^ W}
 
 
-@pytest.mark.parametrize("add", [plain_add, ripple_add])
+@pytest.mark.parametrize("how", [PLAIN_WAYS, Ways(ripple_add, ripple_less)])
 @pytest.mark.parametrize("kind", DISTANCES)
-def test_a_term_and_its_carry_are_exact(kind, add):
+def test_a_term_and_its_carry_are_exact(kind, how):
     def make(m, a, w):
-        term, carry = DISTANCES[kind](m, a, w, "0", add)
+        term, carry = DISTANCES[kind](m, a, w, "0", how)
         return term + carry
 
     np.testing.assert_array_equal(table(make), EXPECTED[kind])

@@ -4,7 +4,7 @@ from amaranth.back import rtlil
 
 from ..program import Program
 from ..verilog import PE, PeInstance, to_verilog
-from ..weight_stationary import WeightStationaryPE, weight_pe_signature
+from ..weight_stationary import WeightStationaryPE
 from .device import SerialAccelerator
 from .weight_store import WeightStore
 
@@ -20,7 +20,6 @@ def serial_verilog(program: Program, divisor: int, store: WeightStore | None = N
 def serial_rtlil(program: Program, divisor: int, store: WeightStore | None = None) -> str:
     """RTLIL of the same."""
     array = program.config.array
-    signature = weight_pe_signature(array)
-    device = SerialAccelerator(program, divisor, store, pe=lambda config: PeInstance(signature))
+    device = SerialAccelerator(program, divisor, store, pe=PeInstance)
     text = rtlil.convert(WeightStationaryPE(array), name=PE, emit_src=False)
     return text + rtlil.convert(device, name=TOP, emit_src=False)

@@ -7,7 +7,7 @@ from amaranth.back import rtlil
 
 from ..program import Program
 from ..verilog import PE, PeInstance, to_verilog
-from ..weight_stationary import WeightStationaryPE, weight_pe_signature
+from ..weight_stationary import WeightStationaryPE
 from .ip_xact import ip_xact
 from .register_files import register_files
 from .registers import known_hash, register_map
@@ -41,8 +41,7 @@ def ip_verilog(program: Program, images: StoredImages) -> str:
     """Verilog-2001 of `Shell(program, images)`: top module `adderforge_ip`, ports aclk, aresetn
     (synchronous, active low) and the shell's. ToolError when Yosys is missing or fails."""
     array = program.config.array
-    signature = weight_pe_signature(array)
-    clocked = Clocked(Shell(program, images, pe=lambda config: PeInstance(signature)))
+    clocked = Clocked(Shell(program, images, pe=PeInstance))
     text = rtlil.convert(WeightStationaryPE(array), name=PE, emit_src=False)
     text += rtlil.convert(clocked, name=TOP, ports=clocked.ports, emit_src=False)
     header = f"// {_title(program)}\n"
