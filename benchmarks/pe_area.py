@@ -186,10 +186,12 @@ What bounds it, on the built-in library, whose full adders and flip-flops take 2
 
 - A tree takes one bit out of the sum with each full adder, so a lane of n bits cannot do with fewer
   than n of them. For 8 bits × 16 these are 160 µm² of a `min` lane, its flip-flops 184, the last
-  addition and the clear about 27. The rest is 19 µm² a bit for comparison and selection; cells for
-  a majority (10.0) and for the selection (7.5) alone take 17.5, which would give 0.295. The asked
-  ratio would need 14.
+  addition and the clear about 27. The rest is 17.4 µm² a bit for comparison and selection; a cell
+  for a majority (10.0) and one for the selection (6.3), without the inverter that they need, would
+  give 0.29. The asked ratio would need 14.
 - For 4 bits × 16, flip-flops and full adders alone are 179 µm², 0.35 of the MAC.
+- Accumulators hold the complement of their sums, which is what the adders' cells take and give: a
+  MAC gains as many µm² by that as an adder. 16 bits × 1 is at 0.2796.
 - The MAC's lanes and accumulator share one tree of Booth or AND rows, as the adders' do.
 - `complement` has a subtractor a lane in place of a comparison: 14 µm² a bit more.
 

@@ -18,12 +18,13 @@ from hw.recording import Recording
 
 from . import events
 from .blocks import blocks
-from .gates import Simulation, simulate
+from .gates import simulate
 from .stream import Stream, fill_cycles, stream_of
 from .workload import MatrixForm
 
 CLOCK_MHZ = 100.0
 SUMS = "sums"
+RESET_CYCLES = 1  # before a window, whose operands and flags are all 0 before
 ACTIVITIES = ("gate-delay", "zero-delay")
 MEMORY_BITS = 2**13
 
@@ -80,20 +81,21 @@ def measure(
         )
     places = _window_starts(stream, windows, cycles)
     index = np.arange(cycles)[:, None] + places
-    inputs = {"rst": np.zeros(index.shape, dtype=np.uint8)}
+    inputs = {"rst": _after_reset(np.zeros(index.shape, dtype=np.uint8), reset=1)}
     for port, values in stream.ports.items():
         flag = values.ndim == 1
-        inputs[port] = (
-            values[index].astype(np.uint8) if flag else _bits(values[index], config.width)
-        )
+        given = values[index].astype(np.uint8) if flag else _bits(values[index], config.width)
+        inputs[port] = _after_reset(given)
     delays = delays or find_delays(netlist)
     settled = activity == "zero-delay"
-    run = simulate(netlist, inputs, warm_up=warm_up, progress=progress if settled else None)
+    uncounted = RESET_CYCLES + warm_up
+    run = simulate(netlist, inputs, warm_up=uncounted, progress=progress if settled else None)
     zero_delay = seen = run.activity
     if not settled:
-        run = events.simulate(netlist, delays, inputs, warm_up=warm_up, progress=progress)
+        run = events.simulate(netlist, delays, inputs, warm_up=uncounted, progress=progress)
         seen = replace(run.activity, shares=zero_delay.shares)
-    compared, mismatches = _check(config, stream, places, cycles, run)
+    outputs = {name: values[RESET_CYCLES:] for name, values in run.outputs.items()}
+    compared, mismatches = _check(config, stream, places, cycles, outputs)
     recording = Recording(
         activity=seen,
         zero_delay=zero_delay,
@@ -150,6 +152,12 @@ def _window_starts(stream: Stream, windows: int, cycles: int) -> np.ndarray:
     return stream.starts[np.searchsorted(stream.starts, wanted, side="right") - 1]
 
 
+def _after_reset(values: np.ndarray, reset: int = 0) -> np.ndarray:
+    """The values with `reset` in the cycles before. All flip-flops start at 0, which is no clear
+    accumulator where they hold complements."""
+    return np.concatenate([np.full_like(values[:RESET_CYCLES], reset), values])
+
+
 def _bits(values: np.ndarray, width: int) -> np.ndarray:
     """(cycles, windows, ports' bits), lowest first, of (cycles, windows, side, lanes) operands."""
     bits = (values[..., None] >> np.arange(width)) & 1
@@ -167,12 +175,16 @@ def _operations(config: ArrayConfig, stream: Stream, index: np.ndarray, warm_up:
 
 
 def _check(
-    config: ArrayConfig, stream: Stream, places: np.ndarray, cycles: int, run: Simulation
+    config: ArrayConfig,
+    stream: Stream,
+    places: np.ndarray,
+    cycles: int,
+    outputs: Mapping[str, np.ndarray],
 ) -> tuple[int, int]:
     """(sums compared, mismatches). A row is due whose last operands are in the window, and right if
     all of its operands are."""
-    sums = _integers(run.outputs[SUMS], config)
-    valid = run.outputs["valid"].astype(bool)
+    sums = _integers(outputs[SUMS], config)
+    valid = outputs["valid"].astype(bool)
     due = np.zeros_like(valid)
     compared = mismatches = 0
     for window, place in enumerate(places):
