@@ -231,6 +231,13 @@ def figures(
     }
 
 
+def wrong_values(report: dict) -> int:
+    """How many of the values that were compared with the references were wrong."""
+    twins = report["twins"].values()
+    wholes = [twin["accelerator"]["mismatches"] for twin in twins if "accelerator" in twin]
+    return sum(twin["netlist_check"]["mismatches"] for twin in twins) + sum(wholes)
+
+
 def summary(twins: dict[str, dict], equal_area: dict, options: dict) -> dict:
     """The whole comparison, for JSON."""
     return {

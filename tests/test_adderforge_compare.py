@@ -342,6 +342,22 @@ def test_the_page_stands_alone_and_links_what_lies_beside_it(tmp_path):
     assert "| energy per operation, pJ | 1.5 | 6 | 3 | 0.25 |" in page.markdown
 
 
+@pytest.mark.parametrize(("arrays", "wholes"), [(2, 0), (0, 3), (2, 3)])
+def test_a_comparison_with_wrong_values_fails_in_one_line(monkeypatch, tmp_path, arrays, wholes):
+    report = with_accelerators(made_up_report())
+    report["twins"]["mac"]["netlist_check"]["mismatches"] = arrays
+    report["twins"]["xnor"]["accelerator"]["mismatches"] = wholes
+    monkeypatch.setattr("adderforge.compare_run.run_comparison", lambda *_: report)
+    monkeypatch.setattr("sim.events.prepare", lambda: None)
+    words = ["compare", "--rows", 1, "--cols", 1, "--depth", 400, "--model", ADDER, "--json"]
+    words += ["--twin-model", CNN, "--images", 1, "--batches", 1, "--out", tmp_path / "run"]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 1
+    lines = [line for line in done.stderr.splitlines() if "rror" in line]
+    (line,) = lines
+    assert f"must be the references', but {arrays + wholes} were wrong; the figures in" in line
+
+
 @pytest.mark.slow
 def test_a_comparison_from_the_command_line_leaves_all_that_its_page_links(tmp_path):
     words = ["compare", "--rows", 1, "--cols", 1, "--depth", 400, "--model", ADDER]

@@ -85,6 +85,7 @@ def compare(
     from sim import events
     from sim.runner import check_simulator
 
+    from ..compare import wrong_values
     from ..compare_page import write_pages
     from ..compare_run import run_comparison
     from ..contenders import FPGAS, Effort, Flow, contenders
@@ -117,3 +118,8 @@ def compare(
     page = write_pages(report, folder)
     show(report, as_json, page.markdown)
     click.echo(page.html, err=as_json)
+    if wrong := wrong_values(report):
+        raise click.ClickException(
+            f"values of the netlists must be the references', but {wrong:,} were wrong; the "
+            f"figures in {page.html} are not to be used"
+        )
