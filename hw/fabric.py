@@ -23,7 +23,9 @@ class Fabric:
     """models: Yosys' folder of cell models. command: Yosys' command, modules kept apart; logic,
     dsp: what it is given so that a product is made of logic, or of multiplier blocks. luts: LUTs
     that a cell takes, by type. carries, flip_flops, dsps, block_rams: how the names of such cells
-    begin. router: None without one; for 7-series there is none on PyPI. shielded: cells, with their
+    begin. ram: the steps of the command from which, and up to which, memories become RAM; designs
+    without any leave them out, for Yosys takes seconds to read what it makes block RAM of. router:
+    None without one; for 7-series there is none on PyPI. shielded: cells, with their
     ports, that ABC must not look into where a PE is made of them by hand: it takes a LUT beside the
     carry chain that it helps to steer for a loop, and drops the LUT by which a carry leaves its
     chain, which the placer then has to put back."""
@@ -37,6 +39,7 @@ class Fabric:
     flip_flops: tuple[str, ...]
     dsps: tuple[str, ...]
     block_rams: tuple[str, ...]
+    ram: tuple[str, str] = ("map_ram", "map_ffram")
     router: Router | None = None
     shielded: dict[str, str] = field(default_factory=dict)
 
@@ -91,6 +94,7 @@ FABRICS = {
         flip_flops=("FDRE", "FDSE"),
         dsps=("DSP48E1",),
         block_rams=("RAMB",),
+        ram=("map_memory", "map_ffram"),
     ),
     "gowin": Fabric(
         models="gowin",

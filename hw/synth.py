@@ -8,6 +8,7 @@ carry chains. A `mac` PE is given the multiplier that is best of those that can 
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from .yowasp import for_each, yosys
 
 SHIELD = "adderforge_shield_"
 Progress = Callable[[str, int, int], None]  # what is at work, how much is done, of how much
+_MEMORY = re.compile(r"^ *reg \[.*\] .* \[.*\];$", re.MULTILINE)  # in Verilog that Yosys wrote
 ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
 
 
@@ -231,6 +233,8 @@ def map_design(
     """Map Verilog with a multiplier of `hw.choices`; leaves the flat `netlist.json` in `folder`,
     and its cells' counts in `stat.json`. commands: for "asic", of the library in `folder`."""
     (folder / "design.v").write_text(text, encoding="utf-8")
+    if fabric := FABRICS.get(target):
+        commands = _fpga_commands(fabric, multiplier, top, bool(_MEMORY.search(text)))
     map_files(("read_verilog design.v",), target, folder, multiplier, top, commands)
 
 
@@ -240,7 +244,7 @@ def map_files(
     folder: Path,
     multiplier: str,
     top: str,
-    commands: Commands | None,
+    commands: Commands,
 ) -> None:
     """As `map_design`, of what Yosys' commands `reads` read from files in `folder`."""
     if fabric := FABRICS.get(target):
@@ -265,9 +269,8 @@ def _read_stat(path: Path) -> dict:
 
 
 def _script(
-    reads: Sequence[str], target: str, multiplier: str, top: str, commands: Commands | None
+    reads: Sequence[str], target: str, multiplier: str, top: str, commands: Commands
 ) -> str:
-    commands = commands or _fpga_commands(FABRICS[target], multiplier, top)
     models = f"read_verilog -lib +/{FABRICS[target].models}/cells_sim.v" if target != "asic" else ""
     lines = [
         models,
@@ -290,14 +293,18 @@ def _script(
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def _fpga_commands(fabric: Fabric, multiplier: str, top: str) -> Commands:
+def _fpga_commands(fabric: Fabric, multiplier: str, top: str, memory: bool) -> Commands:
+    """memory: whether the design has any."""
     how = fabric.dsp if multiplier == "dsp" else fabric.logic
+    command = f"{fabric.command} {how} -top {top}"
+    start, end = fabric.ram
+    without_ram = (f"{command} -run :{start}", f"{command} -run {end}:")
     return Commands(
         before=(
             "read_verilog -lib shields.v",
             *(f"chtype -set {SHIELD}{name} t:{name}" for name in fabric.shielded),
         ),
-        mapping=(f"{fabric.command} {how} -top {top}",),
+        mapping=(command,) if memory else without_ram,
         flattened=tuple(f"chtype -set {name} t:{SHIELD}{name}" for name in fabric.shielded),
         cleaned=(),
         stat="stat -json",

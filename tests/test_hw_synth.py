@@ -208,6 +208,18 @@ def test_the_memory_of_a_weight_stationary_array_is_block_ram(tmp_path, target):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("target", ["ice40", "ecp5", "gowin"])
+def test_without_a_memory_the_steps_left_out_change_no_cell(monkeypatch, tmp_path, target):
+    config = ArrayConfig(rows=1, cols=2, depth=64)
+    short = synthesize(config, target, tmp_path / "short")
+    monkeypatch.setattr("hw.synth._MEMORY", re.compile(""))
+    whole = synthesize(config, target, tmp_path / "whole")
+    assert short.cells == whole.cells
+    logs = [(tmp_path / name / "synth.log").read_text() for name in ("short", "whole")]
+    assert ["brams_map" in log for log in logs] == [False, True]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("pe", ["complement", "mac"])
 def test_a_weight_stationary_array_with_a_short_memory_is_mapped_to_cells(tmp_path, pe):
     values = {"width": 4, "rows": 2, "cols": 2, "depth": 8, "positions": 4}
