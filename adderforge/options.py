@@ -29,9 +29,10 @@ ARRAY_OPTIONS = {
 as_json = click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 
 
-def array_options(command: Callable) -> Callable:
-    """--config and an option for each array parameter, which wins over the file."""
-    for name, text in reversed(ARRAY_OPTIONS.items()):
+def array_options(command: Callable, **texts: str) -> Callable:
+    """--config and an option for each array parameter, which wins over the file. texts: help that
+    is another than usual."""
+    for name, text in reversed((ARRAY_OPTIONS | texts).items()):
         kind = str if name in ("pe", "dataflow") else int
         command = click.option(f"--{name}", type=kind, help=text)(command)
     return click.option("--config", type=FILE, help="TOML file with an array's parameters")(command)
@@ -57,21 +58,24 @@ def accelerator_options(command: Callable) -> Callable:
     for name, text in reversed(MEMORY_OPTIONS.items()):
         command = click.option(f"--{name.replace('_', '-')}", type=int, help=text)(command)
     model = click.option("--model", type=FILE, required=True, help="quantized network (.npz)")
-    return array_options(model(command))
+    return array_options(model(command), width=f"{ARRAY_OPTIONS['width']}; default: the network's")
 
 
 def accelerator_config(
     options: dict[str, object], network: "QuantizedModel", **more: object
 ) -> "AcceleratorConfig":
     """The accelerator that `accelerator_options` describe, `fitted` to the network where they do
-    not; the array is weight-stationary unless they say otherwise. more: parameters that are no
-    options of all commands."""
+    not; the array is weight-stationary, and as wide as the network's widest layer, unless they
+    say otherwise. more: parameters that are no options of all commands."""
     from hw.allocation import fitted
 
     sizes = given({name: options[name] for name in MEMORY_OPTIONS})
     of_array = {name: value for name, value in options.items() if name not in MEMORY_OPTIONS}
-    if of_array["dataflow"] is None and of_array["config"] is None:
-        of_array["dataflow"] = "weight-stationary"
+    if of_array["config"] is None:
+        usual = {"dataflow": "weight-stationary"}
+        if of_array["pe"] != "xnor":
+            usual["width"] = max(2, *(layer.spec.width for layer in network.layers))
+        of_array |= {name: value for name, value in usual.items() if of_array[name] is None}
     return replace(fitted(network, array_config(**of_array), **more), **sizes)
 
 
