@@ -67,7 +67,8 @@ of a PE with many shares the accumulator with the others.
 MAPPING = (
     "- How gates are mapped moves the ratio as well: with ABC's `rewrite` in place of `dc2`, MACs "
     "of sg13g2 take 1.3 to 1.7 % more area and 1 to 8 % less energy, the adders within 1 % of "
-    "both: 1.03, 0.80 and 0.53 of the MAC's energy at 4, 8 and 16 bits. The least area decides here."
+    "both: 1.03, 0.80 and 0.53 of the MAC's energy at 4, 8 and 16 bits. The least area "
+    "decides here."
 )
 
 
