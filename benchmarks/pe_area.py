@@ -193,7 +193,7 @@ What bounds it, on the built-in library, whose full adders and flip-flops take 2
 - Accumulators hold the complement of their sums, which is what the adders' cells take and give: a
   MAC gains as many µm² by that as an adder. 16 bits × 1 is at 0.2796.
 - The MAC's lanes and accumulator share one tree of Booth or AND rows, as the adders' do.
-- `complement` has a subtractor a lane in place of a comparison: 14 µm² a bit more.
+- `complement` has a subtractor a lane in place of a comparison: 15 µm² a bit more.
 
 ## LUTs, complement, 8 bits
 
