@@ -53,6 +53,7 @@ class Measurement:
     save_activity: bool
     cycles: int
     clock_mhz: float | None
+    board: str | None
     liberty: tuple[Path, ...]
     pdk: str | None
     multiplier: str | None
@@ -77,17 +78,22 @@ class Measurement:
         from hw.delays import Surroundings, check_surroundings
         from hw.liberty import read_library
         from hw.memory import check_pj_per_bit
+
+        self.check_numbers()
+        check_pj_per_bit(self.memory_pj_per_bit)
+        pf = self.wire_ff_per_fanout / 1000
+        around = Surroundings(wire_load=self.wire_load, wire_pf_per_fanout=pf)
+        check_surroundings(around, read_library(library))
+        return around
+
+    def check_numbers(self) -> None:
+        """ValueError when one is out of range, or there is no such activity."""
         from sim.gate_run import check_activity
 
         for name in ("cycles", "energy_clock_mhz"):
             if not (number := getattr(self, name)) > 0:
                 raise ValueError(f"{name.removeprefix('energy_')} must be positive, not {number}")
         check_activity(self.activity)
-        check_pj_per_bit(self.memory_pj_per_bit)
-        pf = self.wire_ff_per_fanout / 1000
-        around = Surroundings(wire_load=self.wire_load, wire_pf_per_fanout=pf)
-        check_surroundings(around, read_library(library))
-        return around
 
     @contextmanager
     def area_alone(self) -> Iterator[None]:

@@ -79,6 +79,13 @@ def accelerator_config(
     return replace(fitted(network, array_config(**of_array), **more), **sizes)
 
 
+def made_for(target: str, config: "AcceleratorConfig") -> "AcceleratorConfig":
+    """With PEs of the fabric's cells, unless the configuration names a fabric."""
+    if config.array.target != "generic":
+        return config
+    return replace(config, array=config.array.model_copy(update={"target": target}))
+
+
 def library_options(command: Callable) -> Callable:
     """--liberty, which may be given several times, and --pdk."""
     text = "PDK under $PDK_ROOT whose cell library is taken, such as sky130A"

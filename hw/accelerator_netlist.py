@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .accelerator_verilog import TOP, accelerator_rtlil
+from .arithmetic import PLAIN
 from .asic import write_commands
 from .cache import kept
 from .choices import BUILT_IN_LIBRARY, Choice, check
 from .config import ArrayConfig
+from .fabric import FABRICS
+from .fpga_figures import fpga_figures
+from .ice40_cells import MODELS
 from .liberty import Liberty
 from .memory_cut import Cut, CutMemory, cut, models, open_boxes
 from .program import Program
@@ -24,6 +28,7 @@ from .synth import (
     ranked,
     structure_of,
 )
+from .tools import tool_versions
 from .yowasp import yosys
 
 NETLIST, REPORT, DESIGN, VERILOG = "netlist.json", "report.json", "cut_design.json", "cut.v"
@@ -67,7 +72,50 @@ def mapped_accelerator(
         )
         _write(folder / REPORT, asdict(report))
 
-    folder = kept(parts, liberty, _FILES, make)
+    return _read(kept(parts, liberty, _FILES, make))
+
+
+def up5k_accelerator(program: Program) -> AcceleratorNetlist:
+    """The same mapped to the logic of an iCE40 UltraPlus, its products too, without a serial
+    link."""
+    parts = ["accelerator", accelerator_rtlil(program), "up5k"]
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        found, instances = _cut(program, PLAIN, folder)
+        yosys(_UP5K, folder, "synth")
+        _open(folder, found, instances)
+        with (folder / VERILOG).open("a", encoding="utf-8") as file:
+            file.write(MODELS)
+        stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]
+        figures = fpga_figures(FABRICS["ice40"], folder / NETLIST, stat, TOP)
+        report = SynthReport(
+            target="ice40",
+            pe=program.config.array.pe,
+            multiplier="none",
+            cells={name: int(count) for name, count in stat["num_cells_by_type"].items()},
+            tools=tool_versions(),
+            **figures,
+        )
+        _write(folder / REPORT, asdict(report))
+
+    files = [name for name in _FILES if name != "modules.json"]
+    return _read(kept(parts, None, files, make))
+
+
+_UP5K = f"""\
+read_json cut.json
+write_verilog -noattr {VERILOG}
+setattr -unset init w:*
+synth_ice40 -top {TOP} -run :check
+blackbox =A:whitebox
+delete t:$scopeinfo
+tee -q -o stat.json stat -json
+write_json {NETLIST}
+"""
+
+
+def _read(folder: Path) -> AcceleratorNetlist:
     design = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
     for memory in design["memories"]:
         memory["granules"] = tuple(map(tuple, memory["granules"]))
@@ -100,15 +148,22 @@ def _map(
     commands = write_commands(folder, liberty, choice.style, clock_mhz, TOP)
     reads = ("read_json cut.json", f"write_verilog -noattr {VERILOG}")
     map_files(reads, "asic", folder, choice.multiplier, TOP, commands)
+    _open(folder, found, instances)
+    pe = program.config.array.pe
+    return asic_report(pe, folder, liberty, choice.multiplier, choice.style, clock_mhz)
+
+
+def _open(folder: Path, found: Cut, instances: list[str]) -> None:
+    """Leaves the netlist with ports in the place of its memories, and what they were."""
     with (folder / VERILOG).open("a", encoding="utf-8") as file:
         file.write(models(found))
     netlist = json.loads((folder / NETLIST).read_text(encoding="utf-8"))
+    modules = netlist["modules"]
+    netlist["modules"] = {n: m for n, m in modules.items() if n == TOP or n in found.memories}
     memories = open_boxes(netlist, found.memories)
     _write(folder / NETLIST, netlist)
     cut_out = [asdict(memory) for memory in memories]
     _write(folder / DESIGN, {"memories": cut_out, "instances": instances})
-    pe = program.config.array.pe
-    return asic_report(pe, folder, liberty, choice.multiplier, choice.style, clock_mhz)
 
 
 def _cut(program: Program, structure: str, folder: Path) -> tuple[Cut, list[str]]:

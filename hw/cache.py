@@ -45,7 +45,10 @@ def mapped(
 
 
 def kept(
-    parts: Sequence[str], liberty: Liberty, files: Sequence[str], make: Callable[[Path], None]
+    parts: Sequence[str],
+    liberty: Liberty | None,
+    files: Sequence[str],
+    make: Callable[[Path], None],
 ) -> Path:
     """The folder with these files, which `make` leaves in a folder that it makes, unless that
     was done before for the same parts, libraries, tools and code. What a tool that failed read and
@@ -84,11 +87,11 @@ def _keep(files: Sequence[str], made: Path, entry: Path, folder: Path) -> None:
             raise
 
 
-def _digest(parts: Sequence[str], liberty: Liberty) -> str:
+def _digest(parts: Sequence[str], liberty: Liberty | None) -> str:
     """Of what is wanted, the libraries, the tools, and the code that makes the hardware."""
     sources = sorted(Path(__file__).parent.rglob("*.[pv]*"))
     parts = [*parts, json.dumps(tool_versions())]
-    for path in liberty_files(liberty):
+    for path in liberty_files(liberty) if liberty else ():
         parts += [read_text(path), path.name]
     parts += [path.read_text(encoding="utf-8") for path in sources if path.suffix in (".py", ".v")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

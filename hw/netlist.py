@@ -126,6 +126,11 @@ def read_netlist(path: str | Path, library: Library) -> Netlist:
             "remove black boxes"
         )
     [(name, module)] = modules.items()
+    return netlist_of(name, module, library)
+
+
+def netlist_of(name: str, module: dict, library: Library) -> Netlist:
+    """As `read_netlist`, of a module as Yosys' JSON has it."""
     return _Builder(name, module, library).netlist()
 
 

@@ -10,8 +10,8 @@ from hw.program import Program
 @dataclass(frozen=True)
 class Trace:
     """What is recorded in chosen cycles. signals: (Verilog expression, bits) in the bench, the
-    first in the lowest bits. declarations: Verilog that they need. waves: all signals can be
-    written to a file, too."""
+    first in the lowest bits; of a longer expression its low bits. declarations: Verilog that they
+    need. waves: all signals can be written to a file, too."""
 
     signals: tuple[tuple[str, int], ...]
     declarations: str = ""
@@ -27,7 +27,8 @@ def bench_verilog(program: Program, trace: Trace | None = None) -> str:
     config = program.config
     part = config.map_width * config.array.cols
     parts = [f"{{{part}{{parts[{p}]}}}}" for p in reversed(range(config.parts))]
-    signals = ",\n    ".join(name for name, _ in reversed(trace.signals)) if trace else "1'b0"
+    traced = [f"{bits}'({name})" for name, bits in reversed(trace.signals)] if trace else ["1'b0"]
+    signals = ",\n    ".join(traced)
     return BENCH.format(
         top=TOP,
         word_msb=word_width(program) - 1,

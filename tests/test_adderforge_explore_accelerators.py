@@ -2,6 +2,7 @@
 what stands around their arrays."""
 
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +25,13 @@ from golden import model_file
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.program import compile_model
+from hw.up5k import base_mw
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
 LENET = of_model(ADDER, accelerator=True)
 ECP5 = Effort(target="ecp5")
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 
 
 def design(**values):
@@ -190,6 +193,22 @@ def test_an_accelerator_is_its_array_and_what_stands_around_it():
     assert errors["luts"] < 1e-3
 
 
+def test_the_energy_of_a_cycle_is_guessed_without_a_guess_of_the_array():
+    def energy(chosen):
+        array = chosen.array
+        bits = array.rows * array.cols * array.lanes * array.width
+        return 50 + 0.5 * array.cols * array.acc_width + 0.2 * bits
+
+    _, samples = model(12)
+    samples = [
+        replace(sample, figure="pj_per_cycle", value=energy(sample.design)) for sample in samples
+    ]
+    chosen = design(rows=6, cols=6, lanes=4)
+    ((figures, errors),) = AroundModel(samples, Arrays()).guess([chosen], ECP5)
+    assert figures["pj_per_cycle"] == pytest.approx(energy(chosen), rel=1e-3)
+    assert errors["pj_per_cycle"] < 1e-3 and "luts" not in figures
+
+
 def test_the_stated_error_is_that_of_whole_accelerators_left_out():
     found, samples = model(12, noise=0.3)
     (fit,) = found.fits.values()
@@ -270,6 +289,29 @@ def test_accelerators_with_an_external_memory_are_not_measured_but_say_so():
     chosen = design(external="maps")
     task = Task(level=SYNTHESIS, design=chosen, workload=LENET, effort=ECP5)
     assert "with an external memory are counted, not measured" in measure(task).reason
+
+
+UP5K = Effort(target="ice40", ultraplus=True, images=1, cycles=400)
+
+
+def test_the_energy_of_products_on_a_board_is_not_known_and_says_so():
+    workload = of_model(CNN, accelerator=True)
+    chosen = Design.of(workload.defaults | {"pe": "mac", "depth": 400})
+    task = Task(level=ENERGY, design=chosen, workload=workload, effort=UP5K)
+    assert "products of mac PEs are made of multiplier blocks" in measure(task).reason
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_an_accelerator_in_a_up5k_draws_what_its_cycles_and_its_operations_share():
+    chosen = design(rows=2, cols=2, lanes=1, target="ice40")
+    found = measure(Task(level=ENERGY, design=chosen, workload=LENET, effort=UP5K))
+    assert found.reason is None, found.log
+    program = compiled(LENET.model(chosen), chosen)
+    base_pj = base_mw(12.0, pll=False) / 12.0 * 1e3 * program.interval
+    whole = found.figures["pj_per_cycle"] * program.interval + base_pj
+    assert found.figures["pj_per_op"] == pytest.approx(whole / program.useful_terms)
+    assert 0 < found.figures["glitch_share"] < 0.5 and found.figures["pj_per_cycle"] > 0
 
 
 @pytest.mark.slow

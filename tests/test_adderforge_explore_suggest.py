@@ -15,6 +15,7 @@ from adderforge.exploration import on_board, on_cells
 from adderforge.exploration.accelerators import compiled
 from adderforge.exploration.boards import BOARDS, board
 from adderforge.exploration.design import Design
+from adderforge.exploration.effort import ENERGY
 from adderforge.exploration.measuring import Laboratory
 from adderforge.exploration.narrowest import narrowest
 from adderforge.exploration.on_board import ARRAY_ROOM, ROOM, OnBoard
@@ -25,6 +26,7 @@ from adderforge.exploration.suggest import Adviser
 from adderforge.exploration.workloads import Workload, of_model
 from golden import model_file
 from hw.choices import TARGETS
+from hw.up5k import base_mw
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
@@ -32,7 +34,7 @@ ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digi
 
 class Guesses:
     """50 LUTs a product, 10 where a DSP makes it, and 40 flip-flops a PE; on cells 100 µm² and 2 pJ
-    a product, at 100 MHz."""
+    a product, at 100 MHz; 100 pJ a cycle and 10 more a product on a board."""
 
     fits = (("luts", "ice40 ultraplus"), ("luts", "ecp5"))
 
@@ -42,7 +44,7 @@ class Guesses:
             pes, each = array.rows * array.cols, 10 if design.multiplier == "dsp" else 50
             products = pes * array.lanes
             figures = {"luts": each * products, "flip_flops": 40 * pes, "area_um2": 100 * products}
-            figures |= {"fmax_mhz": 100.0, "pj_per_op": 2.0}
+            figures |= {"fmax_mhz": 100.0, "pj_per_op": 2.0, "pj_per_cycle": 100 + 10 * products}
             yield figures, dict.fromkeys(figures, 0.1)
 
 
@@ -58,10 +60,20 @@ def guesses(monkeypatch):
     monkeypatch.setattr(on_board, "AroundModel", lambda samples, arrays: Guesses())
 
 
-def for_board(rate, name="ulx3s-85f", model=ADDER, clock_mhz=25.0):
-    wish = Wish(model=model_file.load(model), images_per_second=rate)
+def for_board(
+    rate, name="ulx3s-85f", model=ADDER, clock_mhz=25.0, microjoules=None, laboratory=None
+):
+    wish = Wish(model=model_file.load(model), images_per_second=rate, microjoules=microjoules)
     workload = of_model(model, accelerator=True)
-    return Adviser(OnBoard(wish, workload, board(name), clock_mhz, Laboratory()))
+    laboratory = laboratory or Laboratory()
+    return Adviser(OnBoard(wish, workload, board(name), clock_mhz, laboratory))
+
+
+def on_a_board(option, clock_mhz, pj_per_cycle):
+    """µJ of an image, at the icebreaker's clock or another."""
+    seconds = 1 / option.images_per_second
+    base = base_mw(clock_mhz, pll=clock_mhz != 12.0) * 1e3 * seconds
+    return base + pj_per_cycle * clock_mhz * seconds
 
 
 def for_cells(rate=None, microjoules=None, clock_mhz=None, laboratory=None):
@@ -162,14 +174,62 @@ def test_the_least_area_that_is_fast_and_frugal_enough_is_first(guesses):
     assert "images_per_second" in options[0].errors and "images_per_second" not in slow[0].errors
 
 
+@pytest.mark.parametrize("clock_mhz", [12.0, 24.0])
+def test_on_a_board_an_energy_is_that_of_the_design_and_of_the_device(guesses, clock_mhz):
+    adviser = for_board(100, "icebreaker", clock_mhz=clock_mhz, microjoules=30.0)
+    options = adviser.options()
+    assert adviser.ground.limits["microjoules"] == 30.0
+    for option in options:
+        products = option.used["luts"] / 50
+        found = on_a_board(option, clock_mhz, 100 + 10 * products)
+        assert option.used["microjoules"] == pytest.approx(found) and found <= 30
+        rest = on_a_board(option, clock_mhz, 0.0)
+        assert option.errors["microjoules"] == pytest.approx(0.1 * (found - rest) / found)
+    for guess in adviser.ground.guesses(adviser.ground.designs()):
+        if guess.used["luts"] < options[0].used["luts"]:
+            whole = adviser.ground.complete(guess)
+            wished = whole and whole.used["microjoules"] <= 30 and whole.images_per_second >= 100
+            assert not wished
+
+
+def test_on_a_board_a_suggestion_that_takes_too_much_energy_makes_room(guesses):
+    class Hungry(Laboratory):
+        """Measures 500 pJ a cycle in one row, 50 otherwise."""
+
+        def measure(self, tasks, progress=None):
+            (task,) = tasks
+            figures = dict.fromkeys(("luts", "flip_flops", "dsps", "block_rams"), 1)
+            if task.level == ENERGY:
+                figures = {"pj_per_cycle": 500 if task.design.array.rows == 1 else 50}
+            return [Measurement(subject=task.subject, design={}, figures=figures)]
+
+    adviser = for_board(100, "icebreaker", microjoules=30.0, laboratory=Hungry(), clock_mhz=12.0)
+    options = adviser.options(20)
+    assert options[0].design.array.rows == 1
+    built = adviser.build(options)
+    first = built[0]
+    assert adviser.holds(first) and first.design.array.rows > 1
+    assert first.built["microjoules"] == pytest.approx(on_a_board(first, 12.0, 50))
+    assert all(o.built["microjoules"] > 30 for o in built[1:] if o.built)
+
+
+def test_on_a_board_products_have_no_energy(guesses):
+    with pytest.raises(ValueError, match="known of adder and binary networks"):
+        for_board(1, "icebreaker", CNN, microjoules=30.0).options()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("adviser", "message"),
     [
         (lambda: for_board(1e6, "icebreaker"), "no array that fits icebreaker gives 1,000,000 im"),
-        (lambda: for_board(1, "icestick"), "not even the smallest array"),
+        (lambda: for_board(1, "icestick"), "no array fits icestick: the one that comes nearest"),
+        (
+            lambda: for_board(1, "icebreaker", microjoules=1.0),
+            "no array fits icebreaker: the one that comes nearest",
+        ),
         (lambda: for_cells(1e9), "no array that fits adderforge130.lib gives 1,000,000,000 im"),
-        (lambda: for_cells(1, 0.5), "not even the smallest array"),
+        (lambda: for_cells(1, 0.5), "no array fits adderforge130.lib: the one that comes nearest"),
     ],
 )
 def test_what_cannot_be_says_what_binds(guesses, adviser, message):
@@ -232,8 +292,9 @@ def call(*words):
             "give max_uj_per_image or max_pj_per_operation, not both",
         ),
         (
-            ("--board", "icebreaker", "--max-uj-per-image", 1),
-            "energy is known of cell libraries alone, not of FPGAs",
+            ("--board", "ulx3s-85f", "--max-uj-per-image", 1),
+            "energy is known of cell libraries and of the iCE40 UP5K, whose current was measured, "
+            "not of the LFE5U-85F; leave out the board or the energy, or take icebreaker",
         ),
         (
             ("--max-uj-per-image", -1, "--min-images-per-second", 1),

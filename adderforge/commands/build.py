@@ -1,18 +1,24 @@
 """adderforge build"""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, accelerator_config, accelerator_options, as_json, show, with_data
+from ..options import (
+    FILE,
+    accelerator_config,
+    accelerator_options,
+    as_json,
+    made_for,
+    show,
+    with_data,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from golden.spec import QuantizedModel
-    from hw.accelerator_config import AcceleratorConfig
     from hw.boards import BoardReport
     from hw.boards.plan import Plan
     from sim.routed import RoutedCheck
@@ -73,7 +79,7 @@ def build(
     tried = tuple(range(1, seeds + 1))
     plan = check_board(board, tried, baud, clock_mhz)
     network = model_file.load(model)
-    config = _made_for(plan.kind.target, accelerator_config(options, network))
+    config = made_for(plan.kind.target, accelerator_config(options, network))
     program = compile_model(network, config)
     image = _checkable(plan, network, vectors, data, data_dir) if check else None
     folder = new_run_folder("build", out)
@@ -113,13 +119,6 @@ def _checkable(
             f"the image of --check must be the model's, {network.in_shape}, not {image.shape}"
         )
     return image
-
-
-def _made_for(target: str, config: "AcceleratorConfig") -> "AcceleratorConfig":
-    """With PEs of the fabric's cells, unless the configuration names a fabric."""
-    if config.array.target != "generic":
-        return config
-    return replace(config, array=config.array.model_copy(update={"target": target}))
 
 
 def _text(report: "BoardReport", checked: "RoutedCheck | None") -> str:

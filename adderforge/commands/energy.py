@@ -15,7 +15,10 @@ from ..options import FILE, accelerator_options, as_json, library_options, with_
 @click.option("--images", default=2, show_default=True, help="images of a batch")
 @click.option("--batches", default=4, show_default=True, help="batches, for the error bars")
 @click.option("--cycles", default=4000, show_default=True, help="to count, all batches together")
-@click.option("--clock-mhz", type=float, help="map for this clock; default: least area, 100 MHz")
+@click.option(
+    "--clock-mhz", type=float, help="map for it; default: least area, 100 MHz; a board's own"
+)
+@click.option("--board", help="of its FPGA, not a cell library, with --accelerator: icebreaker")
 @click.option(
     "--activity", default="gate-delay", show_default=True, help="gate-delay or zero-delay"
 )
@@ -41,16 +44,26 @@ def energy(accelerator: bool, **options: object) -> None:
     images; the netlist on windows of cycles at random in equal parts of them, and every flip-flop
     and output is compared with the Verilog's in each cycle.
 
+    With --board it is the energy of its FPGA's core, known of the iCE40 UP5K: what it draws at rest
+    and for its clock, and for each flip-flop and transition, by currents that others measured on
+    one; of memories by a model.
+
     \b
     Example:  adderforge energy --model fixtures/lenet5-bn-digits-adder.npz --layer conv2 \\
                   --vectors fixtures/digits-vectors.npz --rows 4 --cols 4
               adderforge energy --config my.toml --model run/adder.npz --data mnist --json
               adderforge energy --accelerator --model fixtures/lenet5-bn-digits-adder.npz \\
                   --rows 4 --cols 4 --lanes 4 --depth 400 --vectors fixtures/digits-vectors.npz
+              adderforge energy --accelerator --board icebreaker \\
+                  --model fixtures/lenet5-bn-digits-adder.npz --rows 2 --cols 2 --depth 400
     """
     work = Work(**{name: options.pop(name) for name in Work.__dataclass_fields__})
     how = Measurement(**{name: options.pop(name) for name in Measurement.__dataclass_fields__})
-    if accelerator:
+    if how.board and not accelerator:
+        raise ValueError("board must be left out for an array; add --accelerator for it")
+    if how.board:
+        from .energy_board import measure
+    elif accelerator:
         from .energy_accelerator import measure
     else:
         from .energy_array import measure

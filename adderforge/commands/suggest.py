@@ -24,7 +24,11 @@ WISHES = "--board, --min-images-per-second, --max-uj-per-image and --min-accurac
     "--model", type=FILE, required=True, help="quantized network (.npz), or checkpoint (.pt)"
 )
 @click.option("--min-images-per-second", type=float, help="that must be classified")
-@click.option("--max-uj-per-image", type=float, help="energy of the array, in a cell library")
+@click.option(
+    "--max-uj-per-image",
+    type=float,
+    help="energy: the array's in a cell library, or all the FPGA's",
+)
 @click.option("--max-pj-per-operation", type=float, help="the same, in place of it")
 @click.option(
     "--min-accuracy", type=float, help="of a checkpoint, which gets the fewest bits that keep it"
@@ -61,12 +65,15 @@ def suggest(
     Cycles and memories are exact; sizes, clock rates and energies are guessed with a stated error;
     then the suggestion is synthesized, without a board its clock rate and its energy with gate
     delays on the network's images are measured, and the promise stands beside the result. One that
-    breaks it makes room for the next.
+    breaks it makes room for the next. The energy of a board is known of the iCE40 UP5K: all that
+    its core draws, by currents that others measured on one, and simulated transitions.
 
     \b
     Example:  adderforge suggest --board ulx3s-85f --min-images-per-second 1000 \\
                   --model fixtures/lenet5-bn-digits-adder.npz
               adderforge suggest --max-uj-per-image 1.5 --min-images-per-second 5000 \\
+                  --model fixtures/lenet5-bn-digits-adder.npz
+              adderforge suggest --board icebreaker --max-uj-per-image 15 \\
                   --model fixtures/lenet5-bn-digits-adder.npz
               adderforge suggest --board icebreaker --model run/adder.pt --min-accuracy 0.98
     """
@@ -141,11 +148,6 @@ def _check(
     given = [wish for wish in (board, rate, *energies, accuracy) if wish is not None]
     if len(given) < 2:
         raise ValueError(f"at least two of {WISHES} must be given, not {len(given)}")
-    if board and energies:
-        raise ValueError(
-            "energy is known of cell libraries alone, not of FPGAs; leave out the board or the "
-            "energy"
-        )
     if (accuracy is None) != (model.suffix != ".pt"):
         raise ValueError(
             "min_accuracy must be given with a checkpoint (.pt), and with nothing else, since a "
@@ -194,13 +196,13 @@ def _ground(
 ) -> "Ground":
     from dataclasses import replace
 
-    from ..exploration.boards import board
+    from ..exploration.boards import board, measured_board
     from ..exploration.on_board import OnBoard
     from ..exploration.on_cells import OnCells
 
     if name is None:
         return OnCells(wish, workload, clock_mhz, laboratory)
-    place = board(name)
+    place = measured_board(name) if wish.microjoules else board(name)
     clock_mhz = place.clock_mhz if clock_mhz is None else clock_mhz
     return OnBoard(wish, replace(workload, accelerator=True), place, clock_mhz, laboratory)
 

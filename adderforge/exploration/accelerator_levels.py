@@ -1,5 +1,5 @@
 """Levels 1 to 3 of whole accelerators: for FPGAs with the serial link of `adderforge build`, for
-cell libraries without memories, whose energy is that of `adderforge energy --accelerator`."""
+cell libraries without memories. Energy is that of `adderforge energy --accelerator`."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from hw.program import Program
 from hw.synth import SynthReport
 from hw.yowasp import yosys
 
-from .accelerators import compiled, store_of
+from .accelerators import compiled, in_spram, store_of
 from .design import Design
 from .effort import Effort
 from .workloads import Workload
@@ -25,6 +25,7 @@ COMMANDS = {  # of Yosys, as `adderforge build` gives them
     "xilinx7": "synth_xilinx -flatten -family xc7 -noiopad -noclkbuf",
     "gowin": "synth_gowin -noiopads",
 }
+_HOW = {"activity": "gate-delay", "update": lambda *_: None}
 
 
 def synthesis(
@@ -91,33 +92,56 @@ def _mapped(program: Program, effort: Effort, multiplier: str) -> SynthReport:
 def energy(
     design: Design, workload: Workload, effort: Effort, multiplier: str, folder: Path
 ) -> dict[str, float | None]:
-    """Of an operation, memories included, with gate delays, images back to back; a value that
-    differs from the Verilog's is an error."""
+    """With memories and gate delays, images back to back; a value that differs from the Verilog's
+    is an error. pj_per_op: of an operation, on a UP5K at its board's clock, with all that the FPGA
+    draws; pj_per_cycle: there, of the design alone."""
     from golden import data, reference
-    from hw.delays import Surroundings
     from sim import events
-    from sim.gate_run import CLOCK_MHZ
 
-    from ..accelerator_energy import (
-        choose_windows,
-        map_accelerator,
-        record_images,
-        run_batches,
-        summarize,
-    )
+    from ..contenders import Effort as Counts
 
     model, program = workload.model(design), _program(design, workload)
-    count = effort.images * effort.batches
-    images = data.load(workload.data, workload.data_dir).test_images[:count]
+    counts = Counts(images=effort.images, batches=effort.batches, cycles=effort.cycles)
+    images = data.load(workload.data, workload.data_dir).test_images
+    codes = reference.encode(model, images[: counts.images * counts.batches])
     events.prepare()
+    of = _energy_on_up5k if effort.ultraplus else _energy_on_cells
+    found, recording = of(program, codes, counts, effort, multiplier, folder)
+    if recording.mismatches:
+        raise ValueError(f"{recording.mismatches} of {recording.compared} values are wrong")
+    return found
+
+
+def _energy_on_cells(program, codes, counts, effort, multiplier, folder):
+    from hw.delays import Surroundings
+    from sim.gate_run import CLOCK_MHZ
+
+    from ..accelerator_energy import map_accelerator, measure_accelerator
+
     wanted = None if multiplier == "none" else multiplier
     mapped = map_accelerator(program, effort.liberty, wanted, Surroundings())
-    windows = choose_windows(program, effort.batches, effort.images, effort.cycles)
-    found = record_images(mapped, reference.encode(model, images), windows, folder)
-    how = {"clock_mhz": CLOCK_MHZ, "activity": "gate-delay", "update": lambda *_: None}
-    runs = run_batches(mapped, found, windows, **how)
-    run = summarize(mapped, runs, found.accesses, len(images), CLOCK_MHZ, None)
-    if run.mismatches:
-        raise ValueError(f"{run.mismatches} of {run.compared} values of the netlist are wrong")
+    how = {"clock_mhz": CLOCK_MHZ, "pj_per_bit": None, **_HOW}
+    run = measure_accelerator(mapped, codes, counts, folder=folder, **how)
     figures = run.figures()
-    return {name: figures[name] for name in ("pj_per_op", "glitch_share")}
+    return {name: figures[name] for name in ("pj_per_op", "glitch_share")}, run.recording
+
+
+def _energy_on_up5k(program, codes, counts, effort, multiplier, folder):
+    from hw.up5k import CLOCK_MHZ
+
+    from ..up5k_energy import measure_up5k
+
+    if program.config.array.pe == "mac":
+        raise ValueError(
+            "energy in an iCE40 UP5K is known of adder and xnor PEs alone, since products of mac "
+            "PEs are made of multiplier blocks, which are not simulated; leave out the energy"
+        )
+    run = measure_up5k(
+        program, codes, counts, spram=in_spram(program, effort), folder=folder, **_HOW
+    )
+    whole_uj = run.design_uj + run.base_uj(CLOCK_MHZ, pll=False)
+    return {
+        "pj_per_op": whole_uj * 1e6 / program.useful_terms,
+        "pj_per_cycle": run.design_uj * 1e6 / program.interval,
+        "glitch_share": run.glitch_share,
+    }, run.recording

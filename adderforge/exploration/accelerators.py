@@ -76,7 +76,7 @@ def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
     """Memories that are not of block RAM: weights in single-port RAM, tables that nothing writes,
     which become logic, and, where LUTs can be memory, the row of windows of the pooling."""
     return (
-        *(("weights",) if _in_spram(program, effort) else ()),
+        *(("weights",) if in_spram(program, effort) else ()),
         *(("constants",) if program.config.external == "none" else ()),
         *(("pooling",) if effort.target != "ice40" else ()),
     )
@@ -84,10 +84,11 @@ def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
 
 def store_of(program: Program, effort: Effort) -> WeightStore | None:
     """Where weights lie in single-port RAM."""
-    return WeightStore(program, spram=True) if _in_spram(program, effort) else None
+    return WeightStore(program, spram=True) if in_spram(program, effort) else None
 
 
-def _in_spram(program: Program, effort: Effort) -> bool:
+def in_spram(program: Program, effort: Effort) -> bool:
+    """Whether the weights are in single-port RAM."""
     return effort.ultraplus and fits_spram(program)
 
 

@@ -1,5 +1,6 @@
 """What an accelerator will take of an FPGA: its array by the cost model, and what stands around it
-by a sum of terms, fitted to accelerators that were synthesized, with the error of the whole.
+by a sum of terms, fitted to accelerators that were synthesized, with the error of the whole. The
+energy of a cycle is a sum of terms alone.
 
 Around an array are the sequencer, the loops of addresses and the serial line, and for each column
 a requantizer, pooling and the search for the largest code. Only accelerators whose memories and
@@ -17,7 +18,9 @@ from .cost_model import QUANTILE, SPARE, CostModel, Sample, weights_of
 from .design import Design
 from .effort import Effort
 
-FIGURES = ("luts", "flip_flops")
+SIZES = ("luts", "flip_flops")
+PJ_PER_CYCLE = "pj_per_cycle"
+FIGURES = (*SIZES, PJ_PER_CYCLE)
 POSITIONS = 16
 NAMES = ("figure", "place", "requantize", "external", "external_width")
 
@@ -57,8 +60,9 @@ class AroundModel:
             figures, errors = {}, {}
             for name in FIGURES:
                 fit = self.fits.get((name, effort.accelerator_place, *_kind(design)))
-                if fit and name in array:
-                    figures[name] = float(array[name] + np.dot(_terms(design), fit.weights))
+                by_itself = _by_itself(name, array)
+                if fit and by_itself is not None:
+                    figures[name] = float(by_itself + np.dot(_terms(name, design), fit.weights))
                     errors[name] = fit.error
             found.append((figures, errors))
         return found
@@ -67,9 +71,9 @@ class AroundModel:
         """None where there are too few, or no model of their arrays."""
         place = samples[0].place.split(" ")[0]
         designs = [bare(sample.design) for sample in samples]
-        arrays = [figures.get(figure) for figures, _ in self._arrays.guess(designs, place)]
+        arrays = [_by_itself(figure, some) for some, _ in self._arrays.guess(designs, place)]
         known = [(s, a) for s, a in zip(samples, arrays, strict=True) if a is not None]
-        terms = np.array([_terms(sample.design) for sample, _ in known])
+        terms = np.array([_terms(figure, sample.design) for sample, _ in known])
         if not known or len(known) < terms.shape[1] + SPARE:
             return None
         around = np.array([sample.value - array for sample, array in known])
@@ -113,7 +117,16 @@ def _kind(design: Design) -> tuple:
     return around.requantize, around.external, around.external_width if external else None
 
 
-def _terms(design: Design) -> tuple[float, ...]:
-    """What there is once, and what there is for each bit of the columns' sums. Bits of a word's
-    channels were tried, too; with few accelerators they made guesses worse."""
-    return 1, design.array.cols * design.array.acc_width
+def _by_itself(figure: str, array: dict[str, float]) -> float | None:
+    """Of the array, by its guessed figures; None where there is no guess."""
+    return array.get(figure) if figure in SIZES else 0.0
+
+
+def _terms(figure: str, design: Design) -> tuple[float, ...]:
+    """What there is once, and what there is for each bit of the columns' sums; for an energy also
+    for each bit of the PEs' operands. Bits of a word's channels were tried, too; with few
+    accelerators they made guesses worse."""
+    array = design.array
+    around = 1, array.cols * array.acc_width
+    bits = array.rows * array.cols * array.lanes * array.width
+    return around if figure in SIZES else (*around, bits)

@@ -70,6 +70,18 @@ BOARDS = {
 }
 
 
+def measured_board(name: str) -> Board:
+    """ValueError also for one whose FPGA's energy is not known, see `hw.up5k`."""
+    found = board(name)
+    if not found.ultraplus:
+        known = ", ".join(name for name, some in BOARDS.items() if some.ultraplus)
+        raise ValueError(
+            f"energy is known of cell libraries and of the iCE40 UP5K, whose current was measured, "
+            f"not of the {found.device}; leave out the board or the energy, or take {known}"
+        )
+    return found
+
+
 def board(name: str) -> Board:
     """ValueError for a board that is not known."""
     if name not in BOARDS:

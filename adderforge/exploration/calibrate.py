@@ -5,8 +5,8 @@ python -m adderforge.exploration.calibrate STORE TARGET[:KIND] …    measures w
 
 For each PE and dataflow of each target single PEs and a drawn sample of arrays are synthesized; for
 "asic" their longest paths are found as well. KIND is a PE, all of them if it is left out, or
-"accelerator": whole accelerators for the network in `fixtures`, on iCE40 those of the UP5K. What
-was written before of other targets and kinds stays as it was.
+"accelerator": whole accelerators for the network in `fixtures`, on iCE40 those of the UP5K, with
+their energy. What was written before of other targets and kinds stays as it was.
 """
 
 import json
@@ -19,7 +19,7 @@ from hw.choices import BUILT_IN_LIBRARY
 from .calibration import SHIPPED, current, shipped, to_ship
 from .cost_model import Sample
 from .design import Design
-from .effort import CLOCK, SYNTHESIS, Effort
+from .effort import CLOCK, ENERGY, SYNTHESIS, Effort
 from .executors import processes
 from .measuring import Laboratory
 from .space import Space
@@ -91,9 +91,15 @@ def tasks(target: str, kind: str) -> list[Task]:
     random.Random(target).shuffle(chosen)  # so that an interrupted run has some of each kind
     return [
         Task(level=level, design=design, workload=workload, effort=effort)
-        for level in ((SYNTHESIS, CLOCK) if target == "asic" else (SYNTHESIS,))
+        for level in _levels(effort)
         for design in chosen
     ]
+
+
+def _levels(effort: Effort) -> tuple[int, ...]:
+    if effort.target == "asic":
+        return SYNTHESIS, CLOCK
+    return (SYNTHESIS, ENERGY) if effort.ultraplus else (SYNTHESIS,)
 
 
 def main(folder: str, asked: list[str]) -> None:
@@ -105,7 +111,7 @@ def main(folder: str, asked: list[str]) -> None:
 
 
 def write(store: Store, path: Path = HERE) -> None:
-    """What the store holds of a place and PE takes the place of what was written before."""
+    """What the store holds of a figure, place and PE takes the place of what was written before."""
     found = [sample for measurement in store for sample in current(measurement)]
     renewed = {_kind(sample) for sample in found}
     kept = [sample for sample in shipped() if _kind(sample) not in renewed]
@@ -114,7 +120,7 @@ def write(store: Store, path: Path = HERE) -> None:
 
 
 def _kind(sample: Sample) -> tuple:
-    return sample.place, sample.design.array.pe, sample.accelerator
+    return sample.figure, sample.place, sample.design.array.pe, sample.accelerator
 
 
 def _say(task: Task, measurement: object) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
+from .around_model import PJ_PER_CYCLE
 from .cost_model import TERMS, Sample
 from .design import ARRAY, Design
 from .store import Measurement
@@ -37,7 +38,7 @@ def samples_of(measurement: Measurement) -> Iterator[Sample]:
     of = measurement.subject.of
     is_accelerator = bool(of.get("accelerator"))
     for figure, value in measurement.figures.items():
-        if figure in TERMS and value is not None:
+        if figure in (*TERMS, PJ_PER_CYCLE) and value is not None:
             yield Sample(
                 figure=figure,
                 place=str(of["place"]),

@@ -66,9 +66,10 @@ class Effort:
                 f"there is no place and route for {self.target}, so fidelity must be at most "
                 f"{SYNTHESIS}, or 4 without clock rates, not {level}"
             )
-        if level == ENERGY and self.target != "asic":
+        if level == ENERGY and self.target != "asic" and not (self.ultraplus and accelerator):
             raise ValueError(
-                f"energy is of cell libraries: target must be 'asic' for fidelity "
+                f"energy is of cell libraries, and of accelerators in an iCE40 UltraPlus: target "
+                f"must be 'asic', or 'ice40' with ultraplus and accelerator, for fidelity "
                 f"{ENERGY}, not {self.target!r}"
             )
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from hw.up5k import base_mw
+
 from .accelerators import depth_of
-from .around_model import AroundModel, bare
+from .around_model import PJ_PER_CYCLE, AroundModel, bare
 from .boards import Board
 from .calibration import samples
 from .cost_model import CostModel
 from .design import Design
-from .effort import SYNTHESIS, Effort
+from .effort import ENERGY, SYNTHESIS, Effort
 from .measuring import Laboratory
 from .promise import Option, Wish
 from .space import Space
@@ -45,15 +47,17 @@ class OnBoard:
 
     @property
     def limits(self) -> dict[str, float]:
-        return self._shares(ROOM if self.knows_around else ARRAY_ROOM)
+        return self._limits(ROOM if self.knows_around else ARRAY_ROOM)
 
     @property
     def built_limits(self) -> dict[str, float]:
-        return self._shares(ROOM)
+        return self._limits(ROOM)
 
-    def _shares(self, room: float) -> dict[str, float]:
-        shares = {name: room * getattr(self.board, name) for name in ("luts", "flip_flops")}
-        return self.board.resources | shares
+    def _limits(self, room: float) -> dict[str, float]:
+        limits = self.board.resources
+        limits |= {name: room * limits[name] for name in ("luts", "flip_flops")}
+        most = self.wish.microjoules
+        return limits if most is None else limits | {"microjoules": most}
 
     @property
     def scope(self) -> str:
@@ -71,6 +75,11 @@ class OnBoard:
     def designs(self) -> list[Design]:
         kinds = {layer.spec.kind for layer in self.wish.model.layers}
         pe = "complement" if "adder" in kinds else "mac" if "mac" in kinds else "xnor"
+        if self.wish.microjoules and pe == "mac":
+            raise ValueError(
+                "energy on a board is known of adder and binary networks, since products are made "
+                "of multiplier blocks, which are not simulated; leave out the board or the energy"
+            )
         fixed = self.workload.defaults | self.effort.defaults
         fixed |= {"pe": pe, "width": 1 if pe == "xnor" else self.wish.width}
         depth = depth_of(self.wish.model, Design.of(fixed | {"lanes": 2}).array)
@@ -115,21 +124,43 @@ class OnBoard:
         return (array.cols * each if multiplies else 0) + of_macs
 
     def complete(self, option: Option) -> Option | None:
-        """With the rate and the block RAMs, both counted; None when it does not run the network."""
+        """With the rate and the block RAMs, both counted, and the energy, if that is wished; None
+        when it does not run the network."""
         try:
             figures = self.workload.figures(option.design, self.effort)
         except ValueError:
             return None
         rate = self.clock_mhz * 1e6 / figures["cycles"]
         used = option.used | {"block_rams": figures["block_rams"]}
-        return replace(option, images_per_second=rate, used=used)
+        whole = replace(option, images_per_second=rate, used=used)
+        return self._with_energy(whole, rate) if self.wish.microjoules else whole
+
+    def _with_energy(self, option: Option, rate: float) -> Option:
+        """As it is where there is no guess."""
+        ((figures, errors),) = self._around.guess([option.design], self.effort)
+        if PJ_PER_CYCLE not in figures:
+            return option
+        total, rest = (self._microjoules(pj, rate) for pj in (figures[PJ_PER_CYCLE], 0.0))
+        stated = option.errors | {"microjoules": errors[PJ_PER_CYCLE] * (1 - rest / total)}
+        return replace(option, used=option.used | {"microjoules": total}, errors=stated)
 
     def build(self, option: Option, progress) -> Option:
-        """With what synthesis gives."""
+        """With what synthesis gives, and the energy by simulation, if that is wished."""
         design, effort = option.design, self.effort
-        task = Task(level=SYNTHESIS, design=design, workload=self.workload, effort=effort)
-        (found,) = self._laboratory.measure([task], progress)
-        if found.reason:
-            return replace(option, failure=found.reason)
-        built = {name: found.figures[name] for name in self.limits}
-        return replace(option, built=built | {"images_per_second": option.images_per_second})
+        figures: dict[str, float] = {}
+        for level in (SYNTHESIS, ENERGY) if self.wish.microjoules else (SYNTHESIS,):
+            task = Task(level=level, design=design, workload=self.workload, effort=effort)
+            (found,) = self._laboratory.measure([task], progress)
+            if found.reason:
+                return replace(option, failure=found.reason)
+            figures |= found.figures
+        rate = option.images_per_second
+        built = {name: figures[name] for name in self.board.resources}
+        if self.wish.microjoules:
+            built["microjoules"] = self._microjoules(figures[PJ_PER_CYCLE], rate)
+        return replace(option, built=built | {"images_per_second": rate})
+
+    def _microjoules(self, pj_per_cycle: float, rate: float) -> float:
+        """Of an image: the design's, and what the FPGA draws meanwhile."""
+        base = base_mw(self.clock_mhz, pll=self.clock_mhz != self.board.clock_mhz)
+        return pj_per_cycle * self.clock_mhz / rate + base * 1e3 / rate

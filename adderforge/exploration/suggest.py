@@ -160,14 +160,18 @@ class Adviser:
 
     def _why_none_fits(self) -> str:
         ground = self.ground
-        guesses = sorted(ground.guesses(ground.designs()), key=lambda o: o.used[ground.best])
-        least = next((whole for one in guesses if (whole := ground.complete(one))), None)
-        if least is None:
+        guesses = ground.guesses(ground.designs())
+        whole = [found for one in guesses if (found := ground.complete(one))]
+        if not whole:
             return f"no array of {len(guesses)} that were tried runs {self.wish.model.name}"
-        over = {n: u for n, u in shares(least.used, ground.limits).items() if u > 1}
-        name = max(over, key=over.__getitem__)
+
+        def most(option: Option) -> tuple[float, str]:
+            return max((used, name) for name, used in shares(option.used, ground.limits).items())
+
+        nearest = min(whole, key=most)
+        _, name = most(nearest)
         return (
-            f"not even the smallest array ({least.design.options}) fits {ground.place}: it takes "
-            f"{number(least.used[name])} {WORDS[name]} of {number(ground.limits[name])}; take "
-            "a larger board or fewer bits, or loosen the wish"
+            f"no array fits {ground.place}: the one that comes nearest ({nearest.design.options}) "
+            f"takes {number(nearest.used[name])} {WORDS[name]} of {number(ground.limits[name])}; "
+            "take a larger board or fewer bits, or loosen the wish"
         )
