@@ -190,7 +190,7 @@ def test_what_cannot_be_wanted_is_refused(made, goals, fidelity, message):
     ("target", "fidelity", "message"),
     [
         ("xilinx7", 2, "there is no place and route for xilinx7, so fidelity must be at most 1"),
-        ("ecp5", 3, "energy is of cell libraries: target must be 'asic' for fidelity 3"),
+        ("ecp5", 3, "energy is of cell libraries, and of accelerators in an iCE40 UltraPlus"),
     ],
 )
 def test_a_level_that_a_target_lacks_is_refused(made, target, fidelity, message):

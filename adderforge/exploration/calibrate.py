@@ -111,7 +111,7 @@ def main(folder: str, asked: list[str]) -> None:
 
 
 def write(store: Store, path: Path = HERE) -> None:
-    """What the store holds of a figure, place and PE takes the place of what was written before."""
+    """What the store holds of a place and PE takes the place of what was written before."""
     found = [sample for measurement in store for sample in current(measurement)]
     renewed = {_kind(sample) for sample in found}
     kept = [sample for sample in shipped() if _kind(sample) not in renewed]
@@ -120,7 +120,7 @@ def write(store: Store, path: Path = HERE) -> None:
 
 
 def _kind(sample: Sample) -> tuple:
-    return sample.figure, sample.place, sample.design.array.pe, sample.accelerator
+    return sample.place, sample.design.array.pe, sample.accelerator
 
 
 def _say(task: Task, measurement: object) -> None:
