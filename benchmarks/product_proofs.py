@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hw.arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN
+from hw.arithmetic import ARRAY_TREE, BOOTH_TREE, HALVES, PLAIN
 from hw.config import ArrayConfig
 from hw.formal import prove_for_each
 from hw.formal_array import StepMiter
@@ -23,6 +23,7 @@ PRODUCTS = (
     ("ice40", PLAIN),
     ("ecp5", PLAIN),
     ("xilinx7", PLAIN),
+    ("ice40", HALVES),
 )
 
 
@@ -33,7 +34,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=8, help="bits of an operand (default 8)")
     width = parser.parse_args().width
     for target, structure in PRODUCTS:
-        config = ArrayConfig(pe="mac", width=width, depth=1, target=target)
+        made_for = "generic" if structure == HALVES else target
+        config = ArrayConfig(pe="mac", width=width, depth=1, target=made_for)
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             prove_for_each(StepMiter(config, structure), Path(folder), "w", target)

@@ -144,7 +144,8 @@ def _map(
     """Leaves all but the report in the folder."""
     if progress:
         progress(f"mapping with {choice.name}", 1, 1)
-    found, instances = _cut(program, structure_of("asic", choice.multiplier, choice.style), folder)
+    structure = structure_of(program.config.array, "asic", choice.multiplier, choice.style)
+    found, instances = _cut(program, structure, folder)
     commands = write_commands(folder, liberty, choice.style, clock_mhz, TOP)
     reads = ("read_json cut.json", f"write_verilog -noattr {VERILOG}")
     map_files(reads, "asic", folder, choice.multiplier, TOP, commands)

@@ -5,28 +5,34 @@ from dataclasses import replace
 
 from amaranth import Cat, Const, Module, Value
 
+from . import ice40
 from .compressor import FullAdder, full_adder
 from .config import ArrayConfig
 from .mapping import LOADS, hand_made
 from .pipeline import Arithmetic, Total, delay
-from .plain_sum import plain_sum
+from .plain_sum import lane_terms, paired_products, plain_sum
 from .tree_sum import tree_sum
 
 # How a PE's terms are added up. plain: by the operators + and *, which synthesis maps as it likes
 # (carry chains, DSPs), or by the cells of `hw.mapping`. Trees: one tree of full adders over all
 # lanes and, in PEs without a pipeline, the accumulator; in `mac` it adds up the rows of a Booth
-# multiplier or of an array multiplier.
+# multiplier or of an array multiplier. For multiplier blocks: pairs, as plain, the products of two
+# lanes by one multiplier; halves, two products in one block of iCE40.
 PLAIN, TREE, BOOTH_TREE, ARRAY_TREE = "plain", "tree", "booth-tree", "array-tree"
+PAIRS, HALVES = "pairs", "halves"
+TREES = (TREE, BOOTH_TREE, ARRAY_TREE)
+BLOCK_PRODUCTS = {PAIRS: paired_products, HALVES: ice40.half_products}
 
 
 def structures(pe: str) -> tuple[str, ...]:
-    """The structures that a PE kind can have."""
-    return (PLAIN, BOOTH_TREE, ARRAY_TREE) if pe == "mac" else (PLAIN, TREE)
+    """The structures that a PE kind can have, of cells that no fabric must have."""
+    return (PLAIN, PAIRS, BOOTH_TREE, ARRAY_TREE) if pe == "mac" else (PLAIN, TREE)
 
 
 def check_structure(config: ArrayConfig, structure: str) -> None:
     """ValueError when PEs of this kind cannot have the structure."""
-    allowed = structures(config.pe)
+    halves = (HALVES,) if config.pe == "mac" and config.width <= ice40.HALF_BITS else ()
+    allowed = (*structures(config.pe), *halves)
     if structure not in allowed:
         raise ValueError(
             f"structure of a {config.pe} PE must be one of {', '.join(allowed)}, not {structure!r}"
@@ -36,7 +42,7 @@ def check_structure(config: ArrayConfig, structure: str) -> None:
 def held_inverted(config: ArrayConfig, structure: str) -> bool:
     """Whether registers hold a PE's sum inverted, as the adders of trees take and give it (see
     `hw.compressor.Columns`): so no gate inverts its bits on their way around."""
-    return structure != PLAIN and config.pipeline == 0
+    return structure in TREES and config.pipeline == 0
 
 
 def pe_arithmetic(
@@ -49,8 +55,9 @@ def pe_arithmetic(
 
 def kind_arithmetic(kind: str, config: ArrayConfig, structure: str, adder: FullAdder) -> Arithmetic:
     """Of terms of a kind, made without cells of `hw.mapping`: a PE kind, or `plain_sum.ALONE`."""
-    if structure == PLAIN:
-        return replace(plain_sum(kind), load=LOADS.get(config.target))
+    if structure not in TREES:
+        terms = BLOCK_PRODUCTS.get(structure) or lane_terms(kind)
+        return replace(plain_sum(terms), load=LOADS.get(config.target))
     return tree_sum(kind, config.total_width, adder, booth=structure == BOOTH_TREE)
 
 

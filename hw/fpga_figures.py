@@ -1,6 +1,7 @@
 """What a mapped netlist takes of an FPGA, by the counts of its cells."""
 
 import json
+from math import ceil
 from pathlib import Path
 
 from .fabric import Fabric
@@ -14,12 +15,14 @@ def fpga_figures(fabric: Fabric, netlist: Path, stat: dict, top: str = TOP) -> d
     def total(prefixes: tuple[str, ...]) -> int:
         return sum(count for name, count in counts.items() if name.startswith(prefixes))
 
+    blocks = (blocks * total((name,)) for name, blocks in fabric.dsps.items())
+
     return {
         "luts": sum(weight * counts.get(name, 0) for name, weight in fabric.luts.items())
         + (_routed_through(fabric, netlist, top) if counts.get("CARRY4") else 0),
         "carries": total(fabric.carries),
         "flip_flops": total(fabric.flip_flops),
-        "dsps": total(fabric.dsps),
+        "dsps": ceil(sum(blocks)),
         "block_rams": total(fabric.block_rams),
     }
 

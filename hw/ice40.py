@@ -1,4 +1,4 @@
-"""PEs made of iCE40 logic cells.
+"""PEs made of iCE40 logic cells, and products of its multiplier blocks.
 
 A logic cell is a LUT4 and, beside it, a carry cell that takes the majority of the LUT's inputs I1
 and I2 and the carry from below, which is the LUT's I3. I0 is free. Source: Lattice, "iCE40
@@ -11,6 +11,7 @@ from .pipeline import Total
 from .primitives import bit, tree, truth_table
 from .products import Products
 
+HALF_BITS = 8  # of a product's operands in half a multiplier block
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
 
 # Functions of a LUT's inputs I0, I1, I2 and, from the chain, I3.
@@ -161,3 +162,30 @@ def _add_rows(m: Module, partial: Value, a: Value, rows: Value, name: str) -> Va
 
 
 PRODUCTS = Products(alone=_product, add=_add_product)
+
+
+def half_products(m: Module, pairs: list[tuple[Value, Value]]) -> list[tuple[Value, Value]]:
+    """a · w of each lane, of at most HALF_BITS bits each, two in a multiplier block.
+    Source: Lattice FPGA-TN-02007, DSP Function Usage Guide, on two 8 × 8 multipliers."""
+    found = []
+    for number in range(0, len(pairs), 2):
+        lanes = pairs[number : number + 2]
+        products = Signal(4 * HALF_BITS, name=f"products_{number}")
+        m.submodules[f"block_{number}"] = Instance(
+            "SB_MAC16",
+            p_MODE_8x8=1,
+            p_TOPOUTPUT_SELECT=Const(2, 2),  # the product, without adder and register
+            p_BOTOUTPUT_SELECT=Const(2, 2),
+            p_B_SIGNED=1,
+            i_A=Cat(_extended(a) for a, _ in lanes),
+            i_B=Cat(_extended(w.as_signed()) for _, w in lanes),
+            o_O=products,
+        )
+        for place, (a, _) in enumerate(lanes):
+            product = products.word_select(place, 2 * HALF_BITS)[: 2 * len(a)]
+            found.append((product.as_signed(), _ZERO))
+    return found
+
+
+def _extended(value: Value) -> Value:
+    return Cat(bit(value, index) for index in range(HALF_BITS))

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .arithmetic import ARRAY_TREE, BOOTH_TREE, PLAIN, TREE
+from .arithmetic import ARRAY_TREE, BOOTH_TREE, HALVES, PLAIN, TREE
 from .asic import LOOKAHEAD, Commands, write_commands
-from .choices import BUILT_IN_LIBRARY, MULTIPLIERS, Choice, check, choices
+from .choices import BUILT_IN_LIBRARY, MULTIPLIERS, Choice, block_structure, check, choices
 from .choices import candidates as candidates  # who synthesizes finds them here, too
 from .config import ArrayConfig
 from .delays import find_delays
@@ -192,8 +192,9 @@ def synthesize(
         if style not in allowed:
             raise ValueError(f"style must be one of {', '.join(allowed)}, not {style!r}")
         commands = write_commands(folder, liberty, style, clock_mhz, TOP)
-    design = array_verilog(config, structure_of(target, multiplier, style))
-    map_design(design, target, folder, multiplier, commands=commands)
+    structure = structure_of(config, target, multiplier, style)
+    made_of = "none" if structure == HALVES else multiplier  # its blocks are in the design
+    map_design(array_verilog(config, structure), target, folder, made_of, commands=commands)
     if target == "asic":
         return asic_report(config.pe, folder, liberty, multiplier, style, clock_mhz)
     stat = _read_stat(folder / "stat.json")["design"]
@@ -254,8 +255,10 @@ def map_files(
     yosys(_script(reads, target, multiplier, top, commands), folder, "synth")
 
 
-def structure_of(target: str, multiplier: str, style: str | None) -> str:
+def structure_of(config: ArrayConfig, target: str, multiplier: str, style: str | None) -> str:
     """The structure of the PEs. On FPGAs, adder trees made of carry chains are smaller."""
+    if multiplier == "dsp":
+        return block_structure(config, target)
     if target == "asic" and multiplier == "none" and style != LOOKAHEAD:
         return TREE
     return multiplier if multiplier in (BOOTH_TREE, ARRAY_TREE) else PLAIN

@@ -12,7 +12,7 @@ from amaranth import ClockSignal, Instance, Module, ResetSignal, Signal, Value
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component, In
 
-from .arithmetic import PLAIN, held_inverted
+from .arithmetic import PLAIN, TREES, held_inverted
 from .compressor import FullAdderCell
 from .config import ArrayConfig
 from .pe import ProcessingElement, RowSum, pe_signature
@@ -96,7 +96,7 @@ def pe_rtlil(config: ArrayConfig, structure: str) -> str:
     stays = config.dataflow == "weight-stationary"
     kind = WeightStationaryPE if stays else ProcessingElement
     text = _text(kind(config, structure, full_adder_instance), PE)
-    return text if structure == PLAIN else _text(FullAdderCell(), FULL_ADDER) + text
+    return text if structure not in TREES else _text(FullAdderCell(), FULL_ADDER) + text
 
 
 def _text(component: Component, name: str) -> str:

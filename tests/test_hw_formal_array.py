@@ -4,9 +4,11 @@ not."""
 import re
 
 import pytest
-from amaranth import Const, Module
+from amaranth import Cat, Const, Module
 
 import hw.formal_array
+import hw.ice40
+import hw.plain_sum
 from hw.arithmetic import structures
 from hw.config import ArrayConfig
 from hw.formal import prove, prove_bounded, prove_for_each
@@ -64,13 +66,37 @@ def test_the_sum_of_activations_is_proven(tmp_path, structure, width, lanes, pip
         (6, "ice40", "plain"),
         (6, "ecp5", "plain"),
         (6, "xilinx7", "plain"),
+        (8, "ice40", "halves"),
     ],
 )
 def test_a_wide_product_is_proven_for_each_weight(tmp_path, width, target, structure):
     """By way of the accumulator's adder, too, of as many bits as a product."""
-    config = ArrayConfig(pe="mac", width=width, depth=1, target=target)
-    assert target == "generic" or hand_made(config)
+    by_hand = structure == "plain"  # else the structure has the cells
+    config = ArrayConfig(pe="mac", width=width, depth=1, target=target if by_hand else "generic")
+    assert not by_hand or hand_made(config)
     prove_for_each(StepMiter(config, structure), tmp_path, "w", target)
+
+
+@pytest.mark.parametrize(("target", "structure"), [("generic", "pairs"), ("ice40", "halves")])
+def test_two_products_in_a_block_are_proven_for_each_pair_of_weights(tmp_path, target, structure):
+    config = ArrayConfig(pe="mac", width=4, lanes=2, depth=4)
+    prove_for_each(StepMiter(config, structure), tmp_path, "w", target)
+
+
+@pytest.mark.parametrize(
+    ("target", "structure", "of", "name", "broken"),
+    [
+        ("generic", "pairs", hw.plain_sum, "pair_field", lambda n: 2 * n),
+        ("ice40", "halves", hw.ice40, "_extended", lambda x: Cat(x, Const(0, 8))[:8]),
+    ],
+)
+def test_two_products_that_touch_or_have_no_sign_are_not_proven(
+    tmp_path, monkeypatch, target, structure, of, name, broken
+):
+    monkeypatch.setattr(of, name, broken)
+    config = ArrayConfig(pe="mac", width=3, lanes=2, depth=4)
+    with pytest.raises(ToolError, match=NOT_PROVEN):
+        prove_for_each(StepMiter(config, structure), tmp_path, "w", target)
 
 
 @pytest.mark.parametrize(

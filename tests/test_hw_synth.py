@@ -232,8 +232,26 @@ def test_a_weight_stationary_array_with_a_short_memory_is_mapped_to_cells(tmp_pa
 @pytest.mark.parametrize("target", FPGAS)
 def test_dsps_take_the_multipliers_place(reports, tmp_path, target):
     report = synthesize(MAC, target, tmp_path, "dsp")
-    assert (report.multiplier, report.dsps) == ("dsp", 4)
+    blocks = 2 if target == "gowin" else 4  # where an 18 × 18-bit block is two of 9 × 9
+    assert (report.multiplier, report.dsps) == ("dsp", blocks)
     assert report.luts < reports["mac", target].luts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "width", "lanes", "dsps"),
+    [
+        *[("ice40", 4, 4, 2), ("ice40", 5, 3, 2), ("ice40", 8, 4, 2), ("ice40", 9, 4, 4)],
+        *[("ecp5", 4, 4, 2), ("ecp5", 5, 3, 2), ("ecp5", 6, 4, 4)],
+        *[("gowin", 5, 4, 2), ("gowin", 8, 3, 2), ("gowin", 16, 3, 3)],
+        ("xilinx7", 5, 4, 2),
+    ],
+)
+def test_two_products_share_a_block_that_they_fit(tmp_path, target, width, lanes, dsps):
+    config = ArrayConfig(pe="mac", width=width, rows=1, cols=1, lanes=lanes, depth=64)
+    report = synthesize(config, target, tmp_path, "dsp")
+    assert report.dsps == dsps
+    assert report.luts < 3 * width * lanes  # with products of logic they would be more
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from hw.accelerator_netlist import mapped_accelerator
+from hw.choices import accelerator_structure
 from hw.fabric import ANY_WORD_AT_A_COLLISION, FABRICS
 from hw.fpga_figures import fpga_figures
 from hw.link.verilog import TOP, serial_rtlil
@@ -39,7 +40,8 @@ def synthesis(
         areas = (report.area_um2, report.sequential_area_um2)
         return dict(zip(("area_um2", "sequential_area_um2"), areas, strict=True))
     folder.mkdir()
-    text = serial_rtlil(program, DIVISOR, store_of(program, effort))
+    structure = accelerator_structure(program.config.array, effort.target)
+    text = serial_rtlil(program, DIVISOR, store_of(program, effort), structure)
     (folder / "design.il").write_text(text, encoding="utf-8")
     yosys(_script(program, effort), folder, "synth")
     stat = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["design"]

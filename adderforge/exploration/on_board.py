@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from hw.arithmetic import PAIRS
+from hw.choices import accelerator_structure
 from hw.up5k import base_mw
 
 from .accelerators import depth_of
@@ -120,7 +122,9 @@ class OnBoard:
         array, model = design.array, self.wish.model
         multiplies = self.board.dsps and model.requantize == "multiply"
         each = -(-array.acc_width // BLOCK_BITS[self.effort.target])
-        of_macs = array.rows * array.cols * array.lanes if design.multiplier == "dsp" else 0
+        in_pairs = accelerator_structure(array, self.effort.target) == PAIRS
+        products = -(-array.lanes // 2) if in_pairs else array.lanes
+        of_macs = array.rows * array.cols * products if design.multiplier == "dsp" else 0
         return (array.cols * each if multiplies else 0) + of_macs
 
     def complete(self, option: Option) -> Option | None:

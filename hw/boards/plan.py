@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from ..choices import accelerator_structure
 from ..fabric import ANY_WORD_AT_A_COLLISION
 from ..link.device import SerialAccelerator
 from ..link.uart import divisor_of
 from ..link.weight_store import WeightStore, fits_spram
 from ..program import Program
 from ..tools import ToolError, installed
+from ..weight_stationary import WeightStationaryPE
 from . import vivado
 from .clocks import Clock, find_clock
 from .kinds import BOARDS, BoardKind
@@ -69,7 +71,11 @@ def write_design(plan: Plan, program: Program, folder: Path) -> None:
     toolchain, Yosys' script."""
     platform = _platform(plan.kind)
     store = WeightStore(program, spram=True) if loads_weights(plan.kind, program) else None
-    top = OnBoard(SerialAccelerator(program, plan.divisor, store), plan.clock)
+    structure = accelerator_structure(program.config.array, plan.kind.target)
+    device = SerialAccelerator(
+        program, plan.divisor, store, lambda config: WeightStationaryPE(config, structure)
+    )
+    top = OnBoard(device, plan.clock)
     made = platform.build(
         top,
         name=TOP,

@@ -2,6 +2,7 @@
 
 from amaranth.back import rtlil
 
+from ..arithmetic import PLAIN
 from ..program import Program
 from ..verilog import PE, PeInstance, to_verilog
 from ..weight_stationary import WeightStationaryPE
@@ -17,9 +18,11 @@ def serial_verilog(program: Program, divisor: int, store: WeightStore | None = N
     return "`timescale 1ns / 1ps\n" + to_verilog(serial_rtlil(program, divisor, store))
 
 
-def serial_rtlil(program: Program, divisor: int, store: WeightStore | None = None) -> str:
-    """RTLIL of the same."""
-    array = program.config.array
+def serial_rtlil(
+    program: Program, divisor: int, store: WeightStore | None = None, structure: str = PLAIN
+) -> str:
+    """RTLIL of the same; structure: of the PEs."""
+    pe = WeightStationaryPE(program.config.array, structure)
     device = SerialAccelerator(program, divisor, store, pe=PeInstance)
-    text = rtlil.convert(WeightStationaryPE(array), name=PE, emit_src=False)
+    text = rtlil.convert(pe, name=PE, emit_src=False)
     return text + rtlil.convert(device, name=TOP, emit_src=False)
