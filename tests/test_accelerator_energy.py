@@ -20,6 +20,7 @@ from adderforge.cli import main
 from adderforge.compare_accelerator import ACTIVITY, FILES, accelerator
 from adderforge.contenders import Contender, Effort, Flow
 from adderforge.energy_chart import bars_of, draw_chart
+from adderforge.up5k_energy import measure_up5k
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.choices import BUILT_IN_LIBRARY
@@ -29,6 +30,7 @@ from hw.liberty import read_library
 from hw.netlist import read_netlist
 from hw.program import compile_model
 from hw.recording import load
+from hw.up5k import CLOCKED_PJ, base_mw
 from sim.accelerator_gates import run_windows
 from sim.blocks import CONTROL, FOLDS, PES, PORTS, SKEW, TOP_LEVEL, accelerator_block
 from sim.generated_models import generated_codes, generated_model
@@ -40,9 +42,10 @@ IMAGES, BATCHES, MHZ = 2, 2, 50.0
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 
 
-def small_program():
+def small_program(target="generic"):
     model = generated_model("adder", (2, 5, 5), [*LAYERS[:1], LAYERS[1] | {"kernel": (2, 2)}], 4)
-    array = ArrayConfig(width=4, rows=2, cols=2, depth=64, dataflow="weight-stationary")
+    sizes = {"width": 4, "rows": 2, "cols": 2, "depth": 64, "target": target}
+    array = ArrayConfig(dataflow="weight-stationary", **sizes)
     config = AcceleratorConfig(array=array)
     return model, compile_model(model, sized(model, config))
 
@@ -107,6 +110,36 @@ def test_a_small_accelerators_energy_adds_up(tmp_path):
     assert sum(sum(bar.values()) for bar in bars_of(run).values()) == pytest.approx(
         run.uj(run.energy.pj_per_op)
     )
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_in_a_up5k_it_adds_up_too(tmp_path):
+    model, program = small_program(target="ice40")
+    run = measure_up5k(
+        program,
+        generated_codes(model, BATCHES * IMAGES),
+        Effort(images=IMAGES, batches=BATCHES, cycles=320),
+        spram=True,
+        activity="gate-delay",
+        folder=tmp_path,
+        update=lambda *_: None,
+    )
+    assert run.recording.mismatches == 0 < run.recording.compared
+    found = run.figures(12.0, pll=False)
+    parts = ("base_uj", "clock_pins_uj", "transitions_uj")
+    whole = sum(found[name] for name in parts) + sum(found["memories_uj"].values())
+    assert found["uj_per_image"] == pytest.approx(whole)
+    assert found["power_mw"] == pytest.approx(whole * 12e3 / program.interval)
+    flip_flops = sum(n for kind, n in found["synthesis"]["cells"].items() if "DFF" in kind)
+    assert flip_flops == found["synthesis"]["flip_flops"] > 0
+    assert run.logic.clock == pytest.approx(flip_flops * CLOCKED_PJ)
+    assert 0 < run.zero_delay.transitions < run.logic.transitions
+    logic_uj = found["clock_pins_uj"] + found["transitions_uj"]
+    assert sum(run.batches) / BATCHES == pytest.approx(logic_uj)
+    faster = run.figures(24.0, pll=True)
+    assert faster["transitions_uj"] == found["transitions_uj"]
+    assert faster["base_uj"] == pytest.approx(base_mw(24.0, True) / 24e3 * program.interval)
 
 
 @pytest.mark.slow

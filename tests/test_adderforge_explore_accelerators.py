@@ -2,9 +2,9 @@
 what stands around their arrays."""
 
 import random
-import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,17 +21,17 @@ from adderforge.exploration.space import Space
 from adderforge.exploration.store import Measurement
 from adderforge.exploration.task import Task
 from adderforge.exploration.workloads import of_model
+from adderforge.up5k_energy import Up5kEnergy
 from golden import model_file
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.program import compile_model
-from hw.up5k import base_mw
+from hw.up5k import LogicEnergy, base_mw
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
 LENET = of_model(ADDER, accelerator=True)
 ECP5 = Effort(target="ecp5")
-needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 
 
 def design(**values):
@@ -301,17 +301,37 @@ def test_the_energy_of_products_on_a_board_is_not_known_and_says_so():
     assert "products of mac PEs are made of multiplier blocks" in measure(task).reason
 
 
-@pytest.mark.slow
-@needs_compiler
-def test_an_accelerator_in_a_up5k_draws_what_its_cycles_and_its_operations_share():
-    chosen = design(rows=2, cols=2, lanes=1, target="ice40")
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_an_accelerator_in_a_up5k_draws_what_its_cycles_and_its_operations_share(
+    monkeypatch, wrong
+):
+    asked = {}
+
+    def simulated(program, codes, counts, **how):
+        asked.update(how, images=len(codes), cycles=counts.cycles)
+        logic = LogicEnergy(transitions=80.0, clock=20.0)
+        return Up5kEnergy(
+            design=SimpleNamespace(program=program),
+            logic=logic,
+            zero_delay=replace(logic, transitions=60.0),
+            batches=[1.0],
+            memories={"weights": 50e-6 * program.interval},
+            recording=SimpleNamespace(compared=9, mismatches=wrong),
+        )
+
+    monkeypatch.setattr("adderforge.up5k_energy.measure_up5k", simulated)
+    monkeypatch.setattr("sim.events.prepare", lambda: None)
+    chosen = design(rows=2, cols=2, lanes=2, target="ice40")
     found = measure(Task(level=ENERGY, design=chosen, workload=LENET, effort=UP5K))
-    assert found.reason is None, found.log
+    assert (asked["images"], asked["cycles"], asked["spram"]) == (1, 400, True)
+    if wrong:
+        assert found.reason == "3 of 9 values are wrong"
+        return
     program = compiled(LENET.model(chosen), chosen)
-    base_pj = base_mw(12.0, pll=False) / 12.0 * 1e3 * program.interval
-    whole = found.figures["pj_per_cycle"] * program.interval + base_pj
-    assert found.figures["pj_per_op"] == pytest.approx(whole / program.useful_terms)
-    assert 0 < found.figures["glitch_share"] < 0.5 and found.figures["pj_per_cycle"] > 0
+    cycle_pj = 150 + base_mw(12.0, pll=False) / 12.0 * 1e3
+    of_operation = cycle_pj * program.interval / program.useful_terms
+    figures = {"pj_per_cycle": 150, "pj_per_op": of_operation, "glitch_share": 0.25}
+    assert found.figures == pytest.approx(figures)
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_a_wide_product_is_proven_for_each_weight(tmp_path, width, target, struc
 
 @pytest.mark.parametrize(("target", "structure"), [("generic", "pairs"), ("ice40", "halves")])
 def test_two_products_in_a_block_are_proven_for_each_pair_of_weights(tmp_path, target, structure):
-    config = ArrayConfig(pe="mac", width=4, lanes=2, depth=4)
+    config = ArrayConfig(pe="mac", width=3, lanes=2, depth=4)
     prove_for_each(StepMiter(config, structure), tmp_path, "w", target)
 
 
