@@ -6,10 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from adderforge.exploration import measuring
-from adderforge.exploration.accelerators import BLOCKS, block_rams, compiled, depth_of, memories
+from adderforge.exploration.accelerators import (
+    BLOCKS,
+    _changing_bits,
+    block_rams,
+    compiled,
+    depth_of,
+    memories,
+)
 from adderforge.exploration.around_model import AroundModel, bare
 from adderforge.exploration.cost_model import CostModel, Sample
 from adderforge.exploration.design import Design
@@ -32,6 +40,7 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
 LENET = of_model(ADDER, accelerator=True)
 ECP5 = Effort(target="ecp5")
+UP5K = Effort(target="ice40", ultraplus=True, images=1, cycles=400)
 
 
 def design(**values):
@@ -123,7 +132,7 @@ def test_a_memory_takes_blocks_of_the_shape_of_which_it_takes_fewest():
 
 def test_weights_in_single_port_ram_take_no_block_ram():
     ice40, up5k = Effort(target="ice40"), Effort(target="ice40", ultraplus=True)
-    chosen = design(target="ice40")
+    chosen = design(rows=4, cols=4, lanes=1, target="ice40")  # its constants become logic
     program = compiled(model_file.load(ADDER), chosen)
     sizes = memories(program)
     written = {n: sizes[n] for n in ("activations", "folds", "pooling")}
@@ -136,6 +145,24 @@ def test_block_rams_are_those_that_the_up5k_took_for_its_sums_of_folds():
     """LeNet-5-BN, 4 bits, 6 columns, as docs/decisions/0009-serial-link.md has them."""
     array = design(width=4, rows=3, cols=6, lanes=2).array
     assert block_rams({"folds": (784, 6 * array.acc_width)}, "ice40") == 20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "blocks"), [((2, 2, 3), 15 + 9 + 1 + 7), ((1, 1, 6), 25), ((4, 4, 1), 18 + 17 + 2)]
+)
+def test_constants_are_in_block_ram_where_yosys_put_them(sizes, blocks):
+    """As its netlists for the UP5K had them: maps, sums of folds, pooling, and 7 of constants."""
+    rows, cols, lanes = sizes
+    chosen = design(rows=rows, cols=cols, lanes=lanes, target="ice40")
+    assert LENET.figures(chosen, UP5K)["block_rams"] == blocks
+
+
+def test_bits_that_all_words_share_are_not_counted():
+    numbers = np.array([[4, -1], [6, 3], [4, 0]])
+    assert _changing_bits(numbers[:, :1], 4) == 1  # 0100, 0110, 0100
+    assert _changing_bits(numbers[:, 1:], 3) == 3  # 111, 011, 000
+    assert _changing_bits(numbers, 5) == 1 + 5
+    assert _changing_bits(np.full((5, 2), -7), 9) == 0
 
 
 @pytest.mark.parametrize("path", [ADDER, CNN])
@@ -289,9 +316,6 @@ def test_accelerators_with_an_external_memory_are_not_measured_but_say_so():
     chosen = design(external="maps")
     task = Task(level=SYNTHESIS, design=chosen, workload=LENET, effort=ECP5)
     assert "with an external memory are counted, not measured" in measure(task).reason
-
-
-UP5K = Effort(target="ice40", ultraplus=True, images=1, cycles=400)
 
 
 def test_the_energy_of_products_on_a_board_is_not_known_and_says_so():

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from math import ceil
 
+import numpy as np
+
 from golden.spec import QuantizedModel
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
@@ -25,6 +27,8 @@ BLOCKS = {
     "xilinx7": {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768},
     "gowin": {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384},
 }
+# What a block RAM is to cost beside logic, by Yosys' files of them; of 7-series not known here.
+TABLE_COSTS = {"ice40": 64, "ecp5": 128, "gowin": 128}
 
 
 def configure(model: QuantizedModel, design: Design) -> AcceleratorConfig:
@@ -73,13 +77,33 @@ def figures(model: QuantizedModel, design: Design, effort: Effort) -> dict[str, 
 
 
 def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
-    """Memories that are not of block RAM: weights in single-port RAM, tables that nothing writes,
-    which become logic, and, where LUTs can be memory, the row of windows of the pooling."""
+    """Memories that are not of block RAM: weights in single-port RAM, a table of constants that is
+    cheaper as logic, and, where LUTs can be memory, the row of windows of the pooling."""
     return (
         *(("weights",) if in_spram(program, effort) else ()),
-        *(("constants",) if program.config.external == "none" else ()),
+        *(("constants",) if _constants_are_logic(program, effort.target) else ()),
         *(("pooling",) if effort.target != "ice40" else ()),
     )
+
+
+def _constants_are_logic(program: Program, target: str) -> bool:
+    """Whether Yosys makes gates of the table: a bit of one is to cost 1/16, a block RAM
+    TABLE_COSTS. Bits that are the same in all words are left out before."""
+    if program.config.external != "none" or target not in TABLE_COSTS:
+        return program.config.external == "none"
+    words, constants = program.config.constant_words, program.constants
+    bits = _changing_bits(constants.offset, constants.total_width)
+    for numbers in (constants.shift, *constants.factors.values()):
+        signed = bool((numbers < 0).any())
+        bits += _changing_bits(numbers, int(abs(numbers).max()).bit_length() + signed)
+    return words * bits / 16 <= _blocks(words, bits, BLOCKS[target]) * TABLE_COSTS[target]
+
+
+def _changing_bits(numbers: np.ndarray, width: int) -> int:
+    """Of (tiles, cols) integers of so many bits: a tile's that are not the same in all of them."""
+    some = numbers.astype(np.int64)
+    changing = np.bitwise_or.reduce(some) ^ np.bitwise_and.reduce(some)
+    return int(np.bitwise_count(changing & (1 << width) - 1).sum())
 
 
 def store_of(program: Program, effort: Effort) -> WeightStore | None:
