@@ -3,6 +3,7 @@ cell libraries without memories. Energy is that of `adderforge energy --accelera
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hw.accelerator_netlist import mapped_accelerator
 from hw.choices import accelerator_structure
@@ -17,6 +18,13 @@ from .accelerators import compiled, in_spram, store_of
 from .design import Design
 from .effort import Effort
 from .workloads import Workload
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hw.recording import Recording
+
+    from ..contenders import Effort as Counts
 
 DIVISOR = 12  # clock cycles of a bit on the line, of no consequence for size
 MULTIPLIERS = 8  # of the UP5K
@@ -87,8 +95,11 @@ def _program(design: Design, workload: Workload) -> Program:
 
 
 def _mapped(program: Program, effort: Effort, multiplier: str) -> SynthReport:
-    wanted = None if multiplier == "none" else multiplier
-    return mapped_accelerator(program, effort.liberty, wanted).synthesis
+    return mapped_accelerator(program, effort.liberty, _wanted(multiplier)).synthesis
+
+
+def _wanted(multiplier: str) -> str | None:
+    return None if multiplier == "none" else multiplier
 
 
 def energy(
@@ -107,28 +118,40 @@ def energy(
     images = data.load(workload.data, workload.data_dir).test_images
     codes = reference.encode(model, images[: counts.images * counts.batches])
     events.prepare()
-    of = _energy_on_up5k if effort.ultraplus else _energy_on_cells
-    found, recording = of(program, codes, counts, effort, multiplier, folder)
+    if effort.ultraplus:
+        spram = in_spram(program, effort)
+        found, recording = _energy_in_up5k(program, codes, counts, spram, folder)
+    else:
+        wanted = _wanted(multiplier)
+        found, recording = _energy_in_cells(program, codes, counts, effort.liberty, wanted, folder)
     if recording.mismatches:
         raise ValueError(f"{recording.mismatches} of {recording.compared} values are wrong")
     return found
 
 
-def _energy_on_cells(program, codes, counts, effort, multiplier, folder):
+def _energy_in_cells(
+    program: Program,
+    codes: "np.ndarray",
+    counts: "Counts",
+    liberty: Path,
+    multiplier: str | None,
+    folder: Path,
+) -> "tuple[dict[str, float | None], Recording]":
     from hw.delays import Surroundings
     from sim.gate_run import CLOCK_MHZ
 
     from ..accelerator_energy import map_accelerator, measure_accelerator
 
-    wanted = None if multiplier == "none" else multiplier
-    mapped = map_accelerator(program, effort.liberty, wanted, Surroundings())
+    mapped = map_accelerator(program, liberty, multiplier, Surroundings())
     how = {"clock_mhz": CLOCK_MHZ, "pj_per_bit": None, **_HOW}
     run = measure_accelerator(mapped, codes, counts, folder=folder, **how)
     figures = run.figures()
     return {name: figures[name] for name in ("pj_per_op", "glitch_share")}, run.recording
 
 
-def _energy_on_up5k(program, codes, counts, effort, multiplier, folder):
+def _energy_in_up5k(
+    program: Program, codes: "np.ndarray", counts: "Counts", spram: bool, folder: Path
+) -> "tuple[dict[str, float | None], Recording]":
     from hw.up5k import CLOCK_MHZ
 
     from ..up5k_energy import measure_up5k
@@ -138,12 +161,11 @@ def _energy_on_up5k(program, codes, counts, effort, multiplier, folder):
             "energy in an iCE40 UP5K is known of adder and xnor PEs alone, since products of mac "
             "PEs are made of multiplier blocks, which are not simulated; leave out the energy"
         )
-    run = measure_up5k(
-        program, codes, counts, spram=in_spram(program, effort), folder=folder, **_HOW
-    )
+    run = measure_up5k(program, codes, counts, spram=spram, folder=folder, **_HOW)
     whole_uj = run.design_uj + run.base_uj(CLOCK_MHZ, pll=False)
-    return {
+    figures = {
         "pj_per_op": whole_uj * 1e6 / program.useful_terms,
         "pj_per_cycle": run.design_uj * 1e6 / program.interval,
         "glitch_share": run.glitch_share,
-    }, run.recording
+    }
+    return figures, run.recording
