@@ -5,14 +5,15 @@ Tiles of rows × cols outputs follow one another without a gap, the filters' til
 A tile takes ceil(k / lanes) cycles, or `rows` if that is more: sums leave a row a cycle.
 Rows, columns and lanes that a tile does not fill get zeros on both operands: they add nothing.
 
-Forms may follow one another as tiles do, `tiles · period` cycles each, if ends of tiles stay `rows`
-cycles apart; only the last one's sums are waited for. ResNet-20's adder layers at 16 × 16 × 1 take
+Forms may follow one another as tiles do (`back_to_back`), if ends of tiles stay `rows` cycles
+apart; only the last one's sums are waited for. ResNet-20's adder layers at 16 × 16 × 1 take
 158,336 cycles one by one and 157,728 back to back, 157,696 of them useful. A layer alone waits 32
 cycles for its first operands and last sums to cross the array: 1 % of a 3 × 3 layer at most, but
 6 % of a 1 × 1 shortcut's 512 + 32.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -136,6 +137,25 @@ def plan(shape: tuple[int, int, int], config: ArrayConfig) -> Schedule | WeightS
 def cycles(shape: tuple[int, int, int], config: ArrayConfig) -> int:
     """Cycles that the array takes for an (m, k, n) matrix form; equal to simulation."""
     return plan(shape, config).cycles
+
+
+def back_to_back(
+    shapes: Sequence[tuple[int, int, int]], config: ArrayConfig
+) -> tuple[list[int], int]:
+    """Of forms that follow one another on an output-stationary array without a gap that is not
+    needed: the cycle of each one's first operands, and all cycles; equal to simulation. ValueError
+    for another array, or no form."""
+    if config.dataflow != "output-stationary" or not shapes:
+        raise ValueError(
+            f"dataflow must be output-stationary, with at least one form, not {config.dataflow} "
+            f"with {len(shapes)}"
+        )
+    starts, end = [], -config.rows  # of the tile before, the cycle of its last operands
+    for shape in shapes:
+        form = Schedule(shape=shape, config=config)
+        starts.append(max(end + 1, end + config.rows - form.steps + 1, 0))
+        end = starts[-1] + (math.prod(form.tiles) - 1) * form.period + form.steps - 1
+    return starts, starts[-1] + form.cycles
 
 
 def words(streams: dict[str, np.ndarray], width: int) -> dict[str, list[int]]:

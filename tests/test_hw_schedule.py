@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hw.config import ArrayConfig
-from hw.schedule import Schedule, cycles, pack, plan, unpack
+from hw.schedule import Schedule, back_to_back, cycles, pack, plan, unpack
 
 
 def schedule_of(shape, depth=64, **sizes):
@@ -120,6 +120,18 @@ def test_resnet20_waits_32_cycles_a_layer_and_back_to_back_once():
     assert busy[-2:] == [512, 512]
     assert (sum(busy), sum(s.cycles for s in schedules)) == (157_696, 158_336)
     assert sum(map(math.prod, shapes)) == 157_696 * 16 * 16
+    config = ArrayConfig(rows=16, cols=16, depth=576)
+    starts, cycles = back_to_back(shapes, config)
+    assert cycles == 157_728 and np.diff(starts).tolist() == busy[:-1]
+
+
+def test_forms_back_to_back_are_of_arrays_whose_sums_stay():
+    for config, shapes in (
+        (ArrayConfig(), []),
+        (ArrayConfig(dataflow="weight-stationary"), [(1, 1, 1)]),
+    ):
+        with pytest.raises(ValueError, match="dataflow must be output-stationary, with at least"):
+            back_to_back(shapes, config)
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 1), (1, 0, 1), (1, 1, -3)])

@@ -1,12 +1,14 @@
 """The array against its Python twin in Amaranth's simulator: sums, order and cycle count."""
 
+import math
+
 import numpy as np
 import pytest
 from amaranth import ResetInserter, Signal, Value
 from amaranth.sim import Simulator
 
 from hw.config import ArrayConfig
-from hw.schedule import Schedule, unpack, words
+from hw.schedule import Schedule, back_to_back, unpack, words
 from hw.systolic import SystolicArray
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
@@ -111,6 +113,32 @@ def test_pipelined_arrays_of_random_sizes_give_the_sums_and_the_predicted_cycles
         m, k, n = (int(x) for x in rng.integers(1, 14, 3))
         sizes = {"rows": rows, "cols": cols, "lanes": lanes, "width": 3, "depth": k}
         check(ArrayConfig(pe=pe, pipeline=pipeline, **sizes), m, k, n)
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("pe", ["complement", "min", "mac"])
+def test_forms_follow_one_another_as_soon_as_their_sums_can_leave(pe, pipeline):
+    """Long and short ones, full tiles and not; sooner, two rows of sums would meet."""
+    config = ArrayConfig(pe=pe, width=4, rows=3, cols=2, lanes=2, depth=16, pipeline=pipeline)
+    shapes = [(5, 9, 3), (1, 1, 1), (4, 2, 2), (6, 16, 4), (2, 3, 1)]
+    rng, (starts, cycles) = np.random.default_rng(pipeline), back_to_back(shapes, config)
+    low = -8 if pe == "mac" else 0
+    given = [
+        (rng.integers(0, 16, (m, k)), rng.integers(low, low + 16, (n, k))) for m, k, n in shapes
+    ]
+    forms = [Schedule(shape=shape, config=config) for shape in shapes]
+    streams = {name: [0] * cycles for name in Schedule.ports}
+    for start, form, operands in zip(starts, forms, given, strict=True):
+        for name, stream in words(form.operands(*operands), config.width).items():
+            streams[name][start : start + len(stream)] = stream
+    count = [math.prod(form.tiles) * config.rows for form in forms]
+    rows, counted = simulate(config, streams, sum(count) - forms[-1].rows_unused)
+    assert counted == cycles
+    sums = unpack(rows, config.cols, config.acc_width, config.acc_signed)
+    parts = np.split(sums, np.cumsum(count)[:-1])
+    for part, form, (a, w) in zip(parts, forms, given, strict=True):
+        useful = part[: form.rows_out]
+        np.testing.assert_array_equal(form.results(useful), matrix_form(a, w, pe))
 
 
 def test_every_pair_of_operands_gives_its_distance():
