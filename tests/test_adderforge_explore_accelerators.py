@@ -360,7 +360,8 @@ def test_an_accelerator_in_a_up5k_draws_what_its_cycles_and_its_operations_share
 
 @pytest.mark.slow
 def test_an_accelerator_is_synthesized_with_all_that_stands_around_its_array():
-    """Its block RAMs are those that were counted before."""
+    """It takes no more block RAMs than were counted, and not much fewer: Yosys fits a large table
+    of weights into fewer blocks than its words and bits need."""
     space, goals = Space(rows=2, cols=2, lanes=1), ["luts", "cycles"]
     (whole,) = explore(space, LENET, goals, SYNTHESIS, effort=ECP5).points
     arrays = replace(LENET, accelerator=False)
@@ -368,4 +369,5 @@ def test_an_accelerator_is_synthesized_with_all_that_stands_around_its_array():
     assert not whole.failures and not array.failures
     assert whole.figures["luts"] > 1.5 * array.figures["luts"]
     counted = LENET.figures(whole.design, ECP5)["block_rams"]
-    assert whole.figures["block_rams"] == counted > array.figures["block_rams"]
+    assert 0.9 * counted <= whole.figures["block_rams"] <= counted
+    assert whole.figures["block_rams"] > array.figures["block_rams"]
