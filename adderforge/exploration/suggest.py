@@ -53,6 +53,7 @@ class Ground(Protocol):
 class Adviser:
     def __init__(self, ground: Ground) -> None:
         self.ground, self.wish = ground, ground.wish
+        self._whole: list[Option] = []  # completed on the way to those that fit
 
     def options(self, count: int = 3) -> list[Option]:
         """The `count` best designs that fit and do what is wished, by guesses; where no rate and no
@@ -114,9 +115,10 @@ class Adviser:
         ground = self.ground
         guesses = (o for o in ground.guesses(ground.designs()) if fits(o.used, ground.limits))
         for option in sorted(guesses, key=lambda option: option.used[ground.best]):
-            whole = ground.complete(option)
-            if whole and fits(whole.used, ground.limits):
-                yield whole
+            if whole := ground.complete(option):
+                self._whole.append(whole)
+                if fits(whole.used, ground.limits):
+                    yield whole
 
     def _holds(self, option: Option) -> bool:
         return option.images_per_second >= (self.wish.images_per_second or 0)
@@ -160,8 +162,9 @@ class Adviser:
 
     def _why_none_fits(self) -> str:
         ground = self.ground
-        guesses = ground.guesses(ground.designs())
-        whole = [found for one in guesses if (found := ground.complete(one))]
+        guesses = sorted(ground.guesses(ground.designs()), key=lambda o: o.used[ground.best])
+        smallest = (found for one in guesses if (found := ground.complete(one)))
+        whole = self._whole or [found for found in [next(smallest, None)] if found]
         if not whole:
             return f"no array of {len(guesses)} that were tried runs {self.wish.model.name}"
 
