@@ -1,7 +1,7 @@
 """Energy of an accelerator for an image, with its memories, and what it rests on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -136,6 +136,28 @@ def record_images(
     return found
 
 
+def simulate_batches(
+    design: AcceleratorDesign,
+    found: Record,
+    windows: list[list[range]],
+    activity: str,
+    update: Update,
+) -> Iterator[Recording]:
+    """What the netlist does in each batch's windows, as they were recorded."""
+    program, count = design.program, len(windows[0])
+    for batch in range(len(windows)):
+        what = f"batch {batch + 1} of {len(windows)}, cycles"
+        yield run_windows(
+            design.netlist,
+            design.delays,
+            found,
+            slice(batch * count, (batch + 1) * count),
+            operations=round(program.useful_terms * count * COUNTED / program.interval),
+            activity=activity,
+            progress=lambda done, of, what=what: update(what, done, of),
+        )
+
+
 def run_batches(
     design: AcceleratorDesign,
     found: Record,
@@ -145,21 +167,11 @@ def run_batches(
     activity: str,
     update: Update,
 ) -> list[GateRun]:
-    """Simulate the netlist in each batch's windows, as they were recorded."""
-    program, count, runs = design.program, len(windows[0]), []
-    for batch in range(len(windows)):
-        what = f"batch {batch + 1} of {len(windows)}, cycles"
-        recording = run_windows(
-            design.netlist,
-            design.delays,
-            found,
-            slice(batch * count, (batch + 1) * count),
-            operations=round(program.useful_terms * count * COUNTED / program.interval),
-            activity=activity,
-            progress=lambda done, of, what=what: update(what, done, of),
-        )
-        runs.append(price(recording, design.netlist, design.delays, clock_mhz, accelerator_blocks))
-    return runs
+    """The energy of each batch's windows."""
+    return [
+        price(recording, design.netlist, design.delays, clock_mhz, accelerator_blocks)
+        for recording in simulate_batches(design, found, windows, activity, update)
+    ]
 
 
 def measure_accelerator(

@@ -12,10 +12,15 @@ from hw.ice40_cells import read_up5k
 from hw.program import Program
 from hw.recording import Recording, joined
 from hw.up5k import SOURCE, LogicEnergy, access_pj, base_mw, logic_energy
-from sim.accelerator_gates import run_windows
 from sim.accelerator_windows import Accesses
 
-from .accelerator_energy import COUNTED, UJ, AcceleratorDesign, choose_windows, record_images
+from .accelerator_energy import (
+    UJ,
+    AcceleratorDesign,
+    choose_windows,
+    record_images,
+    simulate_batches,
+)
 from .contenders import Effort
 from .energy_run import standard_error
 from .progress import Update
@@ -93,25 +98,13 @@ def measure_up5k(
     spram: weights are in single-port RAM."""
     mapped = up5k_accelerator(program)
     netlist = read_up5k(mapped.path)
-    delays = find_delays(netlist)
-    design = AcceleratorDesign(program=program, mapped=mapped, netlist=netlist, delays=delays)
+    design = AcceleratorDesign(
+        program=program, mapped=mapped, netlist=netlist, delays=find_delays(netlist)
+    )
     windows = choose_windows(program, effort.batches, effort.images, effort.cycles)
     update(f"running the Verilog on {len(codes)} images", 0, 1)
     found = record_images(design, codes, windows, folder)
-    count, recordings = len(windows[0]), []
-    for batch in range(len(windows)):
-        what = f"batch {batch + 1} of {len(windows)}, cycles"
-        recordings.append(
-            run_windows(
-                netlist,
-                delays,
-                found,
-                slice(batch * count, (batch + 1) * count),
-                operations=round(program.useful_terms * count * COUNTED / program.interval),
-                activity=activity,
-                progress=lambda done, of, what=what: update(what, done, of),
-            )
-        )
+    recordings = list(simulate_batches(design, found, windows, activity, update))
     whole = joined(recordings)
     return Up5kEnergy(
         design=design,
