@@ -25,7 +25,7 @@ from .ice40_cells import BEHIND_CARRY, CARRY, LUT
 from .memory import sized_pj_per_bit
 from .netlist import Netlist
 
-SOURCE = "currents measured on a UP5K by tinyVision.ai (ice40_power, 2020)"
+SOURCE = "currents measured on a UP5K by tinyVision.ai (ice40_power)"
 VOLTS = 1.219
 BLANK_UA = 85.6
 CLOCK_MHZ = 12.0  # of those that follow

@@ -50,6 +50,13 @@ def small_program(target="generic"):
     return model, compile_model(model, sized(model, config))
 
 
+def binary_program():
+    model = generated_model("xnor", (2, 5, 5), [*LAYERS[:1], LAYERS[1] | {"kernel": (2, 2)}], 2)
+    sizes = {"width": 1, "rows": 2, "cols": 2, "lanes": 2, "depth": 64, "target": "ice40"}
+    array = ArrayConfig(pe="xnor", dataflow="weight-stationary", **sizes)
+    return model, compile_model(model, sized(model, AcceleratorConfig(array=array, map_width=2)))
+
+
 def test_windows_are_one_in_each_of_equal_parts_of_a_batch():
     _, program = small_program()
     batches = choose_windows(program, BATCHES, 20, 640)
@@ -114,8 +121,9 @@ def test_a_small_accelerators_energy_adds_up(tmp_path):
 
 @pytest.mark.slow
 @needs_compiler
-def test_in_a_up5k_it_adds_up_too(tmp_path):
-    model, program = small_program(target="ice40")
+@pytest.mark.parametrize("made", [lambda: small_program(target="ice40"), lambda: binary_program()])
+def test_in_a_up5k_it_adds_up_too(tmp_path, made):
+    model, program = made()
     run = measure_up5k(
         program,
         generated_codes(model, BATCHES * IMAGES),

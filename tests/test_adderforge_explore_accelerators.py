@@ -234,6 +234,8 @@ def test_the_energy_of_a_cycle_is_guessed_without_a_guess_of_the_array():
     ((figures, errors),) = AroundModel(samples, Arrays()).guess([chosen], ECP5)
     assert figures["pj_per_cycle"] == pytest.approx(energy(chosen), rel=1e-3)
     assert errors["pj_per_cycle"] < 1e-3 and "luts" not in figures
+    other = replace(chosen, array=chosen.array.model_copy(update={"pe": "xnor", "width": 1}))
+    assert AroundModel(samples, Arrays()).guess([other], ECP5) == [({}, {})]
 
 
 def test_the_stated_error_is_that_of_whole_accelerators_left_out():

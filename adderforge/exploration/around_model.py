@@ -46,6 +46,12 @@ class AroundModel:
         for sample in samples:
             if sample.accelerator and sample.figure in FIGURES:
                 groups[(sample.figure, sample.place, *_kind(sample.design))].append(sample)
+        self._pes = {  # whose energy was measured: that of others would not follow from it
+            sample.design.array.pe
+            for (figure, *_), some in groups.items()
+            for sample in some
+            if figure == PJ_PER_CYCLE
+        }
         found = {group: self._fit(group[0], some) for group, some in groups.items()}
         self.fits = {group: fit for group, fit in found.items() if fit}
 
@@ -60,18 +66,23 @@ class AroundModel:
             figures, errors = {}, {}
             for name in FIGURES:
                 fit = self.fits.get((name, effort.accelerator_place, *_kind(design)))
-                by_itself = _by_itself(name, array)
+                by_itself = self._by_itself(name, array, design)
                 if fit and by_itself is not None:
                     figures[name] = float(by_itself + np.dot(_terms(name, design), fit.weights))
                     errors[name] = fit.error
             found.append((figures, errors))
         return found
 
+    def _by_itself(self, figure: str, array: dict[str, float], design: Design) -> float | None:
+        """Of the array; None where there is no guess for such PEs."""
+        known = figure in SIZES or design.array.pe in self._pes
+        return _of_array(figure, array) if known else None
+
     def _fit(self, figure: str, samples: list[Sample]) -> AroundFit | None:
         """None where there are too few, or no model of their arrays."""
         place = samples[0].place.split(" ")[0]
         designs = [bare(sample.design) for sample in samples]
-        arrays = [_by_itself(figure, some) for some, _ in self._arrays.guess(designs, place)]
+        arrays = [_of_array(figure, some) for some, _ in self._arrays.guess(designs, place)]
         known = [(s, a) for s, a in zip(samples, arrays, strict=True) if a is not None]
         terms = np.array([_terms(figure, sample.design) for sample, _ in known])
         if not known or len(known) < terms.shape[1] + SPARE:
@@ -117,7 +128,7 @@ def _kind(design: Design) -> tuple:
     return around.requantize, around.external, around.external_width if external else None
 
 
-def _by_itself(figure: str, array: dict[str, float]) -> float | None:
+def _of_array(figure: str, array: dict[str, float]) -> float | None:
     """Of the array, by its guessed figures; None where there is no guess."""
     return array.get(figure) if figure in SIZES else 0.0
 
