@@ -36,6 +36,7 @@ KINDS = (
     ("complement", "weight-stationary"),
     ("mac", "weight-stationary"),
     ("min", "weight-stationary"),
+    ("xnor", "weight-stationary"),
 )
 DSP = (("mac", "output-stationary", "dsp"),)  # on FPGAs
 ACCELERATOR = "accelerator"
@@ -53,11 +54,12 @@ def designs(effort: Effort) -> list[Design]:
     drawn = []
     kinds = [(*kind, None) for kind in KINDS] + [*DSP] * (effort.target != "asic")
     for pe, dataflow, multiplier in kinds:
+        widths = (1,) if pe == "xnor" else (4, 6, 8, 10, 12, 16)
         space = Space(
             pe=pe,
             dataflow=dataflow,
             multiplier=multiplier,
-            width=(4, 6, 8, 10, 12, 16),
+            width=widths,
             rows=SIZES,
             cols=SIZES,
             lanes=SIZES,
@@ -67,7 +69,8 @@ def designs(effort: Effort) -> list[Design]:
         )
         drawn += random.Random(pe + dataflow).sample(space.designs(**effort.defaults), SAMPLE)
         fixed = {"rows": 1, "cols": 1, "depth": 576, "positions": 16, "multiplier": multiplier}
-        single = Space(pe=pe, dataflow=dataflow, **fixed, **SINGLE)
+        alone = SINGLE | {"width": 1} if pe == "xnor" else SINGLE
+        single = Space(pe=pe, dataflow=dataflow, **fixed, **alone)
         drawn += single.designs(**effort.defaults)
     return list(dict.fromkeys(drawn))
 
