@@ -96,7 +96,7 @@ def parameter_groups(network: nn.Module) -> list[dict]:
     """The network's parameters: filters of adder and ℓ2 layers, adaptive; filters of binary
     layers, kept within -1 … 1; slopes of PReLUs, without weight decay, which would draw them to
     ReLU (He et al. 2015, section 2.1); all others. Empty groups are left out."""
-    adaptive = {"params": filters(network, ("adder", "l2")), "adaptive": True}
+    adaptive = {"params": adaptive_filters(network), "adaptive": True}
     binary = {"params": filters(network, ("bnn",)), "adaptive": False, "limit": 1.0}
     prelus = [module for module in network.modules() if isinstance(module, nn.PReLU)]
     slopes = {"params": [prelu.weight for prelu in prelus], "adaptive": False, "weight_decay": 0.0}
@@ -104,6 +104,11 @@ def parameter_groups(network: nn.Module) -> list[dict]:
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
     groups = [adaptive, binary, slopes, {"params": others, "adaptive": False}]
     return [group for group in groups if group["params"]]
+
+
+def adaptive_filters(network: nn.Module) -> list[nn.Parameter]:
+    """The weights of the network's adder and ℓ2 layers."""
+    return filters(network, ("adder", "l2"))
 
 
 def filters(network: nn.Module, kinds: tuple[str, ...]) -> list[nn.Parameter]:

@@ -48,7 +48,7 @@ def load(config: TrainConfig, path: str | Path) -> dict:
 def check_same(config: TrainConfig, made_with: dict, path: str | Path) -> None:
     """ValueError, naming the key, when `path` was made with another configuration."""
     for name, value in asdict(config).items():
-        before = made_with.get(name, value)
+        before = made_with.get(name, getattr(TrainConfig, name))  # the key may be a newer one
         if name not in MAY_DIFFER and before != value:
             raise ValueError(
                 f"{path}: {name} must be {before!r} as when it was begun, not {value!r}; give the "

@@ -12,6 +12,7 @@ from .networks import KINDS, NETWORKS
 from .optimizer import RATES
 
 DECAYS = ("cosine", "poly")
+INITS = ("normal", "xavier")
 _CIFAR = {"model": "resnet20", "epochs": 400, "batch_size": 256, "decay": "poly"}
 _CIFAR |= {"eta": 0.1, "shift": 4, "mirror": True}
 _IMAGENET = {"model": "resnet18", "epochs": 150, "batch_size": 256, "weight_decay": 1e-4}
@@ -26,8 +27,10 @@ _SUITED = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """model, kind, gradient ("full", "sign"): the network, see `golden.networks`. data, data_dir,
-    classes (None for all): see `golden.data`. schedule: how adder filters get their rate, "alr",
+    """model, kind, gradient ("full", "sign"): the network, see `golden.networks`. init: of adder
+    and ℓ2 filters, "normal" for N(0, 1) as in the authors' public code, or "xavier" for a far
+    smaller variance, 2 / (fan in + fan out) (Glorot and Bengio 2010). data, data_dir, classes (None
+    for all): see `golden.data`. schedule: how adder filters get their rate, "alr",
     "ilr" or "plain", and eta, of Eq. 13: see `golden.optimizer`. learning_rate: at the first step;
     it falls to 0 along a cosine, or along a line ("poly": section 4.2 names no power, so 1).
     shift: images move by up to this many pixels each way, and with `mirror` left and right change
@@ -42,6 +45,7 @@ class TrainConfig:
     model: str = "lenet5-bn"
     kind: str = "adder"
     gradient: str = "full"
+    init: str = "normal"
     data: str = "digits"
     data_dir: str | None = None
     classes: int | None = None
@@ -65,7 +69,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         choices = {"model": tuple(NETWORKS), "kind": KINDS, "gradient": GRADIENTS}
-        choices |= {"data": data.NAMES, "schedule": RATES, "decay": DECAYS}
+        choices |= {"data": data.NAMES, "schedule": RATES, "decay": DECAYS, "init": INITS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")

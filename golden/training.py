@@ -12,7 +12,7 @@ from .batches import batches, count_batches
 from .data import Dataset
 from .distributed import Processes
 from .networks import NETWORKS
-from .optimizer import AdderSGD, parameter_groups
+from .optimizer import AdderSGD, adaptive_filters, parameter_groups
 from .train_config import TrainConfig
 
 
@@ -82,7 +82,11 @@ def build_network(config: TrainConfig) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         build = NETWORKS[config.model]
-        return build(kind=config.kind, gradient=config.gradient, classes=config.outputs)
+        network = build(kind=config.kind, gradient=config.gradient, classes=config.outputs)
+        if config.init == "xavier":
+            for weight in adaptive_filters(network):
+                torch.nn.init.xavier_normal_(weight)
+    return network
 
 
 class Training:

@@ -154,7 +154,9 @@ def made_up(monkeypatch, tmp_path):
     return seen
 
 
-@pytest.mark.parametrize(("name", "count"), [("mnist", 4), ("eta", 5), ("ablation", 6)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("mnist", 4), ("eta", 5), ("ablation", 6), ("ablation-xavier", 6)]
+)
 def test_an_experiment_stands_beside_the_paper(name, count, made_up, tmp_path):
     result = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1), quiet)
     assert "epochs" not in result.title
@@ -177,6 +179,13 @@ def test_every_network_of_the_tables_is_trained_as_the_paper_says(name, made_up,
     assert made_up == wanted
     assert all(row.paper for row in result.rows)
     json.dumps(result.numbers)
+
+
+@pytest.mark.parametrize(("name", "init"), [("ablation", "normal"), ("ablation-xavier", "xavier")])
+def test_an_ablation_has_its_own_filters_and_picture(name, init, made_up, tmp_path):
+    result = EXPERIMENTS[name](Options(folder=tmp_path), quiet)
+    assert {config.init for config in made_up} == {init}
+    assert result.pictures == [f"{name}.png"] and (tmp_path / f"{name}.png").exists()
 
 
 def test_a_row_of_table_2_has_accuracies_and_operations(made_up, tmp_path):

@@ -66,6 +66,14 @@ def test_another_configuration_is_refused_with_the_key_that_differs(tmp_path):
     state.load(quick(data_dir="elsewhere"), path)
 
 
+def test_a_key_that_an_older_state_lacks_had_its_default():
+    made_with = dataclasses.asdict(quick())
+    del made_with["init"]
+    state.check_same(quick(), made_with, "adder.state")
+    with pytest.raises(ValueError, match="init must be 'normal' as when it was begun, not 'xav"):
+        state.check_same(quick(init="xavier"), made_with, "adder.state")
+
+
 @pytest.mark.parametrize("keep", [0, 10, 1000, -1])
 def test_a_damaged_state_is_refused(tmp_path, keep):
     path = tmp_path / "adder.state"

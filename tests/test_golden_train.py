@@ -8,6 +8,7 @@ from golden import checkpoint, data, reference
 from golden.optimizer import AdderSGD
 from golden.quantize import quantize
 from golden.train import TrainConfig, build_network, evaluate, train
+from golden.train_config import INITS
 
 
 def few(count=40):
@@ -38,6 +39,24 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another(kind):
         train(quick(kind=kind, seed=seed), dataset=dataset).network for seed in (5, 5, 6)
     )
     assert same(first, again) and not same(first, other)
+
+
+@pytest.mark.parametrize("kind", ["adder", "l2"])
+def test_xaviers_filters_have_his_variance_in_every_layer(kind):
+    network = build_network(quick(kind=kind, init="xavier"))
+    for block in network.blocks.values():
+        filters, channels, *kernel = block.layer.weight.shape
+        fans = (filters + channels) * np.prod(kernel, initial=1)
+        spread = block.layer.weight.std().item() / np.sqrt(2 / fans)
+        assert spread == pytest.approx(1, abs=4 / np.sqrt(2 * block.layer.weight.numel()))
+
+
+def test_init_changes_no_ordinary_layer():
+    config = quick(model="resnet20", data="cifar10")
+    one, other = (build_network(dataclasses.replace(config, init=init)) for init in INITS)
+    pairs = zip(one.named_parameters(), other.named_parameters(), strict=True)
+    changed = [name for (name, first), (_, second) in pairs if not torch.equal(first, second)]
+    assert len(changed) == 20 and not {"conv1.weight", "fc.weight"} & {*changed}
 
 
 def test_the_seed_orders_the_images_too(monkeypatch):

@@ -19,6 +19,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--model", help="lenet5-bn, resnet20, …; default: for the data")
 @click.option("--kind", default="adder", show_default=True, help="adder, cnn, bnn or l2")
 @click.option("--gradient", help="of adder filters: full (default) or sign")
+@click.option("--init", help="of adder and ℓ2 filters: normal (default) or xavier, far smaller")
 @click.option("--schedule", help="adder filters' rate: alr (default), ilr or plain")
 @click.option("--eta", type=float, help="η of Eq. 13, for alr; default: for the data")
 @click.option("--epochs", type=int, help="passes over the training images; default: for the data")

@@ -29,13 +29,16 @@ def network(name: str, options: Options, progress: Progress) -> Result:
     )
 
 
-def ablation(options: Options, progress: Progress) -> Result:
-    """Figure 3: two gradients with three ways to set the adder filters' rate.
+def ablation(
+    options: Options, progress: Progress, name: str = "ablation", init: str = "normal"
+) -> Result:
+    """Figure 3: two gradients with three ways to set the adder filters' rate, from filters drawn as
+    `init` says; the paper does not say how its were.
 
     The picture has the accuracy on the test images and the training loss after each epoch. The
     paper does not say which images its curves are of; their best is its test accuracy.
     """
-    keys = [{"gradient": gradient, "schedule": schedule} for gradient, schedule in paper.ABLATION]
+    keys = [{"gradient": g, "schedule": s, "init": init} for g, s in paper.ABLATION]
     configs = options.configs(keys, "mnist", 1)
     runs = by(
         train_all(configs, options.folder / "runs", progress, test_epochs=True),
@@ -51,9 +54,9 @@ def ablation(options: Options, progress: Progress) -> Result:
         for (gradient, schedule), percent in paper.ABLATION.items()
     ]
     firsts = {f"{GRADIENTS[g]}, {s}": some[0] for (g, s), some in runs.items()}
-    picture = figures.learning_curves(firsts, options.folder / "ablation.png")
+    picture = figures.learning_curves(firsts, options.folder / f"{name}.png")
     return Result(
-        title=f"{paper.TITLES['ablation']}: test accuracy, %" + options.length("mnist"),
+        title=f"{paper.TITLES[name]}: test accuracy, %" + options.length("mnist"),
         rows=rows,
         numbers=numbers(runs),
         pictures=[picture],

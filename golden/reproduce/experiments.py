@@ -12,6 +12,7 @@ Experiment = Callable[[Options, Progress], Result]
 
 _OTHERS: dict[str, Experiment] = {
     "ablation": accuracies.ablation,
+    "ablation-xavier": partial(accuracies.ablation, name="ablation-xavier", init="xavier"),
     "eta": accuracies.eta,
     "table1": insides.table1,
     "figure1": insides.figure1,
