@@ -8,7 +8,6 @@ from amaranth import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from golden import reference
-from golden.model_file import load
 from golden.spec import Pool
 from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
@@ -281,19 +280,6 @@ def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize, pi
         {"out_channels": 3, "flatten": True},
     ]
     check(*program_of("adder", (2, 2, 2), layers, (1, 3, 3), requantize, pipeline=pipeline))
-
-
-@pytest.mark.slow
-def test_lenet_on_a_real_image():
-    model = load(FIXTURES / "lenet5-bn-digits-adder.npz")
-    array = ArrayConfig(rows=4, cols=4, lanes=4, dataflow="weight-stationary")
-    program = compile_model(model, AcceleratorConfig(array=array))
-    images = np.load(FIXTURES / "digits-vectors.npz")["images"][:1]
-    codes = reference.encode(model, images)
-    bench = Bench(program, codes)
-    check_maps(model, bench, codes)
-    check_answers(model, bench, codes)
-    assert bench.answers[0][0] - bench.images[0] + 1 == program.cycles
 
 
 @pytest.mark.slow
