@@ -30,7 +30,8 @@ LAYERS = {
     "ResNet-20, 64→64, 3×3, 8×8, batch 128": (128, 64, 8, 64, 3, 1),
 }
 TWIN = "nn.Conv2d"
-FAST = (TWIN, "adder, compiled kernels")  # the others run a tenth as often
+KERNELS = "adder, compiled kernels"
+FAST = (TWIN, KERNELS)  # the others run a tenth as often
 STEPS = {  # network, images, image
     "LeNet-5-BN, a training step, batch 256": ("lenet5-bn", 256, (1, 32, 32)),
     "ResNet-20, a training step, batch 128": ("resnet20", 128, (3, 32, 32)),
@@ -41,6 +42,10 @@ KINDS = {  # kind of layers, gradient of adder filters
     "adder, sign gradient": ("adder", "sign"),
 }
 OPERATIONS = 6  # of each distance: a difference and a sum, forward and in both gradients
+# Vector operations of a term on a CPU: a multiply-add in each of the three passes; of an adder
+# layer also a maximum forward, a difference and a clipping for the input's gradient.
+VECTOR_OPERATIONS = {TWIN: 3, KERNELS: 6}
+PRODUCT = 1024  # side of the matrices whose product shows how many a CPU can do
 
 
 class Broadcast(torch.autograd.Function):
@@ -78,7 +83,7 @@ def kernel(input: Tensor, weight: Tensor, padding: int) -> Tensor:
 
 
 def candidates(compiled: bool) -> dict[str, Callable]:
-    layers = {TWIN: conv2d, "adder, compiled kernels": kernel, "adder, plain PyTorch": kernel}
+    layers = {TWIN: conv2d, KERNELS: kernel, "adder, plain PyTorch": kernel}
     layers |= {"torch.cdist": cdist, "broadcast": broadcast}
     if compiled:
         layers["broadcast, torch.compile"] = torch.compile(broadcast, dynamic=False)
@@ -199,10 +204,27 @@ def print_rows(rows: dict[str, tuple[float, float | None]], twin: str) -> None:
         print(f"  {name:26}{1e3 * row_seconds:10.2f} ms  {row_seconds / seconds:8.2f}{memory}")
 
 
-def layer_operations(shape: tuple[int, ...]) -> int:
+def terms(shape: tuple[int, ...]) -> int:
+    """Distances, or products, of a pass."""
     images, channels, size, filters, kernel_size, padding = shape
     side = size + 2 * padding - kernel_size + 1
-    return OPERATIONS * images * side**2 * filters * channels * kernel_size**2
+    return images * side**2 * filters * channels * kernel_size**2
+
+
+def matrix_product() -> Callable[[], None]:
+    """A call of as many multiply-adds as the cube of PRODUCT, nearly all that the CPU can do."""
+    one, other = torch.randn(2, PRODUCT, PRODUCT)
+    return partial(torch.mm, one, other)
+
+
+def print_shares(shape: tuple[int, ...], times: dict[str, float], product: float) -> None:
+    """How much of the rate of vector operations of a matrix product, which took `product` seconds,
+    the fast layers reach."""
+    shares = [
+        f"{name} {count * terms(shape) / times[name] / (PRODUCT**3 / product):.0%}"
+        for name, count in VECTOR_OPERATIONS.items()
+    ]
+    print(f"  vector operations a second, of a matrix product's: {', '.join(shares)}")
 
 
 def compare_layers(options: argparse.Namespace) -> None:
@@ -221,12 +243,16 @@ def compare_layers(options: argparse.Namespace) -> None:
     repeats = {name: options.repeats if name in FAST else few for name in layers}
     for title, shape in LAYERS.items():
         calls = {name: passes(name, layer, shape, options.device) for name, layer in layers.items()}
+        if options.device == "cpu":
+            calls["product"], repeats["product"] = matrix_product(), options.repeats
         times = best_times(calls, repeats, options.seconds)
         print(title)
         print_rows({name: (times[name], sizes[title, name]) for name in layers}, TWIN)
+        if options.device == "cpu":
+            print_shares(shape, times, times["product"])
         if options.peak_tflops:
-            speed = layer_operations(shape) / times[FAST[1]] / 1e12
-            print(f"  {FAST[1]}: {100 * speed / options.peak_tflops:.1f} % of the FP32 peak")
+            speed = OPERATIONS * terms(shape) / times[KERNELS] / 1e12
+            print(f"  {KERNELS}: {100 * speed / options.peak_tflops:.1f} % of the FP32 peak")
 
 
 def compare_steps(options: argparse.Namespace) -> None:

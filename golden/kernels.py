@@ -20,14 +20,14 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-SOURCE = Path(__file__).with_name("adder_kernels.cpp")
+SOURCE = Path(__file__).parent / "cpu" / "kernels.cpp"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 DIGEST_SIZE = hashlib.sha256().digest_size
 COMPILE_TIMEOUT = 300  # seconds
 
 
 class Shape(ctypes.Structure):
-    """Sizes of a layer: the twin of `Shape` in adder_kernels.cpp."""
+    """Sizes of a layer: the twin of `Shape` in cpu/shape.h."""
 
     _fields_ = tuple(
         (name, ctypes.c_int64)
@@ -135,12 +135,13 @@ def _advice(error: Exception) -> str:
 
 
 def _library() -> Path:
-    """The library for this source, compiler and CPU; from the cache if it is there and whole."""
+    """The library for these sources, compiler and CPU; from the cache if it is there and whole."""
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
         raise FileNotFoundError("no C++ compiler was found")
     version = _run(compiler, "--version")
-    key = "\0".join([SOURCE.read_text(encoding="utf-8"), version, *FLAGS, _cpu()])
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCE.parent.glob("*.[ch]*"))]
+    key = "\0".join([*sources, version, *FLAGS, _cpu()])
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     path = _cache_folder() / f"adder_kernels-{name}.so"
     if not _is_whole(path):

@@ -61,8 +61,8 @@ def tools(level: int) -> dict[str, str | None]:
     root = Path(__file__).parent.parent.parent
     parts = []
     for package in packages:
-        for path in sorted((root / package).rglob("*.[pvc]*")):
-            if path.suffix in (".py", ".v", ".cpp"):
+        for path in sorted((root / package).rglob("*.[pvch]*")):
+            if path.suffix in (".py", ".v", ".cpp", ".h"):
                 parts.append(path.read_bytes())
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     return {name: _version(name) for name in names} | {"sources": digest}
