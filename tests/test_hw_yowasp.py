@@ -1,3 +1,5 @@
+import re
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -5,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from hw import tools, yowasp
+from hw.choices import BUILT_IN_LIBRARY
+from hw.tools import ToolError
 
 
 @pytest.fixture
@@ -64,3 +68,23 @@ def test_the_first_error_ends_it():
     with pytest.raises(tools.ToolError, match=r"failed$"):
         yowasp.for_each(range(100), fail, lambda *_: None)
     assert len(tried) < 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["read_verilog none.v\n", "read_verilog {\n", "no_such_pass\n"])
+def test_a_failing_script_is_one_line_with_the_logs_place(tmp_path, script):
+    with pytest.raises(ToolError) as caught:
+        yowasp.yosys(script, tmp_path, "some")
+    log = tmp_path / "some.log"
+    assert re.fullmatch(rf"yosys failed: .*ERROR: .+; see {re.escape(str(log))}", str(caught.value))
+    assert "ERROR" in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_failure_after_the_mapping_to_cells_is_reported_too(tmp_path):
+    """The tool prints nothing after `abc`; only its log has the error."""
+    shutil.copy(BUILT_IN_LIBRARY, tmp_path / "cells.lib")
+    (tmp_path / "one.v").write_text("module one(input a, b, output y); assign y = a & b; endmodule")
+    script = "read_verilog one.v\nsynth -top one\nabc -liberty cells.lib\nno_such_pass\n"
+    with pytest.raises(ToolError, match=r"^yosys failed: ERROR: No such command: no_such_pass"):
+        yowasp.yosys(script, tmp_path, "late")
