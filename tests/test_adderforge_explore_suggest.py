@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
-from adderforge.commands.suggest import _text
 from adderforge.exploration import narrowest as fewest
 from adderforge.exploration import on_board, on_cells
 from adderforge.exploration.accelerators import compiled
@@ -23,6 +22,7 @@ from adderforge.exploration.on_cells import OnCells
 from adderforge.exploration.promise import Option, Wish, fits, shares
 from adderforge.exploration.store import Measurement
 from adderforge.exploration.suggest import Adviser
+from adderforge.exploration.suggestion_text import suggestion_text
 from adderforge.exploration.workloads import Workload, of_model
 from golden import model_file
 from hw.choices import TARGETS
@@ -153,7 +153,7 @@ def test_requantizers_take_a_multiplier_for_each_column_and_half_of_a_sum(guesse
 def test_a_suggestion_says_what_is_promised_and_what_there_is(guesses):
     adviser = for_board(300)
     (option,) = adviser.options(1)
-    lines = _text(1, option, adviser).splitlines()
+    lines = suggestion_text(1, option, adviser).splitlines()
     assert lines[0] == f"1. {option.design.options}"
     assert f"{option.images_per_second:.4g} images a second, " in lines[1]
     assert f"{option.used['luts']} ± 10% LUTs" in lines[1]

@@ -1,7 +1,6 @@
 """adderforge suggest"""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from ..options import FILE, as_json, show, with_data
 if TYPE_CHECKING:
     from ..exploration.measuring import Laboratory
     from ..exploration.promise import Option, Wish
-    from ..exploration.suggest import Adviser, Ground
+    from ..exploration.suggest import Ground
     from ..exploration.workloads import Workload
 
 WISHES = "--board, --min-images-per-second, --max-uj-per-image and --min-accuracy"
@@ -86,6 +85,7 @@ def suggest(
     from ..exploration.page import toml
     from ..exploration.store import Store
     from ..exploration.suggest import Adviser
+    from ..exploration.suggestion_text import figures_of, routed, suggestion_text
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
 
@@ -116,16 +116,16 @@ def suggest(
         "min_images_per_second": min_images_per_second,
         "max_uj_per_image": max_uj_per_image,
         "accuracy": accuracy,
-        "suggestions": [_figures(option, adviser) for option in options],
+        "suggestions": [figures_of(option, adviser) for option in options],
         "board": board_report,
     }
     write_json(folder / "suggest.json", report)
     text = [f"{adviser.ground.place}; sizes are {adviser.ground.scope}"]
-    text += [_text(number, option, adviser) for number, option in enumerate(options, 1)]
+    text += [suggestion_text(number, option, adviser) for number, option in enumerate(options, 1)]
     if accuracy is not None:
         text.insert(0, f"{wish.width} bits: {accuracy:.2%} of the test images right")
     if board_report:
-        text.append(_routed(board_report))
+        text.append(routed(board_report))
     show(report, as_json, "\n".join(text))
     click.echo(folder, err=as_json)
 
@@ -216,69 +216,3 @@ def _bitstream(ground: "Ground", option: "Option", folder: Path, update: Callabl
     clock = None if ground.clock_mhz == ground.board.clock_mhz else ground.clock_mhz
     report = build_board(program, ground.place, folder, clock_mhz=clock, progress=update)
     return report.to_json()
-
-
-def _routed(report: dict) -> str:
-    rates = ", ".join(f"{rate:g}" for rate in report["fmax_mhz"] or ())
-    routed = f"routed at {rates} MHz" if rates else "routed"
-    used = ", ".join(f"{used:,} of {most:,} {n}" for n, (used, most) in report["resources"].items())
-    return f"{report['board']}: {routed}; {used}"
-
-
-def _figures(option: "Option", adviser: "Adviser") -> dict:
-    figures = asdict(option) | {"design": option.design.values}
-    return figures | {"binding": adviser.binding(option), "holds": adviser.holds(option)}
-
-
-def _text(place: int, option: "Option", adviser: "Adviser") -> str:
-    from ..exploration.objectives import number
-
-    limits = adviser.ground.limits
-    promised = _promised(option)
-    lines = [
-        f"{place}. {option.design.options}",
-        f"   promised: {', '.join(_value(n, promised[n], option.errors) for n in promised)}",
-        *_result(option, adviser),
-        f"   {_word(adviser.binding(option))} bind it"
-        + "".join(f"; {number(most)} {_word(n)} there are" for n, most in limits.items()),
-    ]
-    for step in option.steps:
-        more = {"images_per_second": step.images_per_second} | step.used
-        holds = "" if step.holds else "; not what is wished"
-        figures = ", ".join(_value(name, more[name], {}) for name in more)
-        lines.append(f"   {step.parameter} {step.value}: {figures}{holds}")
-    return "\n".join(lines)
-
-
-def _promised(option: "Option") -> dict[str, float]:
-    return {"images_per_second": option.images_per_second} | option.used
-
-
-def _value(name: str, value: float, errors: dict[str, float]) -> str:
-    from ..exploration.objectives import number
-
-    error = f" ± {errors[name]:.0%}" if name in errors else ""
-    return f"{number(value)}{error} {_word(name)}"
-
-
-def _word(name: str) -> str:
-    from ..exploration.suggest import WORDS
-
-    return WORDS.get(name, name.replace("_", "-"))
-
-
-def _result(option: "Option", adviser: "Adviser") -> list[str]:
-    """What was promised beside what was built."""
-    if option.failure:
-        return [f"   built: failed: {option.failure}"]
-    if option.built is None:
-        return []
-    promised = _promised(option)
-    figures = [
-        f"{_value(name, value, {})} ({value / promised[name] - 1:+.1%})"
-        if promised.get(name)
-        else _value(name, value, {})
-        for name, value in option.built.items()
-    ]
-    verdict = "what is wished holds" if adviser.holds(option) else "WHAT IS WISHED DOES NOT HOLD"
-    return [f"   built: {', '.join(figures)}: {verdict}"]
