@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -16,7 +17,7 @@ from golden import checkpoint, cifar, data
 from golden.reproduce import accuracies, figures, paper, propositions, runs
 from golden.reproduce.experiments import EXPERIMENTS
 from golden.reproduce.results import Options
-from golden.train import Step, TrainConfig
+from golden.train import Step, TrainConfig, build_network
 
 
 def quiet(what, done, total):
@@ -128,6 +129,23 @@ def test_a_run_without_a_test_curve_is_done_again_where_one_is_wanted(few_digits
 def test_a_record_made_before_keeps_its_name():
     config = TrainConfig.suited_to("mnist", kind="adder", seed=0, data_dir="somewhere")
     assert runs._name(config) == "lenet5-bn-mnist-adder-seed0-b5d0b00437"
+
+
+def test_table_1_has_the_norms_of_both_ways_to_begin(few_digits, tmp_path):
+    result = EXPERIMENTS["table1"](Options(folder=tmp_path), quiet)
+    assert [len(norms) for norms in result.numbers.values()] == [3] * 4
+    assert [row.paper for row in result.rows[:6]] == [row.paper for row in result.rows[6:]]
+    network = build_network(TrainConfig.suited_to("mnist", init="xavier"))
+    network.blocks["fc3"].norm = torch.nn.Identity()
+    images, labels = map(torch.from_numpy, (few_digits.train_images, few_digits.train_labels))
+    loss = torch.nn.functional.cross_entropy(network(images), labels)
+    (gradient,) = torch.autograd.grad(loss, [network.blocks["conv2"].layer.weight])
+    wanted = float(gradient.square().sum().sqrt())
+    assert result.numbers["adder, logits not normalized, Xavier's filters"][1] == pytest.approx(
+        wanted, rel=1e-5
+    )
+    norms = [float(row.ours) for row in result.rows]
+    assert max(norms[:3] + norms[6:9]) < min(norms[3:6] + norms[9:])
 
 
 @pytest.fixture
