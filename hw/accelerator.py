@@ -24,7 +24,8 @@ from .pooling import Pooling
 from .program import Program
 from .requantize import Requantizer
 from .sequencer import Sequencer
-from .weight_stationary import WeightStationaryArray, WeightStationaryPE
+from .weight_pe import WeightStationaryPE
+from .weight_stationary import WeightStationaryArray
 
 
 class Accelerator(Component):

@@ -10,12 +10,7 @@ from .formal import WRONG, connect_inputs, limits, term
 from .pe import ProcessingElement, RowSum, accumulator
 from .pipeline import delay, in_step
 from .systolic import SystolicArray, array_signature
-from .weight_stationary import (
-    WeightStationaryPE,
-    reset_not_wanted,
-    sum_of,
-    weight_pe_signature,
-)
+from .weight_pe import WeightStationaryPE, reset_not_wanted, sum_of, weight_pe_signature
 
 
 class StayingMiter(Component):

@@ -17,12 +17,8 @@ from .compressor import FullAdderCell
 from .config import ArrayConfig
 from .pe import ProcessingElement, RowSum, pe_signature
 from .systolic import SystolicArray
-from .weight_stationary import (
-    StayingRowSum,
-    WeightStationaryArray,
-    WeightStationaryPE,
-    weight_pe_signature,
-)
+from .weight_pe import StayingRowSum, WeightStationaryPE, weight_pe_signature
+from .weight_stationary import WeightStationaryArray
 from .yowasp import yosys
 
 TOP = "adderforge_array"

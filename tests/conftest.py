@@ -33,5 +33,5 @@ def collisions_spoil(monkeypatch):
                 m.d.comb += Value.cast(seen).eq(Mux(collides, ~data, data))
             return m
 
-    for name in ("memories", "pooling", "weight_stationary"):
+    for name in ("memories", "pooling", "fold_memory"):
         monkeypatch.setattr(f"hw.{name}.Memory", Spoiled)

@@ -9,8 +9,9 @@ from amaranth.sim import Simulator
 from hw.arithmetic import PLAIN, structures
 from hw.config import ArrayConfig
 from hw.schedule import unpack, words
+from hw.weight_pe import WeightStationaryPE
 from hw.weight_schedule import WeightSchedule
-from hw.weight_stationary import WeightStationaryArray, WeightStationaryPE
+from hw.weight_stationary import WeightStationaryArray
 
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 PIPELINES = [0, *(pytest.param(registers, marks=pytest.mark.slow) for registers in (1, 2))]

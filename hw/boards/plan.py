@@ -11,7 +11,7 @@ from ..link.uart import divisor_of
 from ..link.weight_store import WeightStore, fits_spram
 from ..program import Program
 from ..tools import ToolError, installed
-from ..weight_stationary import WeightStationaryPE
+from ..weight_pe import WeightStationaryPE
 from . import vivado
 from .clocks import Clock, find_clock
 from .kinds import BOARDS, BoardKind

@@ -9,7 +9,7 @@ from ..accelerator import Accelerator
 from ..config import ArrayConfig
 from ..pipeline import delay
 from ..program import Program
-from ..weight_stationary import WeightStationaryPE
+from ..weight_pe import WeightStationaryPE
 from .description import description
 from .frames import FrameReceiver, FrameSender
 from .protocol import ANSWER, BAD_ORDER, CLASSIFY, DESCRIBE, LOAD, REFUSAL, RESULT

@@ -5,7 +5,7 @@ from amaranth.back import rtlil
 from ..arithmetic import PLAIN
 from ..program import Program
 from ..verilog import PE, PeInstance, to_verilog
-from ..weight_stationary import WeightStationaryPE
+from ..weight_pe import WeightStationaryPE
 from .device import SerialAccelerator
 from .weight_store import WeightStore
 

@@ -7,7 +7,7 @@ from amaranth.back import rtlil
 
 from ..program import Program
 from ..verilog import PE, PeInstance, to_verilog
-from ..weight_stationary import WeightStationaryPE
+from ..weight_pe import WeightStationaryPE
 from .ip_xact import ip_xact
 from .register_files import register_files
 from .registers import known_hash, register_map

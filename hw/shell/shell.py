@@ -14,7 +14,7 @@ from ..external.engines import Reading, Writing
 from ..external.mover import MOVES
 from ..external.reader import ProgramReader
 from ..program import Program
-from ..weight_stationary import WeightStationaryPE
+from ..weight_pe import WeightStationaryPE
 from .axi_lite import PORTS, axi_lite_members
 from .counters import Counters
 from .packets import Packets
