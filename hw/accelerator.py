@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from amaranth import Array, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream
-from amaranth.lib.data import ArrayLayout, StructLayout, View
+from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from .argmax import ArgMax
@@ -16,10 +16,10 @@ from .descriptor import WRITE_LEVELS
 from .external.loader import ProgramLoader, WeightFeed
 from .external.mover import MOVES, MapMover
 from .formats import hardware_formats, settings_values
-from .loops import Loops, Walk
 from .memories import ActivationMemory, ConstantMemory, ImageLoader, WeightMemory
 from .operands import operands
 from .pipeline import delay
+from .places import Places
 from .pooling import Pooling
 from .program import Program
 from .requantize import Requantizer
@@ -82,6 +82,7 @@ class Accelerator(Component):
         m = Module()
         m.submodules.sequencer = self.sequencer
         m.d.comb += self.sequencer.last_layer.eq(self.settings.last_layer)
+        self._places = Places(m, self.sequencer, self.program.config.stages)
         m.submodules.activations = self.activations
         m.submodules.array = array = WeightStationaryArray(
             self.program.config.array, self._pe, doubles=len(self.formats.planes) > 1
@@ -143,7 +144,7 @@ class Accelerator(Component):
         sequencer, layer, config = self.sequencer, self.sequencer.layer, self.program.config
         latency, stages = config.operand_latency, config.stages
         walks = {
-            name: self._walk(m, name, sequencer.step, sequencer.goes_on)
+            name: self._places.walk(name, sequencer.step, sequencer.goes_on)
             for name in ("address", "row", "column")
         }
         reads = delay(m, sequencer.step, stages, "reads", reset_less=False)
@@ -181,19 +182,6 @@ class Accelerator(Component):
         """This number of the sequencer's plane."""
         numbers = [Const(number(plane)) for plane in self.formats.planes]
         return Array(numbers)[self.sequencer.plane]
-
-    def _walk(self, m: Module, name: str, step: Value, goes_on: Value) -> Value:
-        """The value of the descriptor's walk of this name, `stages` cycles after the turn."""
-        field, stages = self.sequencer.layer[name], self.program.config.stages
-        m.submodules[f"{name}_walk"] = walk = Walk(len(goes_on), len(field.start))
-        m.d.comb += [
-            walk.load.eq(delay(m, self.sequencer.load, stages, f"{name}_load")),
-            walk.step.eq(delay(m, step, stages, f"{name}_step")),
-            walk.goes_on.eq(delay(m, goes_on, stages, f"{name}_goes_on")),
-            walk.start.eq(field.start),
-            walk.steps.eq(field.steps),
-        ]
-        return walk.value
 
     def _feed_weights(
         self, m: Module, array: WeightStationaryArray, loader: ProgramLoader | None
@@ -271,7 +259,7 @@ class Accelerator(Component):
             config.requantize,
             config.stages,
         )
-        place, stages = self._place(m, array), config.stages
+        place, stages = self._places.of_sums(array.valid), config.stages
         sums = Signal.like(array.sums.as_value(), reset_less=True)
         with m.If(array.valid):  # other sums are not whole, and would only move the multipliers
             m.d.sync += sums.eq(array.sums.as_value())
@@ -303,40 +291,6 @@ class Accelerator(Component):
         parts = Array(memory.added_word[index] for index in range(self.program.config.parts))
         part = delay(m, place.part, 1 + self.program.config.stages, "added_part")
         return parts[part]  # a layout's index is a product
-
-    def _place(self, m: Module, array: WeightStationaryArray) -> View:
-        """Where the sums belong that left the array `stages` cycles before."""
-        loops, added = self._map_place(m, "added", array.valid)
-        column, row, part, _ = range(len(WRITE_LEVELS))
-        flags = {
-            "valid": array.valid,
-            "part": loops.turns[part],
-            "first_column": loops.firsts[column],
-            "last_column": loops.lasts[column],
-            "first_row": loops.firsts[row],
-            "last_row": loops.lasts[row],
-            "tile_starts": array.valid & loops.firsts[:part].all(),
-            "tile_ends": array.valid & loops.lasts[:part].all(),
-        }
-        stages = self.program.config.stages
-        values = {"added": added} | {
-            name: delay(m, flag, stages, name, reset_less=False) for name, flag in flags.items()
-        }
-        place = Signal(StructLayout({name: value.shape() for name, value in values.items()}))
-        m.d.comb += [place[name].eq(value) for name, value in values.items()]
-        return place
-
-    def _map_place(self, m: Module, name: str, step: Value) -> tuple[Loops, Value]:
-        """The descriptor's loops of this name over a map, and the address of their word."""
-        limits, stages = self.sequencer.layer[f"{name}_limits"], self.program.config.stages
-        width = limits.shape().elem_shape
-        m.submodules[f"{name}_loops"] = loops = Loops(len(limits), width, stages)
-        m.d.comb += [
-            loops.limits.eq(limits),
-            loops.load.eq(self.sequencer.load),
-            loops.step.eq(step),
-        ]
-        return loops, self._walk(m, name, step, loops.goes_on)
 
     def _answer(self, m: Module, place: View, codes: View) -> None:
         m.submodules.argmax = argmax = self._argmax
@@ -374,7 +328,7 @@ class Accelerator(Component):
         """Write words of images or maps, and pooled codes into their part of a word; the parts
         behind it get the code of zero until their tiles come."""
         config, memory = self.program.config, self.activations
-        loops, address = self._map_place(m, "write", pooling.done)
+        loops, address = self._places.over_map("write", pooling.done)
         part = delay(m, loops.turns[WRITE_LEVELS.index("part")], config.stages, "part")
         done = delay(m, pooling.done, config.stages, "done", reset_less=False)
         pooled = delay(m, pooling.pooled.as_value(), config.stages, "pooled")
