@@ -167,6 +167,7 @@ def test_bad_settings_of_fine_tuning_are_refused(option, value, message):
     assert refused("quantize", "adder.pt", option, value, "--out", "new") == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "words", "message"),
     [

@@ -111,6 +111,7 @@ def test_the_page_needs_no_network_and_names_the_command_of_a_point():
     assert shown.exit_code == 0 and "module" in shown.stdout
 
 
+@pytest.mark.slow
 def test_json_is_what_the_file_holds():
     result = call(SPACE, "--out", "out", "--json")
     assert json.loads(result.stdout) == json.loads(Path("out/explore.json").read_text())
@@ -165,6 +166,7 @@ def test_a_store_of_another_version_is_refused():
     assert refused(SPACE, "--store", "old").startswith("old: version of the store must be 1")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed")
 def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr("adderforge.exploration.executors.PATIENCE", 0.5)

@@ -79,6 +79,7 @@ def test_cycles_and_utilization_are_those_of_the_schedule():
     assert found.front[0].figures["cycles"] == min(p.figures["cycles"] for p in found.points)
 
 
+@pytest.mark.slow
 def test_what_is_guessed_to_lose_is_not_measured(made, tmp_path):
     store = Store(tmp_path)
     small = Space(pe=["complement", "mac"], width=[4, 6, 8], rows=[1, 2, 4], cols=[1, 2])

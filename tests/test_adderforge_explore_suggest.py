@@ -82,6 +82,7 @@ def for_cells(rate=None, microjoules=None, clock_mhz=None, laboratory=None):
     return Adviser(OnCells(wish, of_model(ADDER), clock_mhz, laboratory))
 
 
+@pytest.mark.slow
 def test_the_first_has_the_fewest_luts_of_all_that_are_fast_enough(guesses):
     first, second, third = for_board(300).options()
     assert first.used["luts"] <= second.used["luts"] <= third.used["luts"] <= ROOM * 83_640
@@ -174,6 +175,7 @@ def test_the_least_area_that_is_fast_and_frugal_enough_is_first(guesses):
     assert "images_per_second" in options[0].errors and "images_per_second" not in slow[0].errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clock_mhz", [12.0, 24.0])
 def test_on_a_board_an_energy_is_that_of_the_design_and_of_the_device(guesses, clock_mhz):
     adviser = for_board(100, "icebreaker", clock_mhz=clock_mhz, microjoules=30.0)
@@ -192,6 +194,7 @@ def test_on_a_board_an_energy_is_that_of_the_design_and_of_the_device(guesses, c
             assert not wished
 
 
+@pytest.mark.slow
 def test_on_a_board_a_suggestion_that_takes_too_much_energy_makes_room(guesses):
     class Hungry(Laboratory):
         """Measures 500 pJ a cycle in one row, 50 otherwise."""

@@ -70,6 +70,7 @@ def test_something_else_than_tensors_is_refused(state, message):
         load_authors(state, AdderLinear(1, 1))
 
 
+@pytest.mark.slow
 def test_the_steps_are_those_of_the_authors_code():
     torch.manual_seed(0)
     layer = AdderLinear(5, 3).double()

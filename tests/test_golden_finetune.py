@@ -72,6 +72,7 @@ def test_the_simulated_network_is_the_integer_network(make, kind, changes):
     assert np.array_equal(logits.argmax(1), last.argmax(1)) and last.std() > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "kind", "width", "least"),
     [(lenet, "adder", 16, 0.999999), (lenet, "cnn", 16, 0.999999), (resnet, "adder", 16, 0.99)],

@@ -73,6 +73,7 @@ def test_the_range_is_from_the_least_to_the_greatest_code():
     assert layer.range_used == pytest.approx(1 / scale / 2**16, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adder", "cnn", "bnn"])
 def test_more_bits_give_a_better_ratio_in_every_layer(kind):
     coarse, fine = (quality.measure(*small_lenet(kind, width)) for width in (3, 8))

@@ -17,6 +17,10 @@ from golden.residual import ResNet
 from golden.spec import signed_digits
 from sim.generated_models import generated_model
 
+OTHER_SCALES = [
+    pytest.param(changes, marks=pytest.mark.slow)
+    for changes in ({"groups": 3}, {"requantize": "shift"})
+]
 STEP = 1 / 64  # activations and weights are multiples, so that codes hold them exactly
 
 
@@ -118,6 +122,7 @@ def correlation(model, network, images):
     return np.corrcoef(logits_of(model, images).ravel(), wanted.ravel())[0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adder", "cnn", "bnn"])
 @pytest.mark.parametrize("width", [2, 16])
 def test_a_whole_network_is_quantized_at_the_extreme_widths(kind, width):
@@ -131,7 +136,7 @@ def test_a_whole_network_is_quantized_at_the_extreme_widths(kind, width):
 
 
 @pytest.mark.parametrize("kind", ["adder", "cnn", "bnn"])
-@pytest.mark.parametrize("changes", [{}, {"groups": 3}, {"requantize": "shift"}])
+@pytest.mark.parametrize("changes", [{}, *OTHER_SCALES])
 def test_a_residual_network_keeps_its_answers(kind, changes):
     network, images = small_resnet(kind)
     eight, four = (
@@ -167,6 +172,7 @@ def test_a_binary_layer_between_binary_layers_takes_single_bits_and_is_exact():
     np.testing.assert_array_equal(record.codes_out.reshape(wanted.shape), wanted)
 
 
+@pytest.mark.slow
 def test_channels_of_small_range_get_finer_steps():
     network, images = small_lenet("adder")
     norm = network.blocks["conv1"].norm
@@ -187,6 +193,7 @@ def test_single_layers_may_have_other_widths():
         quantize(network, images, recipe=Recipe(widths={"fc9": 8}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adder", "cnn", "bnn"])
 def test_shift_only_networks_hold_no_other_multipliers(kind):
     network, images = small_resnet(kind)

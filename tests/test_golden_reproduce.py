@@ -172,6 +172,7 @@ def made_up(monkeypatch, tmp_path):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"), [("mnist", 4), ("eta", 5), ("ablation", 6), ("ablation-xavier", 6)]
 )

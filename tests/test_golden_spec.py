@@ -105,6 +105,7 @@ def test_a_truncated_file_is_refused(tmp_path, share):
         model_file.load(path)
 
 
+@pytest.mark.slow
 def test_a_file_with_any_byte_changed_is_refused_or_reads_the_same(tmp_path):
     path = tmp_path / "a.npz"
     model_file.save(model(), path)

@@ -272,6 +272,7 @@ def test_a_single_layer(kind, width):
     check(*program_of(kind, (2, 2, lanes), [{"out_channels": 5}], (3, 1, 1), width=width))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
 @pytest.mark.parametrize("pipeline", [0, 1])
 def test_a_kernel_with_padding_and_pooling_before_a_flattened_map(requantize, pipeline):

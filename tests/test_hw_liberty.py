@@ -243,6 +243,7 @@ def test_the_compact_librarys_flip_flops_have_setup_times_by_both_slews():
             assert table.at(0.6, 0.05) > table.at(0.05, 0.05) > table.at(0.05, 0.6)
 
 
+@pytest.mark.slow
 @needs_full
 def test_the_compact_librarys_setup_times_are_the_full_ones():
     full = read_library(Path(FOLDER) / FULL).cell(PREFIX + "dfxtp_1").pins["D"].timing

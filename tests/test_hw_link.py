@@ -169,6 +169,7 @@ def test_a_board_says_what_it_is():
     assert Description.decode(payload) == description(PROGRAM)
 
 
+@pytest.mark.slow
 def test_images_are_classified_one_after_the_other():
     found = answers_to(asked(1, CODES[0]), 600, asked(2, CODES[1]), wait=600)
     assert found == [answered(1, CLASSES[0]), answered(2, CLASSES[1])]
@@ -201,6 +202,7 @@ def test_a_broken_frame_is_refused_and_the_next_one_answered(broken, reason):
     assert found[-1] == answered(4, CLASSES[1])
 
 
+@pytest.mark.slow
 def test_noise_before_a_frame_is_passed_over():
     noise = bytes(byte for byte in random.Random(0).randbytes(30) if byte != SYNC)
     assert answers_to(noise, asked(5, CODES[0]), wait=600) == [answered(5, CLASSES[0])]

@@ -14,7 +14,8 @@ ZEROS = (0, 0, 0, 0)
 KINDS = ("complement", "min", "two_adder", "compare_swap", "mac", "xnor", "square")
 BUILDS = [(pe, structure) for pe in KINDS for structure in structures(pe)]
 every_build = pytest.mark.parametrize(("pe", "structure"), BUILDS)
-every_pipeline = pytest.mark.parametrize("pipeline", [0, 1, 2, 3, 4])
+PIPELINES = [0, *(pytest.param(registers, marks=pytest.mark.slow) for registers in (1, 2, 3, 4))]
+every_pipeline = pytest.mark.parametrize("pipeline", PIPELINES)
 
 
 def configured(pe, **values):

@@ -156,6 +156,7 @@ def test_the_twin_gives_every_map_of_the_reference(name, sizes, kind):
     check_twin(network(name, kind), config_of(kind, rows, cols, lanes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["complement", "mac", "xnor"])
 @pytest.mark.parametrize(
     "name", ["groups of channels", "stride, padding, pooling", "ordinary ends"]

@@ -76,10 +76,13 @@ def limits(layer):
     return np.minimum(weight, 0).sum(1) * top, np.maximum(weight, 0).sum(1) * top
 
 
+SLOWER = [pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 0), (1, 1))]
+
+
 @pytest.mark.parametrize("requantize", ["multiply", "shift"])
 @pytest.mark.parametrize("kind", ["adder", "mac"])
 @pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize(("seed", "stages"), [(0, 0), (1, 0), (1, 1)])
+@pytest.mark.parametrize(("seed", "stages"), [(0, 0), *SLOWER])
 def test_codes_are_those_of_the_reference_for_extreme_and_random_sums(
     kind, requantize, residual, seed, stages
 ):
@@ -148,7 +151,7 @@ SHARING += [((3, 3), (2, 2), (0, 0)), ((2, 2), (3, 2), (1, 0)), ((2, 1), (2, 3),
 
 @pytest.mark.parametrize("window", PLAIN + SHARING)
 @pytest.mark.parametrize("kind", ["max", "mean"])
-@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("gaps", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_pooling_gives_the_references_code_of_each_window(window, kind, gaps):
     """Of two maps, one after the other; with gaps their last rows and columns are another windows'
     padding, or in none."""

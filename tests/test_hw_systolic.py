@@ -94,6 +94,7 @@ def test_odd_sizes_give_the_sums_and_the_predicted_cycles(
     check(config, *shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pe", ["complement", "min", "mac"])
 @pytest.mark.parametrize(
     ("rows", "cols"), [(1, 1), (1, 3), (2, 1), (4, 3), (5, 2), (8, 1), (17, 1)]
@@ -148,7 +149,7 @@ def test_every_pair_of_operands_gives_its_distance():
 
 
 @pytest.mark.parametrize("pe", ["complement", "min"])
-@pytest.mark.parametrize("pipeline", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("before", [4, 6])
 def test_a_reset_in_or_behind_a_tile_leaves_nothing_behind(pe, pipeline, before):
     config = ArrayConfig(pe=pe, width=4, rows=2, cols=3, depth=6, pipeline=pipeline)

@@ -113,6 +113,7 @@ def test_without_yosys_the_remedy_is_named(monkeypatch):
         array_verilog(CONFIG)
 
 
+@pytest.mark.slow
 def test_a_failure_of_yosys_is_one_line_and_leaves_its_log(monkeypatch, tmp_path):
     def nonsense(*design, convert=hw.verilog.rtlil.convert, **options):
         return convert(*design, **options) + "nonsense\n"

@@ -146,7 +146,7 @@ def test_words_of_weights_may_come_with_pauses_between_them():
 
 
 @pytest.mark.parametrize("cycle", range(3, 13))
-@pytest.mark.parametrize("pipeline", [0, 2])
+@pytest.mark.parametrize("pipeline", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_reset_of_one_cycle_at_any_time_leaves_nothing_behind(cycle, pipeline):
     """Cut off after `cycle` cycles; the same form follows at once."""
     config = config_of(width=4, rows=3, cols=2, depth=6, positions=4, pipeline=pipeline)
