@@ -15,7 +15,7 @@ _HOMES = {
     "cycles": "hw.schedule",
     "array_verilog": "hw.verilog",
     "SynthReport": "hw.synth",
-    "best_multiplier": "hw.synth",
+    "best_multiplier": "hw.best",
     "synthesize": "hw.synth",
     "EnergyReport": "hw.energy",
     "AcceleratorConfig": "hw.accelerator_config",

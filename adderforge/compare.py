@@ -11,6 +11,7 @@ import numpy as np
 from golden import fast
 from golden.data import Dataset
 from golden.spec import QuantizedModel
+from hw.best import synthesize_best
 from hw.choices import TREES
 from hw.config import ArrayConfig
 from hw.delays import find_delays
@@ -21,7 +22,7 @@ from hw.netlist import read_netlist
 from hw.recording import joined, save
 from hw.route import ROUTED, route
 from hw.schedule import cycles
-from hw.synth import SynthReport, synthesize, synthesize_best
+from hw.synth import SynthReport, synthesize
 from hw.tools import ToolError, tool_versions
 from hw.verilog import config_hash
 from sim.gate_run import GateRun

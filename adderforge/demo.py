@@ -9,9 +9,9 @@ from golden import data, reference
 from golden.recipe import Recipe
 from golden.spec import QuantizedModel
 from golden.train import TrainConfig
+from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
 from hw.liberty import read_library
-from hw.synth import BUILT_IN_LIBRARY
 from hw.tools import tool_versions
 from sim.runner import check_simulator
 from sim.workload import matrix_forms

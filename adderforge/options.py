@@ -97,9 +97,9 @@ def library_options(command: Callable) -> Callable:
 def cell_library(liberty: tuple[Path, ...], pdk: str | None) -> tuple[Path, ...]:
     """The files that `library_options` name; the built-in library where they name none. Those given
     beside a PDK come on top of its cells."""
+    from hw.choices import BUILT_IN_LIBRARY
     from hw.liberty import read_library
     from hw.pdk import find_library
-    from hw.synth import BUILT_IN_LIBRARY
 
     files = (*((find_library(pdk),) if pdk else ()), *liberty) or (BUILT_IN_LIBRARY,)
     read_library(files)

@@ -22,11 +22,12 @@ from golden.recipe import Recipe
 from golden.spec import QuantizedModel
 from golden.start import check_start, read_start
 from golden.train import Start, Step, TrainConfig, TrainResult, train
+from hw.best import synthesize_best
 from hw.choices import TREES
 from hw.config import ArrayConfig
 from hw.liberty import Liberty, read_library
 from hw.netlist import read_netlist
-from hw.synth import SynthReport, synthesize, synthesize_best
+from hw.synth import SynthReport, synthesize
 from hw.verilog import array_verilog
 from sim.gate_run import GateRun, measure
 from sim.job import FormResult

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.best import best_multiplier
 from hw.config import ArrayConfig
 from hw.mapping import hand_made
 from hw.schedule import cycles
-from hw.synth import best_multiplier, synthesize
+from hw.synth import synthesize
 from hw.tools import tool_versions
 
 TABLE = Path(__file__).parent.parent / "docs" / "results" / "hardware-cost.json"

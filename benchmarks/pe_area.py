@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
+from hw.choices import BUILT_IN_LIBRARY, candidates
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.mapping import weights_inverted
-from hw.synth import BUILT_IN_LIBRARY, candidates, synthesize
+from hw.synth import synthesize
 from hw.tools import tool_versions
 
 TABLE = Path(__file__).parent.parent / "docs" / "results" / "pe-area.json"

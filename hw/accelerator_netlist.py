@@ -10,6 +10,7 @@ from pathlib import Path
 from .accelerator_verilog import TOP, accelerator_rtlil
 from .arithmetic import PLAIN
 from .asic import write_commands
+from .best import first_that_meets, ranked
 from .cache import kept
 from .choices import BUILT_IN_LIBRARY, Choice, check
 from .config import ArrayConfig
@@ -19,15 +20,7 @@ from .ice40_cells import MODELS
 from .liberty import Liberty
 from .memory_cut import Cut, CutMemory, cut, models, open_boxes
 from .program import Program
-from .synth import (
-    Progress,
-    SynthReport,
-    asic_report,
-    first_that_meets,
-    map_files,
-    ranked,
-    structure_of,
-)
+from .synth import Progress, SynthReport, asic_report, map_files, structure_of
 from .tools import tool_versions
 from .yowasp import yosys
 
@@ -56,7 +49,7 @@ def mapped_accelerator(
     clock_mhz: float | None = None,
 ) -> AcceleratorNetlist:
     """The program's accelerator mapped to a cell library, from the cache where it is there.
-    multiplier: of the PEs; by default, as `hw.synth.choose` has it, the best. clock_mhz: by default
+    multiplier: of the PEs; by default, as `hw.best.choose` has it, the best. clock_mhz: by default
     none, but the least area; with it the first of the ways by which a PE meets it that the
     accelerator meets it by, too, or if none does the one with the shortest path. Errors as there.
     """

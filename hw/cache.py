@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from .best import synthesize_best
+from .choices import BUILT_IN_LIBRARY
 from .config import ArrayConfig
 from .liberty import Liberty, liberty_files
 from .liberty_text import read_text
-from .synth import BUILT_IN_LIBRARY, Progress, SynthReport, synthesize_best
+from .synth import Progress, SynthReport
 from .tools import ToolError, cache_folder, tool_versions
 
 NETLIST, REPORT = "netlist.json", "report.json"

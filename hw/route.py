@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from .best import best_multiplier
+from .choices import check
 from .collateral import ports
 from .config import ArrayConfig
 from .fabric import FABRICS, Router
-from .synth import best_multiplier, check, map_design
+from .synth import map_design
 from .tools import ToolError, failed, installed
 from .verilog import PE, TOP, array_verilog, pe_verilog
 from .yowasp import for_each, yowasp
@@ -59,7 +61,7 @@ def route(
     """Synthesize, place and route one PE or the array; everything is left in `folder`.
 
     target: "ice40" (HX8K), "ecp5" (85K, speed grade 6) or "gowin" (GW2AR-18, I7). multiplier: one
-    of `hw.synth.candidates`; by default the smallest. progress: called with (seeds done, seeds).
+    of `hw.choices.candidates`; by default the smallest. progress: called with (seeds done, seeds).
     ValueError for unknown names or no seed, ToolError when a tool is missing or fails, or when it
     knows no delays of cells that are there.
     """

@@ -15,9 +15,10 @@ from adderforge.compare_page import sources, write_pages
 from adderforge.compare_tables import tables, verdict
 from adderforge.contenders import Effort, Flow, contenders
 from golden import model_file
+from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
 from hw.liberty_text import read_text
-from hw.synth import BUILT_IN_LIBRARY, SynthReport
+from hw.synth import SynthReport
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = (FIXTURES / f"lenet5-bn-digits-{kind}.npz" for kind in ("adder", "cnn"))

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from hw.choices import BUILT_IN_LIBRARY
 from hw.liberty_text import read_text
-from hw.synth import BUILT_IN_LIBRARY
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER = FIXTURES / "lenet5-bn-digits-adder.npz"

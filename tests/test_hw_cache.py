@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from hw import cache
+from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
 from hw.memory import memory_energy
-from hw.synth import BUILT_IN_LIBRARY, SynthReport
+from hw.synth import SynthReport
 from hw.tools import ToolError, cache_folder
 
 CONFIG = ArrayConfig(rows=2, cols=3, depth=64)

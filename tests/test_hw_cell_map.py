@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from hw.cell_map import FULL, HALF, adder_cell, empty_module, full_adder_map, half_adder_map
+from hw.choices import BUILT_IN_LIBRARY
 from hw.liberty import read_library
-from hw.synth import BUILT_IN_LIBRARY
 
 LIBRARY = read_library(BUILT_IN_LIBRARY)
 

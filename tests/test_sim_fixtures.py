@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from golden import archive, model_file, reference
+from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
-from hw.synth import BUILT_IN_LIBRARY, synthesize
+from hw.synth import synthesize
 from sim.gate_run import measure
 from sim.runner import simulate
 from sim.workload import check_fit, matrix_forms

@@ -6,11 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from hw.choices import BUILT_IN_LIBRARY, candidates
 from hw.config import ArrayConfig
 from hw.liberty import read_library
 from hw.netlist import read_netlist
 from hw.schedule import Schedule
-from hw.synth import BUILT_IN_LIBRARY, candidates, synthesize
+from hw.synth import synthesize
 from hw.weight_schedule import WeightSchedule
 from sim.blocks import blocks
 from sim.gate_run import check_memory, measure

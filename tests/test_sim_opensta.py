@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
 from hw.delays import Surroundings, find_delays
 from hw.energy import energy
 from hw.liberty import read_library
 from hw.liberty_text import read_text
 from hw.netlist import read_netlist
-from hw.synth import BUILT_IN_LIBRARY, synthesize
+from hw.synth import synthesize
 from sim import events, gates
 
 needs_opensta = pytest.mark.skipif(

@@ -217,7 +217,8 @@ def synth(
     from rich.console import Console
 
     from hw import route as routing
-    from hw import synth as synthesis
+    from hw.best import synthesize_best
+    from hw.choices import check
 
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
@@ -225,15 +226,13 @@ def synth(
     config = array_config(**options)
     target = ALIASES.get(target, target)
     library = cell_library(liberty, pdk)
-    synthesis.check(config, target, multiplier, library, clock_mhz)
+    check(config, target, multiplier, library, clock_mhz)
     if route:
         routing.check_route(config, target, "array", multiplier)
     folder = new_run_folder("synth", out)
     stages = Stages(2 if route else 1, Console(stderr=True), every=LINES_EVERY)
     with stages.stage(f"synthesize {config.pe} for {target}") as update:
-        made = synthesis.synthesize_best(
-            config, target, folder, library, clock_mhz, multiplier, update
-        )
+        made = synthesize_best(config, target, folder, library, clock_mhz, multiplier, update)
         report = asdict(made)
     if route:
         with stages.stage(f"place and route {config.pe} on {target}") as update:

@@ -20,8 +20,8 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     """Measure, write, print; options: of the array. Returns how many sums were wrong."""
     from rich.console import Console
 
+    from hw.choices import check
     from hw.recording import joined, save
-    from hw.synth import check
     from sim import events
     from sim.gate_run import check_memory
 

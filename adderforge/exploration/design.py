@@ -14,7 +14,7 @@ _DEFAULTS = AS_NEEDED.model_dump()
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """An array, and for MACs how products are made: one of `hw.synth.candidates`, such as "dsp",
+    """An array, and for MACs how products are made: one of `hw.choices.candidates`, such as "dsp",
     or None for the smallest made of logic. Other PEs have no multiplier: theirs is None. PEs made
     by hand for an FPGA hold their own, so a design with another has the target "generic". around:
     of the accelerator, where the workload is run by one, and of the network's quantization; an

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from golden.archive import write_whole
 from hw.arithmetic import ARRAY_TREE, BOOTH_TREE
+from hw.best import best_multiplier
 from hw.cache import mapped
 from hw.config import ArrayConfig
 from hw.mapping import hand_made
-from hw.synth import best_multiplier, synthesize
+from hw.synth import synthesize
 from hw.tools import ToolError, cache_folder
 
 from . import accelerator_levels, network_levels

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from hw import synth
+from hw import best
+from hw.best import best_multiplier, synthesize_best
 from hw.choices import candidates, choices
 from hw.config import ArrayConfig
-from hw.synth import SynthReport, best_multiplier, synthesize, synthesize_best
+from hw.synth import SynthReport, synthesize
 
 ADDER = ArrayConfig(width=8, rows=2, cols=2, depth=64)
 MAC = ADDER.twin("mac")
@@ -16,13 +17,13 @@ SMALL = ArrayConfig(width=4, rows=1, cols=1, lanes=2, depth=16)
 
 @pytest.mark.slow
 def test_the_best_multiplier_is_the_smallest_of_all_candidates(tmp_path):
-    best = best_multiplier(MAC, "asic", tmp_path)
+    found = best_multiplier(MAC, "asic", tmp_path)
     areas = {
         choice: json.loads((tmp_path / choice.name / "stat.json").read_text())["design"]["area"]
         for choice in choices(MAC, "asic")
     }
     assert len(set(areas.values())) > 1
-    assert best == min(areas, key=areas.get).multiplier
+    assert found == min(areas, key=areas.get).multiplier
     assert best_multiplier(ADDER, "ice40", tmp_path / "never") == "none"
     assert not (tmp_path / "never").exists()
 
@@ -73,7 +74,7 @@ def test_an_array_that_misses_the_clock_is_made_in_another_way(tmp_path, monkeyp
             tools={},
         )
 
-    monkeypatch.setattr(synth, "synthesize", synthesized)
+    monkeypatch.setattr(best, "synthesize", synthesized)
     report = synthesize_best(ADDER, "asic", tmp_path, clock_mhz=100.0)
     again = [] if report.clock_met else [min(made, key=paths.__getitem__)]
     assert arrays == made + again and report.style == arrays[-1]
