@@ -10,11 +10,11 @@ few, see `calibrate`: others need more or less for their layers.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from .cost_model import QUANTILE, SPARE, CostModel, Sample, weights_of
+from .cost_model import SPARE, CostModel, Fit, Sample, table, weights_of
 from .design import Design
 from .effort import Effort
 
@@ -23,18 +23,6 @@ PJ_PER_CYCLE = "pj_per_cycle"
 FIGURES = (*SIZES, PJ_PER_CYCLE)
 POSITIONS = 16
 NAMES = ("figure", "place", "requantize", "external", "external_width")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AroundFit:
-    """weights: of the terms. error: relative, that 90 % of the accelerators do not exceed when each
-    is guessed, with its array, from all others; median_error, largest_error: likewise."""
-
-    weights: tuple[float, ...]
-    count: int
-    median_error: float
-    error: float
-    largest_error: float
 
 
 class AroundModel:
@@ -78,7 +66,7 @@ class AroundModel:
         known = figure in SIZES or design.array.pe in self._pes
         return _of_array(figure, array) if known else None
 
-    def _fit(self, figure: str, samples: list[Sample]) -> AroundFit | None:
+    def _fit(self, figure: str, samples: list[Sample]) -> Fit | None:
         """None where there are too few, or no model of their arrays."""
         place = samples[0].place.split(" ")[0]
         designs = [bare(sample.design) for sample in samples]
@@ -93,26 +81,11 @@ class AroundModel:
         for index, (sample, array) in enumerate(known):
             weights = weights_of(np.delete(relative, index, axis=0))
             errors.append(abs((array + float(terms[index] @ weights)) / sample.value - 1))
-        return AroundFit(
-            weights=tuple(weights_of(relative)),
-            count=len(known),
-            median_error=float(np.median(errors)),
-            error=float(np.quantile(errors, QUANTILE)),
-            largest_error=max(errors),
-        )
+        return Fit.of(weights_of(relative), errors)
 
     def table(self) -> list[dict[str, object]]:
         """Every fit's group, count and errors."""
-        return [
-            dict(zip(NAMES, group, strict=True))
-            | {
-                "measurements": fit.count,
-                "median_error": fit.median_error,
-                "error_90": fit.error,
-                "largest_error": fit.largest_error,
-            }
-            for group, fit in sorted(self.fits.items(), key=str)
-        ]
+        return table(NAMES, self.fits)
 
 
 def bare(design: Design) -> Design:

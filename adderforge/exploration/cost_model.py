@@ -47,6 +47,17 @@ class Fit:
     error: float
     largest_error: float
 
+    @classmethod
+    def of(cls, weights: np.ndarray, errors: list[float]) -> "Fit":
+        """errors: of each measurement, guessed from all others."""
+        return cls(
+            weights=tuple(weights),
+            count=len(errors),
+            median_error=float(np.median(errors)),
+            error=float(np.quantile(errors, QUANTILE)),
+            largest_error=max(errors),
+        )
+
 
 class CostModel:
     """Fits for each figure and group of arrays that has enough samples."""
@@ -90,17 +101,21 @@ class CostModel:
 
     def table(self) -> list[dict[str, object]]:
         """Every fit's group, count and errors."""
-        names = ("figure", "place", *GROUP)
-        return [
-            dict(zip(names, group, strict=True))
-            | {
-                "measurements": fit.count,
-                "median_error": fit.median_error,
-                "error_90": fit.error,
-                "largest_error": fit.largest_error,
-            }
-            for group, fit in sorted(self.fits.items(), key=str)
-        ]
+        return table(("figure", "place", *GROUP), self.fits)
+
+
+def table(names: Sequence[str], fits: dict[tuple, Fit]) -> list[dict[str, object]]:
+    """Every fit's group, by these names, its count and errors."""
+    return [
+        dict(zip(names, group, strict=True))
+        | {
+            "measurements": fit.count,
+            "median_error": fit.median_error,
+            "error_90": fit.error,
+            "largest_error": fit.largest_error,
+        }
+        for group, fit in sorted(fits.items(), key=str)
+    ]
 
 
 def group_of(design: Design) -> tuple:
@@ -120,13 +135,7 @@ def _fit(figure: str, samples: list[Sample]) -> Fit | None:
     for index in range(len(samples)):
         others = np.delete(relative, index, axis=0)
         errors.append(abs(float(relative[index] @ weights_of(others)) - 1))
-    return Fit(
-        weights=tuple(weights_of(relative)),
-        count=len(samples),
-        median_error=float(np.median(errors)),
-        error=float(np.quantile(errors, QUANTILE)),
-        largest_error=max(errors),
-    )
+    return Fit.of(weights_of(relative), errors)
 
 
 def weights_of(relative: np.ndarray) -> np.ndarray:
