@@ -6,23 +6,22 @@ plain PyTorch without a warning.
 """
 
 import ctypes
-import hashlib
 import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import warnings
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from .kept import kept_library
+
 SOURCE = Path(__file__).parent / "cpu" / "kernels.cpp"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-DIGEST_SIZE = hashlib.sha256().digest_size
 COMPILE_TIMEOUT = 300  # seconds
 
 
@@ -141,12 +140,8 @@ def _library() -> Path:
         raise FileNotFoundError("no C++ compiler was found")
     version = _run(compiler, "--version")
     sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCE.parent.glob("*.[ch]*"))]
-    key = "\0".join([*sources, version, *FLAGS, _cpu()])
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    path = _cache_folder() / f"adder_kernels-{name}.so"
-    if not _is_whole(path):
-        _build(compiler, path)
-    return path
+    made_of = [*sources, version, *FLAGS, _cpu()]
+    return kept_library(_cache_folder(), "adder_kernels", made_of, partial(_build, compiler))
 
 
 def _cache_folder() -> Path:
@@ -165,23 +160,8 @@ def _cpu() -> str:
     return "\n".join(line for line in lines if line.startswith(("model", "flags", "Features")))
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether the file ends in the digest that `_build` put there: a damaged library crashes."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return content[-DIGEST_SIZE:] == hashlib.sha256(content[:-DIGEST_SIZE]).digest()
-
-
 def _build(compiler: str, path: Path) -> None:
-    """Compile beside `path`, then rename, so that others see the whole library or none."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        built = Path(folder) / path.name
-        _run(compiler, *FLAGS, str(SOURCE), "-o", str(built))
-        content = built.read_bytes()
-        built.write_bytes(content + hashlib.sha256(content).digest())
-        built.replace(path)
+    _run(compiler, *FLAGS, str(SOURCE), "-o", str(path))
 
 
 def _run(*command: str) -> str:

@@ -1,17 +1,15 @@
 """C++ sources beside the Python ones, compiled on first use into the user's cache folder."""
 
 import ctypes
-import hashlib
 import os
 import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 
+from golden.kept import kept_library
 from hw.tools import ToolError, cache_folder, run
 
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC")
-DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 @cache
@@ -24,30 +22,12 @@ def load(source: Path) -> ctypes.CDLL:
             f"{name}: not found; gate-delay activity needs a C++ compiler (Debian: apt install "
             "g++); zero-delay activity needs none"
         )
-    key = "\0".join([source.read_text(encoding="utf-8"), compiler, *FLAGS])
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    path = cache_folder() / f"{source.stem}-{name}.so"
-    if not _is_whole(path):
-        _build(compiler, source, path)
-    return ctypes.CDLL(str(path))
+    folder = cache_folder()
+    log = folder / f"{source.stem}.log"
 
-
-def _is_whole(path: Path) -> bool:
-    """Whether the file ends in the digest that `_build` put there: a damaged library crashes."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return content[-DIGEST_SIZE:] == hashlib.sha256(content[:-DIGEST_SIZE]).digest()
-
-
-def _build(compiler: str, source: Path, path: Path) -> None:
-    """Compile beside `path`, then rename, so that others see the whole library or none."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        built = Path(folder) / path.name
-        log = path.with_suffix(".log")
-        run([compiler, *FLAGS, str(source.resolve()), "-o", str(built)], Path(folder), log)
-        content = built.read_bytes()
-        built.write_bytes(content + hashlib.sha256(content).digest())
-        built.replace(path)
+    def build(path: Path) -> None:
+        run([compiler, *FLAGS, str(source.resolve()), "-o", str(path)], path.parent, log)
         log.unlink(missing_ok=True)
+
+    made_of = [source.read_text(encoding="utf-8"), compiler, *FLAGS]
+    return ctypes.CDLL(str(kept_library(folder, source.stem, made_of, build)))
