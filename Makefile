@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 READY := $(VENV)/.ready
+TRITON := $(VENV)/.triton
 
 .PHONY: demo test fast lint format fixtures cost clean
 
 demo: $(READY)
 	$(VENV)/bin/adderforge demo $(ARGS)
 
-test: $(READY)
+test: $(READY) $(TRITON)
 	$(PYTEST) $(ARGS)
 
 # Tests that need no long simulation, synthesis or training.
@@ -45,4 +46,10 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+# What the tests of the kernels for GPUs need; where it cannot be had, they are skipped.
+$(TRITON): $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[gpu]" || echo "without Triton"
 	touch $@

@@ -3,10 +3,13 @@ paper's equations: on the GPU if there is one, otherwise in Triton's interpreter
 
 import importlib
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,9 +39,10 @@ SHAPES = {
 
 @pytest.fixture(autouse=True)
 def kernels_of_the_gpu(monkeypatch):
-    """Also for tensors on the CPU, in the interpreter."""
+    """Also for tensors on the CPU, in the interpreter, where NumPy shall not warn of the infinities
+    by which signs are told."""
     monkeypatch.setattr(kernels, "load", lambda: gpu_kernels)
-    with mock.patch.dict(os.environ, INTERPRETER):
+    with mock.patch.dict(os.environ, INTERPRETER), np.errstate(over="ignore"):
         yield
 
 
@@ -85,6 +89,16 @@ def test_the_sign_of_a_zero_difference_is_zero():
     check(input.div(2).round(), weight.div(2).round(), upstream, moves)
 
 
+def test_the_sign_of_the_smallest_difference_is_one():
+    """Of two neighbors among the floats, as near to 0 as they come, and of the largest."""
+    shape = kernels.Shape(1, 1, 1, 4, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 4)
+    input = torch.tensor([1.4e-45, 0.0, 1.0, 3e38], device=DEVICE).view(1, 1, 1, 4)
+    upstream = torch.tensor([1.0, 10.0, 100.0, 1000.0], device=DEVICE).view(1, 1, 1, 4)
+    for weight, wanted in ((0.0, 1101.0), (1.4e-45, 1090.0), (-3e38, 1111.0), (3e38, -111.0)):
+        filters = torch.full((1, 1, 1, 1), weight, device=DEVICE)
+        assert gpu_kernels.sign_gradient(shape, input, filters, upstream) == wanted
+
+
 def test_tensors_that_are_not_contiguous_give_the_same():
     input, weight, upstream, moves = tensors(SHAPES["stride 2"])
     wanted = run(input, weight, upstream, moves)
@@ -122,8 +136,8 @@ for images, channels, groups in ((2, 6, 2), (1, 1, 1), (2**31, 16, 1)):
         (gpu_kernels._input_gradient_tile, 4, ()),
         (gpu_kernels._sign_gradient_tile, 4, (3 * images, 100)),
     ):
-        arguments = (*[tensor] * tensors, *rows, 8, 256, *sizes)
-        code = kernel.warmup(*arguments, enable_fp_fusion=True, grid=(1,))
+        arguments = (*[tensor] * tensors, *rows, 8, 64, *sizes)
+        code = kernel.warmup(*arguments, enable_fp_fusion=True, num_warps=1, grid=(1,))
         assert code.asm["cubin"]
 """
 
@@ -135,3 +149,13 @@ def test_the_kernels_compile_for_nvidia_gpus(capability, tmp_path):
     script = COMPILATION.replace("{capability}", str(capability))
     environment = os.environ | {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_INTERPRET": "0"}
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, env=environment)
+
+
+@pytest.mark.slow
+def test_the_inner_loops_are_arithmetic_for_the_most_part(tmp_path):
+    script = Path(__file__).parent.parent / "benchmarks" / "gpu_instructions.py"
+    environment = os.environ | {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_INTERPRET": "0"}
+    command = [sys.executable, script, "--capability", "90"]
+    printed = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    shares = [int(share) for share in re.findall(r"(\d+)% additions", printed.stdout)]
+    assert len(shares) == 6 and min(shares) > 50
