@@ -5,13 +5,14 @@ import pytest
 import hw.ecp5
 import hw.ice40
 import hw.xilinx7
+from hw.arithmetic import PLAIN
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
 from hw.mapping import hand_made, weights_inverted
 from hw.primitives import truth_table
 from hw.synth import synthesize
 from hw.tools import ToolError
-from hw.verilog import PE, TOP, array_verilog, pe_verilog
+from hw.verilog import PE, TOP, array_verilog, pe_rtlil
 from hw.yowasp import yosys
 
 HAND_MADE = ("ice40", "ecp5", "xilinx7")
@@ -29,8 +30,8 @@ def prove(config, folder):
     asks for, are equal in every cycle for all operands and flags; ToolError when they are not.
     Accumulators that are loaded take two cycles more until the reset shows in both halves."""
     generic = ArrayConfig(**config.model_dump() | {"target": "generic"})
-    (folder / "generic.v").write_text(pe_verilog(generic))
-    (folder / "made.v").write_text(pe_verilog(config))
+    (folder / "generic.il").write_text(pe_rtlil(generic, PLAIN))
+    (folder / "made.il").write_text(pe_rtlil(config, PLAIN))
     clear = ".clear(clear | start), " if config.sum_loaded else ""
     operand, invert = config.width * config.lanes - 1, "~" * weights_inverted(config)
     (folder / "both.v").write_text(f"""
@@ -51,9 +52,9 @@ module both(input clk, rst, clear, last, input [{operand}:0] a, w);
 endmodule
 """)
     script = f"""
-read_verilog generic.v
+read_rtlil generic.il
 rename {PE} generic
-read_verilog made.v
+read_rtlil made.il
 rename {PE} made
 read_verilog -formal both.v
 read_verilog -defer -overwrite +/{FABRICS[config.target].models}/cells_sim.v
