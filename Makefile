@@ -50,6 +50,6 @@ $(READY): pyproject.toml constraints.txt
 
 # What the tests of the kernels for GPUs need; where it cannot be had, they are skipped.
 $(TRITON): $(READY)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 \
 	  --constraint constraints.txt --editable ".[gpu]" || echo "without Triton"
 	touch $@
