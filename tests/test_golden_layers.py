@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from golden import binary
 from golden.binary import BinaryConv2d, BinaryLinear
 from golden.l2 import L2Conv2d, L2Linear
 from golden.layers import AdderConv2d, AdderConvTranspose2d, AdderLinear
@@ -239,6 +240,16 @@ def test_the_binary_estimator_passes_up_to_1_and_a_zero_counts_as_1():
     assert output.item() == 1 + 1 + 1 + 1
     assert input.grad.tolist() == [[1.0, 1.0, 0.0, -1.0]]
     assert layer.weight.grad.tolist() == [[1.0, 1.0, -1.0, -1.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_binary_estimator_passes_nothing_just_beyond_1(dtype):
+    one = torch.ones((), dtype=dtype)
+    values = torch.stack([one, -one, one.nextafter(2 * one), (-one).nextafter(-2 * one)])
+    values.requires_grad_()
+    binary.sign(torch.cat([values, -0.0 * one[None]])).backward(torch.ones(5, dtype=dtype))
+    assert values.grad.tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert binary.sign(-0.0 * one).item() == 1
 
 
 @pytest.mark.parametrize("groups", [1, 2])
