@@ -11,6 +11,7 @@ from .batches import batches
 from .data import Dataset
 from .distributed import processes
 from .graph import NORMS
+from .memory import keep_freed_memory
 from .quantize import quantize_whole
 from .recipe import Recipe
 from .simulation import Simulation
@@ -70,6 +71,7 @@ def finetune(
     """
     if tuning.epochs == 0:
         return result
+    keep_freed_memory()
     changes = {"epochs": tuning.epochs, "learning_rate": tuning.rate, "seed": tuning.seed}
     config = replace(result.config, decay="cosine", **changes)
     calibration_images = dataset.train_images[:images]

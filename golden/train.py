@@ -12,6 +12,7 @@ from torch import nn
 from . import data, state
 from .distributed import processes
 from .images import Images
+from .memory import keep_freed_memory
 from .train_config import TrainConfig
 from .training import Epoch, OnStep, Start, Step, Training, TrainResult, build_network
 
@@ -67,6 +68,7 @@ def train(
     Raises ValueError when the loss is no longer finite, and says where; the file keeps the state
     after the epoch before. Likewise on a damaged file, or one of another configuration.
     """
+    keep_freed_memory()
     dataset = dataset or data.load(config.data, config.data_dir, config.classes)
     on_epoch = on_epoch or (lambda epoch: None)
     with processes(device) as group:
