@@ -171,13 +171,19 @@ def _input_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: 
 
 
 def _full_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
-    """Σ g (X - F) = XᵀG - F · Σg (Eq. 5): a convolution's gradient and a rank-one term."""
+    """Σ g (X - F) = Σ g X - F · Σg (Eq. 5): a convolution's gradient and a rank-one term."""
+    products = _products(window, input, weight, grad_output)
+    return products - weight * grad_output.sum((0, 2, 3))[:, None, None, None]
+
+
+def _products(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
+    kernel = kernels.suited(input, weight)
+    if isinstance(kernel, kernels.Kernels):
+        return kernel.products(_kernel_shape(input, weight, window), input, grad_output)
     if input.shape[1:] == weight.shape[1:] and grad_output.shape[2:] == (1, 1):
-        product = (grad_output.flatten(1).mT @ input.flatten(1)).view_as(weight)  # 3 times faster
-    else:
-        moves = (window.stride, window.padding, window.dilation, window.groups)
-        product = conv2d_weight(input, weight.shape, grad_output, *moves)
-    return product - weight * grad_output.sum((0, 2, 3))[:, None, None, None]
+        return (grad_output.flatten(1).mT @ input.flatten(1)).view_as(weight)  # 3 times faster
+    moves = (window.stride, window.padding, window.dilation, window.groups)
+    return conv2d_weight(input, weight.shape, grad_output, *moves)
 
 
 def _sign_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
