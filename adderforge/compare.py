@@ -17,6 +17,7 @@ from hw.config import ArrayConfig
 from hw.delays import find_delays
 from hw.energy import EnergyReport, beside, total
 from hw.liberty import read_library
+from hw.mapping import on_fabric
 from hw.memory import memory_energy
 from hw.netlist import read_netlist
 from hw.recording import joined, save
@@ -48,14 +49,16 @@ def accuracy(model: QuantizedModel, dataset: Dataset, update: Update) -> dict:
 def sizes(
     one: Contender, flow: Flow, folder: Path, update: Update
 ) -> tuple[dict[str, SynthReport], dict[str, dict]]:
-    """Synthesis for each target, each in a folder of its name; a MAC has the smallest multiplier
-    made of logic, and on FPGAs one made of DSP blocks beside it, `<target>-dsp`. And what routing
-    gave, by the same names: `RouteReport`'s keys, or "error" alone where the array does not fit."""
+    """Synthesis for each target, each in a folder of its name; on FPGAs PEs are made by hand where
+    that is known. A MAC has the smallest multiplier made of logic, and on FPGAs one made of DSP
+    blocks beside it, `<target>-dsp`. And what routing gave, by the same names: `RouteReport`'s
+    keys, or "error" alone where the array does not fit."""
+    made = {"asic": one.config} | {target: on_fabric(one.config, target) for target in flow.fpgas}
     reports, routes = {}, {}
-    for target in ("asic", *flow.fpgas):
+    for target, config in made.items():
         place, clock_mhz = folder / target, flow.clock_mhz if target == "asic" else None
         reports[target] = synthesize_best(
-            one.config, target, place, flow.liberty, clock_mhz, progress=update
+            config, target, place, flow.liberty, clock_mhz, progress=update
         )
         if one.config.pe == "mac" and target != "asic":
             name = f"{target}-dsp"
@@ -63,7 +66,8 @@ def sizes(
     for name, report in reports.items():
         if flow.seeds and report.target in ROUTED:
             update(f"route on {name}", 0, 1)
-            routes[name] = _routed(one.config, report, folder / f"{name}-route", flow.seeds)
+            config = made.get(name, one.config)
+            routes[name] = _routed(config, report, folder / f"{name}-route", flow.seeds)
     return reports, routes
 
 

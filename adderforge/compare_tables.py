@@ -109,7 +109,10 @@ def _synthesis(twins: dict[str, dict]) -> Table:
     rows.append(row("ASIC flip-flops' area, µm²", twins, lambda t: _asic(t)["sequential_area_um2"]))
     rows.append(row("ASIC area of one PE, µm²", twins, lambda t: _asic(t)["pe_area_um2"]))
     multiplier = twins["mac"]["synthesis"]
-    chosen = ", ".join(f"{target}: {report['multiplier']}" for target, report in multiplier.items())
+    made = {target: report["multiplier"] for target, report in multiplier.items()}
+    chosen = ", ".join(
+        f"{target}: {'made by hand' if name == 'none' else name}" for target, name in made.items()
+    )
     styles = ", ".join(f"{name_of(pe)}: {_asic(twin)['style']}" for pe, twin in twins.items())
     return Table(
         title="Size",

@@ -26,6 +26,7 @@ from hw.best import synthesize_best
 from hw.choices import TREES
 from hw.config import ArrayConfig
 from hw.liberty import Liberty, read_library
+from hw.mapping import on_fabric
 from hw.netlist import read_netlist
 from hw.synth import SynthReport, synthesize
 from hw.verilog import array_verilog
@@ -220,13 +221,15 @@ def synthesize_arrays(
 ) -> list[SynthReport]:
     """Synthesize every array for each of TARGETS, each in `<target>/<pe>/`.
 
-    A mac array gets the best multiplier made of logic, and on FPGAs one with DSPs beside it.
+    On FPGAs PEs are made by hand where that is known. A mac array gets the best multiplier made of
+    logic, and on FPGAs one with DSPs beside it.
     """
 
     def one(config: ArrayConfig, target: str, dsp: bool) -> SynthReport:
         if dsp:
             return synthesize(config, target, folder / target / f"{config.pe}-dsp", "dsp")
-        return synthesize_best(config, target, folder / target / config.pe, liberty)
+        made = config if target == "asic" else on_fabric(config, target)
+        return synthesize_best(made, target, folder / target / config.pe, liberty)
 
     jobs = [(config, target, False) for config in configs for target in TARGETS]
     jobs += [(c, t, True) for c in configs if c.pe == "mac" for t in TARGETS if t != "asic"]

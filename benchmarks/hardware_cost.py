@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hw.best import best_multiplier
 from hw.config import ArrayConfig
-from hw.mapping import hand_made
+from hw.mapping import hand_made, on_fabric
 from hw.schedule import cycles
 from hw.synth import synthesize
 from hw.tools import tool_versions
@@ -77,7 +77,7 @@ def cost(config: ArrayConfig, target: str, made: str) -> dict[str, object]:
     """The figures of one design on one target. made: of its PEs, `HAND` or a multiplier."""
     by_hand = made == HAND
     if by_hand:
-        config = _made_by_hand(config, target)
+        config = on_fabric(config, target)
     with tempfile.TemporaryDirectory() as folder:
         report = synthesize(config, target, Path(folder) / "run", None if by_hand else made)
     return {"made": made} | {name: getattr(report, name) for name in SIZES[target]}
@@ -85,7 +85,7 @@ def cost(config: ArrayConfig, target: str, made: str) -> dict[str, object]:
 
 def choose(config: ArrayConfig, target: str) -> str:
     """How the PEs are made, as `cost` takes it."""
-    if target != "asic" and hand_made(_made_by_hand(config, target)):
+    if target != "asic" and hand_made(on_fabric(config, target)):
         return HAND
     with tempfile.TemporaryDirectory() as folder:
         return best_multiplier(config, target, Path(folder))
@@ -182,10 +182,6 @@ def main() -> None:
         found += 1
         print(line, flush=True)
     sys.exit(f"{found} figures differ from {TABLE}" if found else None)
-
-
-def _made_by_hand(config: ArrayConfig, target: str) -> ArrayConfig:
-    return ArrayConfig(**config.model_dump() | {"target": target})
 
 
 if __name__ == "__main__":

@@ -42,6 +42,13 @@ def hand_made(config: ArrayConfig) -> Arithmetic | None:
     return _MADE.get((config.target, config.pe))
 
 
+def on_fabric(config: ArrayConfig, target: str) -> ArrayConfig:
+    """The configuration with PEs made by hand for that FPGA, which are smaller than generic ones,
+    adders and MACs alike; unchanged where nothing is made by hand."""
+    made = ArrayConfig(**config.model_dump() | {"target": target})
+    return made if hand_made(made) else config
+
+
 def weights_inverted(config: ArrayConfig) -> bool:
     """Whether the PEs take and pass on ~w, since the fabric's carry cells invert no operand."""
     return (config.target, config.pe) == ("ice40", "complement")

@@ -370,6 +370,7 @@ def test_a_comparison_from_the_command_line_leaves_all_that_its_page_links(tmp_p
     assert [twin["netlist_check"]["mismatches"] for twin in twins.values()] == [0, 0]
     assert all(twin["netlist_check"]["compared"] > 0 for twin in twins.values())
     assert twins["complement"]["energy"]["pj_per_op"] < twins["mac"]["energy"]["pj_per_op"]
+    assert twins["mac"]["synthesis"]["ice40"]["multiplier"] == "none"  # made by hand
     html = (tmp_path / "run" / "compare.html").read_text()
     for place in re.findall(r'href="([^"#][^"]*)"', html):
         assert (tmp_path / "run" / place).is_file(), place

@@ -39,6 +39,8 @@ def test_the_demo_runs_every_stage_and_leaves_a_whole_report(tmp_path):
         for figures in twin["synthesis"]
         if figures["multiplier"] != "dsp"
     }
+    fpgas = [made for made in report["twins"]["mac"]["synthesis"] if made["target"] != "asic"]
+    assert {made["multiplier"] for made in fpgas} == {"none", "dsp"}  # made by hand, and of blocks
     for target in ("ice40", "ecp5", "asic"):
         assert sizes[target, "complement"] < sizes[target, "mac"]
     for name in ("configuration.json", "tools.json", "report.md", "report.png", "train/adder.csv"):

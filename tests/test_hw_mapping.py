@@ -8,7 +8,7 @@ import hw.xilinx7
 from hw.arithmetic import PLAIN
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
-from hw.mapping import hand_made, weights_inverted
+from hw.mapping import hand_made, on_fabric, weights_inverted
 from hw.primitives import truth_table
 from hw.synth import synthesize
 from hw.tools import ToolError
@@ -76,6 +76,16 @@ def test_a_truth_table_has_its_functions_values_lowest_input_first():
 def test_nothing_is_made_by_hand_for_the_generic_target():
     assert hand_made(ArrayConfig()) is None
     assert not weights_inverted(ArrayConfig())
+
+
+def test_pes_are_made_by_hand_where_that_is_known():
+    generic = ArrayConfig(pe="mac", rows=3, pipeline=1)
+    for target in HAND_MADE:
+        made = on_fabric(generic, target)
+        assert hand_made(made) and made == ArrayConfig(pe="mac", rows=3, pipeline=1, target=target)
+    assert on_fabric(generic, "gowin") is generic
+    least = generic.twin("min")
+    assert on_fabric(least, "ecp5") is least
 
 
 @pytest.mark.slow
