@@ -61,7 +61,7 @@ def figure1(options: Options, progress: Progress) -> Result:
     picture = figures.features(features, dataset.test_labels, options.folder / "figure1.png")
     groups = by(runs, "kind")
     return Result(
-        title=paper.TITLES["figure1"] + options.length("mnist"),
+        title=paper.TITLES["figure1"] + options.length("mnist", "our"),
         rows=[Row(label=f"{k}: accuracy, %", ours=accuracy(some)) for k, some in groups.items()],
         numbers=numbers(groups),
         pictures=[picture],

@@ -19,12 +19,13 @@ class Options:
     seeds: int | None = None
     epochs: int | None = None
 
-    def length(self, data_name: str) -> str:
-        """For titles: nothing at the paper's number of epochs, else both numbers."""
-        paper = TrainConfig.suited_to(data_name).epochs
-        shorter = self.epochs not in (None, paper)
+    def length(self, data_name: str, whose: str = "the paper's") -> str:
+        """For titles: nothing at the usual number of epochs, else both numbers; whose: the usual
+        one, for the paper does not always name one."""
+        usual = TrainConfig.suited_to(data_name).epochs
+        shorter = self.epochs not in (None, usual)
         unit = "epoch" if self.epochs == 1 else "epochs"
-        return f" ({self.epochs} {unit}, the paper's {paper})" if shorter else ""
+        return f" ({self.epochs} {unit}, {whose} {usual})" if shorter else ""
 
     def configs(self, variations: list[dict], data_name: str, seeds: int) -> list[TrainConfig]:
         """A configuration for each variation and seed, at the paper's length by default."""
