@@ -88,7 +88,8 @@ def train_network(
         return result
     begun = _start(from_checkpoint, config, state)
     if first:
-        training_state.remove_leftovers(state)
+        for left in (state, path, path.with_suffix(".csv")):
+            training_state.remove_leftovers(left)
         metrics = Metrics(folder, config.kind)
     result = train(
         config,

@@ -47,7 +47,7 @@ def adder_conv2d(
     """Y = -Σ|X - F| over each receptive field (Eq. 2); a padded zero contributes |0 - F|.
 
     input: (images, channels, height, width). weight: (filters, channels / groups, kernel height,
-    kernel width). Result: (images, filters, out height, out width).
+    kernel width). Result: (images, filters, out height, out width), in the input's memory format.
 
     The gradients are the paper's, not the derivatives: of the filters X - F (Eq. 5), or
     sgn(X - F) (Eq. 4) for gradient "sign"; of the input HT(F - X), clipped to -1 … 1 (Eq. 6, 7).
@@ -71,7 +71,14 @@ def adder_conv2d(
             f"a kernel of {tuple(weight.shape[2:])} must not exceed the padded input, "
             f"but the input is {tuple(input.shape[2:])} with padding {padding}"
         )
-    return AdderFunction.apply(input, weight, window, gradient)
+    output = AdderFunction.apply(input, weight, window, gradient)
+    return output.contiguous(memory_format=_memory_format(input))
+
+
+def _memory_format(input: Tensor) -> torch.memory_format:
+    """As `nn.Conv2d` takes it: channels last where that is not the usual order as well."""
+    last = input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
 
 
 class AdderFunction(torch.autograd.Function):
@@ -89,6 +96,11 @@ class AdderFunction(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_output):
+        with torch.autocast(grad_output.device.type, enabled=False):
+            return AdderFunction._gradients(ctx, grad_output)
+
+    @staticmethod
+    def _gradients(ctx, grad_output):
         input, weight = ctx.saved_tensors
         window = ctx.window
         grad_input = grad_weight = None
@@ -180,7 +192,8 @@ def _products(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor
     kernel = kernels.suited(input, weight)
     if isinstance(kernel, kernels.Kernels):
         return kernel.products(_kernel_shape(input, weight, window), input, grad_output)
-    if input.shape[1:] == weight.shape[1:] and grad_output.shape[2:] == (1, 1):
+    unpadded = window.padding == (0, 0)
+    if unpadded and input.shape[1:] == weight.shape[1:] and grad_output.shape[2:] == (1, 1):
         return (grad_output.flatten(1).mT @ input.flatten(1)).view_as(weight)  # 3 times faster
     moves = (window.stride, window.padding, window.dilation, window.groups)
     return conv2d_weight(input, weight.shape, grad_output, *moves)

@@ -1,19 +1,24 @@
 """Checks of the arguments that layers take, with one line for what is refused."""
 
+from collections.abc import Sequence
+from operator import index
+
 from torch import Tensor
 
 Size = int | tuple[int, int]
 
 
 def at_least(least: int, name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    """The value, of any type of integers, as an int."""
+    number = None if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
+    if number is None or number < least:
         raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
-    return value
+    return number
 
 
 def pair(least: int, name: str, value: Size) -> tuple[int, int]:
     """`value` for both axes when it is one integer."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) != 2:
         raise ValueError(f"{name} must be one integer or two, not {value!r}")
     return at_least(least, name, both[0]), at_least(least, name, both[1])

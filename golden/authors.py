@@ -77,12 +77,17 @@ def _tensors(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             f"state_dict must map names to tensors, not be a {type(state_dict).__name__}; "
             "give its state_dict()"
         )
-    others = [name for name, value in state_dict.items() if not isinstance(value, torch.Tensor)]
-    if others:
-        raise ValueError(
-            f"state_dict must map names to tensors, but {others[0]!r} is a "
-            f"{type(state_dict[others[0]]).__name__}; give the mapping that holds the tensors"
-        )
+    for name, value in state_dict.items():
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            raise ValueError(
+                f"state_dict must map names to tensors, but {name!r} is a {type(value).__name__}; "
+                "give the mapping that holds the tensors"
+            )
+        if value.layout != torch.strided or value.is_meta or value.is_complex():
+            raise ValueError(
+                f"state_dict must hold dense tensors of real numbers, but {name!r} is "
+                f"{value.dtype} on {value.device} in layout {value.layout}; save it as such"
+            )
     return state_dict
 
 

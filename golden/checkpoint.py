@@ -17,8 +17,10 @@ FORMAT_VERSION = 1
 EXTRAS = ("test_top5", "start")  # of a TrainResult; kept where they are not None
 DAMAGES = (  # what reading a damaged archive raises
     pickle.UnpicklingError,
+    AssertionError,
     AttributeError,
     EOFError,
+    IndexError,
     KeyError,
     RuntimeError,
     TypeError,

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from .kinds import Layers, kind_of, layers_of
 from .layers import AdderConvTranspose2d
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _WINDOW = ("kernel_size", "stride", "padding", "dilation", "groups")
 
 
@@ -39,41 +40,47 @@ def convert(
     since filters of one kind are of no use to another. A layer used in two places is one again.
     For "bnn", modules `nn.ReLU` become `nn.Hardtanh`. Adder layers need a batch norm after them.
 
-    Left alone, and reported: layers kept; of the kind already; with hooks; sharing a weight; with
-    padding not of zeros, or not the same on both sides; subclasses, and other layers with matrices.
+    Left alone, and reported: layers kept; of the kind already; with hooks; sharing a weight; whose
+    weight its parent reads; with padding not of zeros, or not the same on both sides; subclasses,
+    and other layers with matrices.
 
     Raises ValueError on another kind or gradient, and on a name in keep that is no layer.
     """
     layers, module = layers_of(kind, gradient), copy.deepcopy(module)
-    _check_names(module, keep)
+    kept = _kept(module, keep)
+    read = {
+        id(layer)
+        for parent in module.modules()
+        if isinstance(parent, nn.TransformerEncoderLayer)  # its fast path multiplies by itself
+        for layer in parent.children()
+    }
     users = Counter(
         id(parameter) for layer in module.modules() for parameter in layer._parameters.values()
     )
     replacements, swapped, left = {}, [], {}
     for name, layer in module.named_modules():
-        kept = _is_kept(name, keep)
         if _has_filters(layer):
-            reason = "kept" if kept else _obstacle(layer, kind, layers, users)
+            reason = "kept" if id(layer) in kept else _obstacle(layer, kind, layers, users)
+            if reason is None and id(layer) in read:
+                reason = "its parent reads its weight"
             if reason is None:
                 replacements[id(layer)] = _counterpart(layer, layers)
                 swapped.append(name)
             else:
                 left[name] = reason
-        elif kind == "bnn" and type(layer) is nn.ReLU and not kept:
+        elif kind == "bnn" and type(layer) is nn.ReLU and id(layer) not in kept:
             replacements[id(layer)] = nn.Hardtanh()
     report = ConversionReport(swapped=tuple(swapped), left=left)
     return _replaced(module, replacements), report
 
 
-def _check_names(module: nn.Module, keep: Collection[str]) -> None:
-    names = {name for name, _ in module.named_modules(remove_duplicate=False)}
+def _kept(module: nn.Module, keep: Collection[str]) -> set[int]:
+    """The modules to keep, by any of their names, and those inside them."""
+    named = dict(module.named_modules(remove_duplicate=False))
     for name in keep:
-        if name not in names:
+        if name not in named:
             raise ValueError(f"keep must name modules of the network, not {name!r}")
-
-
-def _is_kept(name: str, keep: Collection[str]) -> bool:
-    return any(name == kept or name.startswith(f"{kept}.") for kept in keep)
+    return {id(inside) for name in keep for inside in named[name].modules()}
 
 
 def _has_filters(layer: nn.Module) -> bool:
@@ -93,7 +100,7 @@ def _obstacle(layer: nn.Module, kind: str, layers: Layers, users: Counter) -> st
         return f"is a layer of kind {kind!r} already"
     if getattr(layer, "padding_mode", "zeros") != "zeros":
         return f"pads by {layer.padding_mode!r}, not by zeros"
-    if layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks:
+    if any(getattr(layer, hooks) for hooks in _HOOKS):
         return "has hooks"
     if any(users[id(p)] > 1 for p in layer._parameters.values() if p is not None):
         return "shares its weight with another layer"

@@ -110,7 +110,7 @@ def _resized(path: Path, side: int) -> np.ndarray:
             shortest = min(image.size)
             size = tuple(max(side, round(length * side / shortest)) for length in image.size)
             return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{path}: must be a whole image file ({error}); copy the file again or remove it"
         ) from None

@@ -8,6 +8,7 @@ plain PyTorch without a warning.
 import ctypes
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import warnings
@@ -16,13 +17,14 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .kept import kept_library
 
 SOURCE = Path(__file__).parent / "cpu" / "kernels.cpp"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 COMPILE_TIMEOUT = 300  # seconds
+PLAIN = {Tensor, nn.Parameter}  # types derived from them may hold no numbers
 
 
 class Shape(ctypes.Structure):
@@ -86,13 +88,16 @@ class Kernels:
 
 
 def _call(function, shape: Shape, *tensors: Tensor) -> None:
-    rows = [tensor.contiguous() for tensor in tensors]  # kept until the call returns
+    rows = [tensor.resolve_neg().contiguous() for tensor in tensors]  # kept until the call returns
     addresses = [tensor.data_ptr() for tensor in rows]
     function(ctypes.byref(shape), *addresses, torch.get_num_threads())
 
 
 def suited(input: Tensor, weight: Tensor) -> Kernels | ModuleType | None:
-    """The kernels, if they are there and take these tensors; on a GPU, `gpu_kernels`."""
+    """The kernels, if they are there and take these tensors; on a GPU, `gpu_kernels`. Tensors
+    without numbers, as compilers and exporters pass them through, are none of theirs."""
+    if not {type(input), type(weight)} <= PLAIN or torch.compiler.is_compiling():
+        return None
     if (input.dtype, weight.dtype) != (torch.float32, torch.float32):
         return None
     if input.device != weight.device or input.device.type not in ("cpu", "cuda"):
@@ -107,7 +112,7 @@ def load() -> Kernels | None:
         return None
     try:
         return Kernels(_library())
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError, UnicodeDecodeError) as error:
         warnings.warn(_advice(error), stacklevel=2)
         return None
 
@@ -144,12 +149,12 @@ def _advice(error: Exception) -> str:
 
 def _library() -> Path:
     """The library for these sources, compiler and CPU; from the cache if it is there and whole."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CXX") or "g++")  # perhaps with options, or by ccache
+    if shutil.which(compiler[0]) is None:
         raise FileNotFoundError("no C++ compiler was found")
-    version = _run(compiler, "--version")
+    version = _run(*compiler, "--version")
     sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCE.parent.glob("*.[ch]*"))]
-    made_of = [*sources, version, *FLAGS, _cpu()]
+    made_of = [*sources, version, *compiler[1:], *FLAGS, _cpu()]
     return kept_library(_cache_folder(), "adder_kernels", made_of, partial(_build, compiler))
 
 
@@ -169,8 +174,8 @@ def _cpu() -> str:
     return "\n".join(line for line in lines if line.startswith(("model", "flags", "Features")))
 
 
-def _build(compiler: str, path: Path) -> None:
-    _run(compiler, *FLAGS, str(SOURCE), "-o", str(path))
+def _build(compiler: list[str], path: Path) -> None:
+    _run(*compiler, *FLAGS, str(SOURCE), "-o", str(path))
 
 
 def _run(*command: str) -> str:

@@ -59,6 +59,11 @@ def layers_of(kind: str, gradient: str = "full") -> Layers:
             return Layers(conv2d=L2Conv2d, linear=L2Linear, transposed=None)
 
 
+def computes(layer: nn.Module, kinds: tuple[str, ...]) -> bool:
+    """Whether the layer is of one of these kinds, or of a class derived from them."""
+    return isinstance(layer, tuple(some for some, kind in _TYPES.items() if kind in kinds))
+
+
 def kind_of(layer: nn.Module) -> str | None:
     """The kind that a layer belongs to, None when to none; a subclass belongs to none."""
     return _TYPES.get(type(layer))

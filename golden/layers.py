@@ -1,5 +1,7 @@
 """Adder layers: drop-in replacements of `nn.Conv2d`, `nn.Linear` and `nn.ConvTranspose2d`."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -129,14 +131,19 @@ class AdderConvTranspose2d(nn.Module):
         """Filters from N(0, 1), a bias of 0, as in `AdderConv2d`."""
         reset(self)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """output_size: (height, width), perhaps behind images and channels, in place of
+        output_padding."""
         if autocasts(input):
-            return in_own_type(self, input)
+            return in_own_type(self, input, output_size)
         if input.dim() == 3:
-            return self(input[None])[0]
+            return self.forward(input[None], output_size)[0]
         check_images(input, self.in_channels, (1, 1), (0, 0), (1, 1))
         check_type(input, self.weight)
-        stretched, filters = self._stretched(input), self._turned()
+        extra = self.output_padding
+        if output_size is not None:
+            extra = self._extra(input.shape[2:], tuple(output_size))
+        stretched, filters = self._stretched(input, extra), self._turned()
         check_images(stretched, self.in_channels, self.kernel_size, (0, 0), self.dilation)
         window = ((1, 1), (0, 0), self.gradient, self.dilation, self.groups)
         output = _adder(stretched, filters, *window)
@@ -149,15 +156,29 @@ class AdderConvTranspose2d(nn.Module):
             f"dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
         )
 
-    def _stretched(self, input: Tensor) -> Tensor:
-        """Z of the definition."""
+    def _extra(self, size: torch.Size, wanted: tuple[int, ...]) -> tuple[int, int]:
+        """The output_padding that gives maps of the wanted size."""
+        axes = zip(size, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in axes]
+        extra = tuple(many - few for many, few in zip(wanted[-2:], least, strict=False))
+        fits = len(wanted) >= 2 and all(0 <= e < s for e, s in zip(extra, self.stride, strict=True))
+        if not fits:
+            most = [few + step - 1 for few, step in zip(least, self.stride, strict=True)]
+            raise ValueError(
+                f"output_size must be from {tuple(least)} to {tuple(most)} for an input of "
+                f"{tuple(size)}, not {wanted}"
+            )
+        return extra
+
+    def _stretched(self, input: Tensor, extra: tuple[int, int]) -> Tensor:
+        """Z of the definition, with `extra` for output_padding."""
         rows, cols = ((input.shape[2 + axis] - 1) * self.stride[axis] + 1 for axis in (0, 1))
         between = input.new_zeros(*input.shape[:2], rows, cols)
         between[:, :, :: self.stride[0], :: self.stride[1]] = input
         sides = []
         for axis in (1, 0):  # `pad` takes the last axis first
             around = self.dilation[axis] * (self.kernel_size[axis] - 1) - self.padding[axis]
-            sides += [around, around + self.output_padding[axis]]
+            sides += [around, around + extra[axis]]
         return pad(between, sides)
 
     def _turned(self) -> Tensor:

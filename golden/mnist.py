@@ -13,6 +13,7 @@ FILES = {
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
+SIZE = (28, 28)
 FIRST = tuple(f"{FILES['train_images']}{suffix}" for suffix in ("", ".gz"))  # tells the folder
 
 
@@ -31,6 +32,11 @@ def read(folder: Path) -> dict[str, np.ndarray]:
         arrays[key] = _read_idx(path, dimensions=3 if "images" in key else 1)
     for part in ("train", "test"):
         images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        if len(images) == 0 or images.shape[1:] != SIZE:
+            raise ValueError(
+                f"{folder}: {part} images must be some of {SIZE}, not {images.shape}; download "
+                "MNIST's four IDX files again"
+            )
         if len(images) != len(labels):
             raise ValueError(
                 f"{folder}: {part} images and labels must be equally many, not {len(images)} and "

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .arguments import one_of
-from .kinds import kind_of
+from .kinds import computes
 
 RATES = ("alr", "ilr", "plain")
 
@@ -112,9 +112,19 @@ def adaptive_filters(network: nn.Module) -> list[nn.Parameter]:
 
 
 def filters(network: nn.Module, kinds: tuple[str, ...]) -> list[nn.Parameter]:
-    """The weights of the network's layers of these kinds, each once."""
-    weights = [module.weight for module in network.modules() if kind_of(module) in kinds]
-    return list({id(weight): weight for weight in weights}.values())
+    """The weights of the network's layers of these kinds, derived ones too, each once. ValueError
+    where a weight is no parameter itself."""
+    weights = {}
+    for name, module in network.named_modules():
+        if computes(module, kinds):
+            if not isinstance(module.weight, nn.Parameter):
+                raise ValueError(
+                    f"weights of layers of kind {' or '.join(kinds)} must be parameters, whose "
+                    f"rates are set, but that of {name or 'the layer'} is computed; remove its "
+                    "parametrization, or make the groups of parameters yourself"
+                )
+            weights[id(module.weight)] = module.weight
+    return list(weights.values())
 
 
 def _rate(gradient: Tensor, group: dict) -> Tensor | float:

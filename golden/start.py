@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import checkpoint
+from . import checkpoint, state
 from .authors import LoadReport, load_authors
 from .train_config import TrainConfig
 from .training import Start, build_network
@@ -17,8 +17,9 @@ NAMES = 3  # that a message shows of each sort of difference
 
 
 def read_start(path: str | Path, config: TrainConfig) -> Start:
-    """The weights in a checkpoint of this project, or in one of the AdderNet authors' public code
-    (a state_dict, alone or under the key "state_dict"; see `golden.authors`).
+    """The weights in a checkpoint of this project, in the state of an unfinished training, or in a
+    checkpoint of the AdderNet authors' public code (a state_dict, alone or under the key
+    "state_dict"; see `golden.authors`).
 
     Every name and shape must be those of the config's network; its kind may be another, as when an
     adder network starts from a trained ℓ2 network.
@@ -66,6 +67,8 @@ def _tensors(path: str | Path) -> Mapping[str, Tensor]:
         ) from None
     if isinstance(content, Mapping) and content.get("format") == checkpoint.FORMAT:
         return checkpoint.load(path).network.state_dict()
+    if isinstance(content, Mapping) and content.get("format") == state.FORMAT:
+        return state.read(path)["network"]
     return content.get("state_dict", content) if isinstance(content, Mapping) else content
 
 

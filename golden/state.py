@@ -29,6 +29,13 @@ def load(config: TrainConfig, path: str | Path) -> dict:
     Raises ValueError when the file is damaged or something else, and when it was made with
     another configuration: then it names the first key that differs.
     """
+    state = read(path)
+    check_same(config, state["config"], path)
+    return state
+
+
+def read(path: str | Path) -> dict:
+    """The state, of whatever configuration. ValueError when the file is damaged or another."""
     raw = Path(path).read_bytes()
     content, digest = raw[:-32], raw[-32:]
     if hashlib.sha256(content).digest() != digest:
@@ -41,7 +48,6 @@ def load(config: TrainConfig, path: str | Path) -> dict:
         raise ValueError(
             f"{path}: must be a training state of this version; remove it to train from the start"
         )
-    check_same(config, state["config"], path)
     return state
 
 

@@ -113,8 +113,10 @@ def _run(
             epoch = training.run_epoch(on_step)
         except ValueError as error:
             if training.history and state_file is not None:
-                done = f"the state after epoch {len(training.history)} is kept in {state_file}"
-                raise ValueError(f"{error}; {done}") from None
+                raise ValueError(
+                    f"{error}; the state after epoch {len(training.history)} is kept in "
+                    f"{state_file}, from which another training can start (--from-checkpoint)"
+                ) from None
             raise
         if test_epochs:
             epoch = training.history[-1] = replace(epoch, test_accuracy=_score(training).top1)

@@ -11,6 +11,7 @@ from .adder_function import GRADIENTS
 from .networks import KINDS, NETWORKS
 from .optimizer import RATES
 
+LIMIT = 2**63  # of PyTorch's integers
 DECAYS = ("cosine", "poly")
 INITS = ("normal", "xavier")
 _CIFAR = {"model": "resnet20", "epochs": 400, "batch_size": 256, "decay": "poly"}
@@ -77,6 +78,8 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+            if value >= LIMIT:
+                raise ValueError(f"{name} must be below 2^63, not {value}")
         for name in ("learning_rate", "momentum", "weight_decay", "eta"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):

@@ -65,7 +65,7 @@ class WindowLayer(nn.Module):
         if autocasts(input):
             return in_own_type(self, input)
         if input.dim() == 3:
-            return self(input[None])[0]
+            return self.forward(input[None])[0]
         check_images(input, self.in_channels, self.kernel_size, self.padding, self.dilation)
         check_type(input, self.weight)
         output = self.respond(input)
@@ -144,7 +144,8 @@ def autocasts(input: Tensor) -> bool:
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
-def in_own_type(layer: nn.Module, input: Tensor) -> Tensor:
-    """The layer's output in the type of its weight, whatever `torch.autocast` would make of it."""
+def in_own_type(layer: nn.Module, input: Tensor, *others: object) -> Tensor:
+    """The layer's output in the type of its weight, whatever `torch.autocast` would make of it.
+    By `forward`, since its hooks run already."""
     with torch.autocast(input.device.type, enabled=False):
-        return layer(input.to(layer.weight.dtype))
+        return layer.forward(input.to(layer.weight.dtype), *others)

@@ -63,6 +63,10 @@ def test_a_bias_in_their_naming_loads():
     [
         (torch.nn.Linear(1, 1), "state_dict must map names to tensors, not be a Linear"),
         ({"epoch": 3}, "but 'epoch' is a int"),
+        ({3: torch.zeros(1)}, "but 3 is a Tensor"),
+        ({"a": torch.zeros(1).to_sparse()}, "dense tensors of real numbers, but 'a' is .*sparse"),
+        ({"a": torch.zeros(1, device="meta")}, "but 'a' is torch.float32 on meta"),
+        ({"a": torch.zeros(1, dtype=torch.complex64)}, "but 'a' is torch.complex64"),
     ],
 )
 def test_something_else_than_tensors_is_refused(state, message):

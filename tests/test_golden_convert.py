@@ -61,9 +61,9 @@ class Custom(nn.Conv2d):
     pass
 
 
-def hooked():
+def hooked(kind):
     layer = nn.Linear(2, 2)
-    layer.register_forward_hook(lambda *_: None)
+    getattr(layer, f"register_{kind}_hook")(lambda *_: None)
     return layer
 
 
@@ -78,7 +78,7 @@ def hooked():
         (nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "adder", "no counterpart"),
         (nn.Embedding(3, 2), "adder", "Embedding has no counterpart"),
         (nn.LSTM(2, 2), "adder", "LSTM has no counterpart"),
-        (hooked(), "adder", "has hooks"),
+        *[(hooked(kind), "adder", "has hooks") for kind in ("forward", "full_backward_pre")],
     ],
 )
 def test_a_layer_that_would_change_its_meaning_is_left_alone(layer, kind, reason):
@@ -87,11 +87,16 @@ def test_a_layer_that_would_change_its_meaning_is_left_alone(layer, kind, reason
     assert reason in report.left["0"]
 
 
-def test_attention_keeps_the_projection_whose_weight_it_reads():
-    converted, report = golden.convert(nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0))
-    assert report.swapped == ("linear1", "linear2")
-    assert set(report.left) == {"self_attn", "self_attn.out_proj"}
-    assert converted(torch.randn(3, 1, 8)).shape == (3, 1, 8)
+def test_weights_that_their_parents_read_stay():
+    """PyTorch's fast path for inference multiplies by weights of the layers inside, unasked."""
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    converted, report = golden.convert(nn.Sequential(encoder, nn.Linear(8, 8)))
+    assert report.swapped == ("1",)
+    assert report.left["0.linear1"] == report.left["0.linear2"] == "its parent reads its weight"
+    input, encoder = torch.randn(3, 2, 8), converted[0].eval()
+    with torch.no_grad():
+        fast = encoder(input)
+    torch.testing.assert_close(fast, encoder(input))
 
 
 def test_tied_weights_stay_and_a_layer_used_twice_stays_one():
@@ -116,6 +121,13 @@ def test_kept_modules_stay_whole():
     converted, report = golden.convert(network, "bnn", keep=["0"])
     assert report.swapped == ("1",) and type(converted[0][2]) is nn.ReLU
     assert {report.left[name] for name in ("0.0", "0.3", "0.5")} == {"kept"}
+
+
+def test_a_module_is_kept_by_any_of_its_names():
+    network = nn.ModuleDict({"first": nn.Linear(2, 2)})
+    network["again"] = network["first"]
+    _, report = golden.convert(network, keep=["again"])
+    assert not report.swapped and report.left == {"first": "kept"}
 
 
 def test_a_binary_network_clips_in_place_of_relu():

@@ -117,6 +117,15 @@ def test_images_and_labels_must_be_equally_many(tmp_path):
         data.load("mnist", tmp_path)
 
 
+@pytest.mark.parametrize("shape", [(0, 28, 28), (7, 28, 27), (7, 0, 0)])
+def test_other_images_than_mnists_are_refused(tmp_path, shape):
+    write_mnist(tmp_path)
+    (tmp_path / FILES[0]).write_bytes(idx(np.zeros(shape, np.uint8)))
+    (tmp_path / FILES[1]).write_bytes(idx(np.zeros(shape[0], np.uint8)))
+    with pytest.raises(ValueError, match=r"train images must be some of \(28, 28\), not"):
+        data.load("mnist", tmp_path)
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="data set must be one of"):
         data.load("letters")

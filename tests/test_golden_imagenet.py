@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -66,6 +68,17 @@ def test_shares_of_two_processes_make_up_the_batches_of_one(folder):
 def test_a_damaged_picture_is_named(folder):
     path = folder / "val" / "n02" / "1.JPEG"
     path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"n02/1.JPEG: must be a whole image file"):
+        load(folder).test_images[:]
+
+
+def test_a_picture_of_a_size_that_cannot_be_is_named(folder):
+    path = folder / "val" / "n02" / "1.JPEG"
+    Image.new("1", (1, 1)).save(path, "png")
+    content = bytearray(path.read_bytes())
+    content[16:24] = (60000).to_bytes(4, "big") * 2  # width and height
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
     with pytest.raises(ValueError, match=r"n02/1.JPEG: must be a whole image file"):
         load(folder).test_images[:]
 

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 import golden
 from golden import kernels
 from golden.adder_function import adder_conv2d
+from golden.layers import AdderConv2d
 
 SHAPES = {
     # images, channels, height, width, filters, kernel, stride, padding, dilation, groups
@@ -127,6 +129,21 @@ def test_the_kernels_are_the_torch_path(shape, gradient, monkeypatch):
         close(got, wanted.numpy(), 2e-5)
 
 
+def test_a_view_of_other_sign_is_read_as_it_is():
+    input, weight, moves = tensors(SHAPES["odd sizes"])
+    seen = torch._neg_view(input)
+    assert torch.equal(adder_conv2d(seen, weight, **moves), adder_conv2d(-input, weight, **moves))
+
+
+def test_tensors_without_numbers_go_the_torch_path():
+    """As compilers and exporters pass through a network."""
+    layer, input = AdderConv2d(3, 4, 3), torch.randn(2, 3, 8, 8)
+    with FakeTensorMode():
+        assert AdderConv2d(3, 4, 3)(torch.randn(2, 3, 8, 8)).shape == (2, 4, 6, 6)
+    exported = torch.export.export(layer, (input,)).module()
+    torch.testing.assert_close(exported(input), layer(input))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("gradient", ["full", "sign"])
 @pytest.mark.parametrize("shape", ["strips of a large map", "several blocks of images"])
@@ -225,6 +242,7 @@ def test_the_environment_switches_the_kernels_off_without_a_warning(monkeypatch,
 
 def test_tensors_on_a_gpu_do_not_go_to_the_kernels_of_the_cpu(monkeypatch):
     monkeypatch.setattr(kernels, "load_for_gpu", lambda: "for the GPU")
+    monkeypatch.setattr(kernels, "PLAIN", {SimpleNamespace})
     there = SimpleNamespace(dtype=torch.float32, device=torch.device("cuda", 0))
     assert kernels.suited(there, there) == "for the GPU"
     assert kernels.suited(there, torch.zeros(1)) is None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from golden import binary
+from golden import binary, kernels
 from golden.binary import BinaryConv2d, BinaryLinear
 from golden.l2 import L2Conv2d, L2Linear
 from golden.layers import AdderConv2d, AdderConvTranspose2d, AdderLinear
@@ -24,6 +24,9 @@ SHAPES = [
     (1, 3, 5, 5, 3, 3, 1, 1, 1, 3),
     (2, 2, 9, 8, 3, (2, 3), (1, 2), (0, 1), (3, 2), 1),
     (1, 4, 7, 7, 2, 3, 2, 2, 2, 2),
+    (2, 3, 3, 3, 4, 3, 3, 1, 1, 1),  # one position, of a window that is not the input
+    (2, 3, 3, 3, 4, 3, 1, 1, 2, 1),
+    (2, 3, 3, 3, 4, 3, 1, 0, 1, 1),
 ]
 CONVOLUTIONS = [AdderConv2d, L2Conv2d, BinaryConv2d]
 
@@ -140,6 +143,7 @@ def test_channels_last_gives_the_same_values(layer, dtype):
     for got, wanted in zip(other, plain, strict=True):
         torch.testing.assert_close(got, wanted)
         assert got.dtype == dtype
+    assert other[0].is_contiguous(**last) and plain[0].is_contiguous()
 
 
 @pytest.mark.parametrize("layer", [*CONVOLUTIONS, AdderConvTranspose2d])
@@ -281,6 +285,8 @@ def test_filters_start_from_the_standard_normal_distribution():
     [
         ((0, 1, 1), "in_channels must be an integer of at least 1, not 0"),
         ((1, 1, (3, 0)), "kernel_size must be an integer of at least 1, not 0"),
+        ((1, 1, None), "kernel_size must be an integer of at least 1, not None"),
+        ((1, 1, 3.0), r"kernel_size must be an integer of at least 1, not 3\.0"),
         ((1, 1, (3, 3, 3)), "kernel_size must be one integer or two"),
         ((1, 1, 3, 0), "stride must be an integer of at least 1, not 0"),
         ((1, 1, 3, 1, -1), "padding must be an integer of at least 0, not -1"),
@@ -293,6 +299,24 @@ def test_filters_start_from_the_standard_normal_distribution():
 def test_a_layer_that_cannot_be_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         AdderConv2d(*arguments)
+
+
+def test_sizes_may_be_numpys_integers():
+    layer = AdderConv2d(np.int64(2), np.int64(3), np.int32(3), padding=np.int64(1))
+    assert layer(torch.randn(1, 2, 4, 4)).shape == (1, 3, 4, 4)
+
+
+@pytest.mark.parametrize("size", [(13, 6), (15, 7), (2, 4, 14, 7)])
+def test_an_output_size_is_torchs(size):
+    sizes = {"stride": (3, 2), "padding": (1, 0), "dilation": (2, 1)}
+    ours, theirs = (some(3, 4, 2, **sizes) for some in (AdderConvTranspose2d, nn.ConvTranspose2d))
+    input = torch.randn(2, 3, 5, 3)
+    assert ours(input, size).shape == theirs(input, size).shape == (2, 4, *size[-2:])
+    assert ours(input[0], size[-2:]).shape == (4, *size[-2:])
+    for wrong in ((12, 6), (16, 6), (13, 8), (13,)):
+        message = r"output_size must be from \(13, 6\) to \(15, 7\) for an input of \(5, 3\), not"
+        with pytest.raises(ValueError, match=message):
+            ours(input, wrong)
 
 
 def test_output_padding_as_large_as_the_stride_is_refused():
@@ -325,6 +349,28 @@ def test_autocast_changes_nothing(layer):
     with torch.autocast("cpu", torch.bfloat16):
         got = layer(input)
     assert torch.equal(got, wanted) and got.dtype == torch.float32
+
+
+@pytest.mark.parametrize("layer", [AdderConv2d(4, 3, 3), AdderLinear(4, 3)])
+def test_a_backward_pass_under_autocast_is_the_same(layer, monkeypatch):
+    monkeypatch.setattr(kernels, "load", lambda: None)
+    torch.manual_seed(0)
+    input = torch.randn(2, 4, 3, 3) if isinstance(layer, AdderConv2d) else torch.randn(2, 4)
+    _, *wanted = outputs_of(layer, input)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, *got = outputs_of(layer, input)
+    assert all(map(torch.equal, got, wanted))
+
+
+@pytest.mark.parametrize("layer", [AdderConv2d(2, 3, 3), AdderConvTranspose2d(2, 3, 3)])
+def test_hooks_run_once(layer):
+    called = []
+    layer.register_forward_pre_hook(lambda *_: called.append("before"))
+    layer.register_forward_hook(lambda *_: called.append("after"))
+    layer(torch.randn(2, 5, 5))
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(1, 2, 5, 5))
+    assert called == ["before", "after"] * 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

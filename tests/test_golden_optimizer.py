@@ -153,6 +153,17 @@ def test_l2_filters_are_adaptive():
     assert group["adaptive"]
 
 
+def test_filters_of_derived_layers_are_adaptive_and_computed_ones_refused():
+    class Derived(AdderLinear):
+        pass
+
+    (group,) = parameter_groups(torch.nn.Sequential(Derived(2, 3), AdderLinear(3, 2)))
+    assert group["adaptive"] and len(group["params"]) == 2
+    computed = torch.nn.Sequential(torch.nn.utils.parametrizations.weight_norm(AdderLinear(2, 3)))
+    with pytest.raises(ValueError, match=r"kind adder or l2 must be parameters, .* that of 0 is"):
+        parameter_groups(computed)
+
+
 def test_shared_filters_are_one_parameter():
     layer = AdderLinear(3, 3)
     twin = AdderLinear(3, 3)

@@ -126,6 +126,15 @@ def test_a_run_without_a_test_curve_is_done_again_where_one_is_wanted(few_digits
     assert runs.train_all([config], tmp_path, quiet) == [tested]
 
 
+@pytest.mark.parametrize("content", ['{"accuracy": 1', '{"other": 1}', "[]"])
+def test_a_damaged_record_is_named(few_digits, tmp_path, content):
+    config = TrainConfig(epochs=1, batch_size=32)
+    record = tmp_path / f"{runs._name(config)}.json"
+    record.write_text(content)
+    with pytest.raises(ValueError, match=r"seed0-\w+\.json: must be the record of a training"):
+        runs.train_all([config], tmp_path, quiet)
+
+
 def test_a_record_made_before_keeps_its_name():
     config = TrainConfig.suited_to("mnist", kind="adder", seed=0, data_dir="somewhere")
     assert runs._name(config) == "lenet5-bn-mnist-adder-seed0-b5d0b00437"

@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 
 from adderforge.cli import main
-from golden import checkpoint, data
+from golden import checkpoint, data, state
 from golden.kinds import kind_of
 from golden.networks import build
 from golden.start import read_start
@@ -91,6 +91,22 @@ def test_a_checkpoint_of_ours_is_checked_before_it_is_used(tmp_path):
     torch.save(content, tmp_path / "adder.pt")
     with pytest.raises(ValueError, match="not a consistent checkpoint"):
         read_start(tmp_path / "adder.pt", TrainConfig())
+
+
+def test_the_state_of_an_unfinished_training_starts_another(tmp_path):
+    """As after a loss that was not finite, with other settings."""
+    path, config = tmp_path / "adder.state", TrainConfig(epochs=3, batch_size=16)
+
+    def stop(epoch):
+        raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        train(config, stop, state_file=path)
+    begun = read_start(path, replace(config, learning_rate=0.01))
+    assert same(begun.tensors, state.load(config, path)["network"]) and begun.file == path.name
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=r"adder.state: must .*damaged"):
+        read_start(path, config)
 
 
 @pytest.mark.parametrize(

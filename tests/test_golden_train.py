@@ -166,6 +166,7 @@ def test_a_loss_that_is_not_finite_stops_training():
         ({"gradient": "half"}, "gradient must be one of"),
         ({"epochs": 0}, "epochs must be an integer of at least 1, not 0"),
         ({"batch_size": 1}, "batch_size must be an integer of at least 2, not 1"),
+        ({"seed": 2**63}, "seed must be below 2\\^63, not 9223372036854775808"),
         ({"learning_rate": -0.1}, "learning_rate must be a number of at least 0, not -0.1"),
         ({"schedule": "fast"}, "schedule must be one of"),
         ({"decay": "step"}, "decay must be one of"),

@@ -118,8 +118,14 @@ def _train(config: TrainConfig, record: Path, on_step: OnStep, test_epochs: bool
 
 
 def _read(record: Path) -> Run:
-    content = json.loads(record.read_text(encoding="utf-8"))
-    return Run(**content, network=record.with_suffix(".pt"))
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        return Run(**content, network=record.with_suffix(".pt"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{record}: must be the record of a training, and is damaged or another file "
+            f"({error}); remove it to train again"
+        ) from None
 
 
 def _name(config: TrainConfig) -> str:
