@@ -29,6 +29,7 @@ format: $(READY)
 
 # The trained and quantized models in fixtures/, made anew; see fixtures/README.md.
 fixtures: $(READY)
+	rm -rf build/float
 	for kind in adder cnn; do \
 	  $(VENV)/bin/adderforge train --kind $$kind --data digits --seed 0 --out build/float && \
 	  $(VENV)/bin/adderforge quantize build/float/$$kind.pt --vectors 16 --out build/integer && \

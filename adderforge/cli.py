@@ -40,6 +40,8 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except (ValueError, OSError, ToolError, ImportError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # click ends quietly
             if os.environ.get("ADDERFORGE_TRACEBACK"):
                 raise
             click.echo(f"adderforge: error: {_one_line(error)}", err=True)
@@ -52,6 +54,8 @@ def _one_line(error: Exception) -> str:
         return f"{place}{error.strerror}; make room and run it again (no file is left half-written)"
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed; run 'pip install adderforge[all]'"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     return " ".join(str(error).split())
 
 

@@ -123,7 +123,10 @@ def _contender(
     names = tuple(spec.name for spec in specs)
     needed = effort.images * effort.batches
     if len(images) < needed:
-        raise ValueError(f"images must be at least {needed}, not {len(images)}")
+        raise ValueError(
+            f"{effort.batches} batches of {effort.images} images need {needed}, but there are "
+            f"{len(images)}; give fewer"
+        )
     codes, batches = reference.encode(model, images[:needed]), []
     for start in range(0, needed, effort.images):
         forms = matrix_forms(model, codes[start : start + effort.images])

@@ -11,6 +11,7 @@ from .options import cell_library, show
 if TYPE_CHECKING:
     import numpy as np
 
+    from golden.spec import QuantizedModel
     from hw.delays import Delays, Surroundings
     from hw.synth import SynthReport
 
@@ -22,20 +23,20 @@ class Work:
     model: Path
     layer: str | None
     vectors: Path | None
-    data: str
+    data: str | None
     data_dir: str | None
     images: int
     batches: int
 
-    def all_images(self) -> "np.ndarray":
+    def all_images(self, network: "QuantizedModel") -> "np.ndarray":
         """Those of all batches; ValueError when there are too few."""
-        from .commands.arrays import images_from
+        from .pictures import images_from
 
         for name in ("images", "batches"):
             if (number := getattr(self, name)) < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
         wanted = self.images * self.batches
-        images = images_from(self.vectors, self.data, self.data_dir, wanted)
+        images = images_from(network, self.vectors, self.data, self.data_dir, wanted)
         if len(images) < wanted:
             raise ValueError(
                 f"{self.batches} batches of {self.images} images need {wanted}, but there are "

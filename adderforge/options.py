@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,20 @@ def array_config(config: Path | None, **options: object) -> "ArrayConfig":
     """The array that `array_options` describe."""
     from hw.config import ArrayConfig, load_config
 
-    values = load_config(config).model_dump() if config else {}
-    return ArrayConfig(**values | given(options))
+    values = load_config(config).model_dump(exclude_unset=True) if config else {}
+    values |= given(options)
+    if values.get("pe") == "xnor":
+        values.setdefault("width", 1)  # the only one it has
+    return ArrayConfig(**values)
+
+
+def array_for(network: "QuantizedModel", **options: object) -> "ArrayConfig":
+    """As `array_config`; as wide as the network's widest layer where nothing else is said."""
+    array = array_config(**options)
+    if "width" in array.model_fields_set:
+        return array
+    widest = max(layer.spec.width for layer in network.layers)
+    return array_config(**options | {"width": max(2, widest)})
 
 
 MEMORY_OPTIONS = {
@@ -71,12 +84,10 @@ def accelerator_config(
 
     sizes = given({name: options[name] for name in MEMORY_OPTIONS})
     of_array = {name: value for name, value in options.items() if name not in MEMORY_OPTIONS}
-    if of_array["config"] is None:
-        usual = {"dataflow": "weight-stationary"}
-        if of_array["pe"] != "xnor":
-            usual["width"] = max(2, *(layer.spec.width for layer in network.layers))
-        of_array |= {name: value for name, value in usual.items() if of_array[name] is None}
-    return replace(fitted(network, array_config(**of_array), **more), **sizes)
+    array = array_for(network, **of_array)
+    if "dataflow" not in array.model_fields_set:
+        array = array_for(network, **of_array | {"dataflow": "weight-stationary"})
+    return replace(fitted(network, array, **more), **sizes)
 
 
 def made_for(target: str, config: "AcceleratorConfig") -> "AcceleratorConfig":
@@ -106,12 +117,16 @@ def cell_library(liberty: tuple[Path, ...], pdk: str | None) -> tuple[Path, ...]
     return files
 
 
-def with_data(command: Callable) -> Callable:
-    """--data and --data-dir."""
+def with_data(command: Callable, default: str | None = None) -> Callable:
+    """--data and --data-dir; without a default, what the command's network was trained on."""
     text = "folder of the data set; default $ADDERFORGE_DATA"
     command = click.option("--data-dir", help=text)(command)
     names = "digits, mnist, cifar10, cifar100 or imagenet"
-    return click.option("--data", default="digits", show_default=True, help=names)(command)
+    text = names if default else f"{names}; default: what the network was trained on"
+    return click.option("--data", default=default, show_default=bool(default), help=text)(command)
+
+
+with_digits = partial(with_data, default="digits")
 
 
 def given(options: dict[str, object]) -> dict[str, object]:

@@ -68,10 +68,11 @@ def train_network(
     until it is done `<kind>.state`, from which `resume` goes on.
 
     resume: without a state train from the start, unless `<kind>.pt` is there: then that is the
-    result. Under torchrun only the first process writes. from_checkpoint: where a new training
+    result. Without `resume` a finished training is not replaced. Under torchrun only the first
+    process writes. from_checkpoint: where a new training
     takes its first weights from, see `golden.start`; it is not read to resume.
 
-    Raises ValueError on the state of an unfinished training without `resume`, on one of another
+    Raises ValueError on an unfinished or finished training without `resume`, on one of another
     configuration or start with it, and on a checkpoint that does not fit the network.
     """
     path, state = folder / f"{config.kind}.pt", folder / f"{config.kind}.state"
@@ -80,6 +81,11 @@ def train_network(
         raise ValueError(
             f"{state}: an unfinished training must be resumed or removed; add --resume, or remove "
             "the file to train from the start"
+        )
+    if path.exists() and not state.exists() and not resume:
+        raise ValueError(
+            f"{path}: a finished training must not be replaced; choose another folder, or remove "
+            "the file"
         )
     if resume and path.exists() and not state.exists():
         result = checkpoint.load(path)

@@ -57,9 +57,10 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        archive = np.load(io.BytesIO(content), allow_pickle=False)
+        return {name: archive[name] for name in archive.files}
     except DAMAGES as error:
+        reason = "not arrays" if "allow_pickle" in str(error) else error  # NumPy's advice is unsafe
         raise ValueError(
-            f"{path}: truncated or not an .npz file ({error}); make it again or copy it again"
+            f"{path}: truncated or not an .npz file ({reason}); make it again or copy it again"
         ) from None

@@ -47,6 +47,7 @@ def convert(
     Raises ValueError on another kind or gradient, and on a name in keep that is no layer.
     """
     layers, module = layers_of(kind, gradient), copy.deepcopy(module)
+    keep = (keep,) if isinstance(keep, str) else keep
     kept = _kept(module, keep)
     read = {
         id(layer)

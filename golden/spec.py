@@ -284,6 +284,11 @@ class QuantizedModel:
         """(channels, height, width) of an image."""
         return self.layers[0].spec.in_shape
 
+    @property
+    def data(self) -> str:
+        """The data set of its training; "digits" where that is not known."""
+        return self.metadata.get("data") or "digits"
+
     def _check_place(self, layer: QuantizedLayer, maps: dict) -> None:
         spec, where = layer.spec, f"model {self.name!r}: layer {layer.spec.name!r}"
         _require(spec.name not in maps, f"{where} must have a name of its own")

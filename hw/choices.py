@@ -1,5 +1,6 @@
 """The ways in which an array's PEs can be made, for every target."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def check(
         )
     if clock_mhz is not None and target != "asic":
         raise ValueError(f"clock_mhz must be left out for {target}; timing-driven is asic alone")
-    if clock_mhz is not None and not clock_mhz > 0:
+    if clock_mhz is not None and not 0 < clock_mhz < math.inf:
         raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
     if target == "asic":
         _check_cells(read_library(liberty))

@@ -2,6 +2,7 @@
 chain, Verilator's waivers and a FuseSoC core file."""
 
 import json
+import math
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -78,7 +79,7 @@ def interface_page(config: ArrayConfig) -> str:
 def clock_files(clock_mhz: float) -> dict[str, str]:
     """Constraints by file name, one for each tool chain: Synopsys and OpenROAD, Vivado,
     nextpnr-ice40, nextpnr-ecp5. ValueError when the rate is not positive."""
-    if not clock_mhz > 0:
+    if not 0 < clock_mhz < math.inf:
         raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
     values = {"period": 1000 / clock_mhz, "mhz": clock_mhz}
     return {f"{TOP}.{kind}": text.format(**values) for kind, text in CLOCK_FILES.items()}

@@ -150,7 +150,7 @@ def test_the_image_of_a_check_is_the_models():
     words = ["build", *options(), "--board", "icebreaker", "--check", "--vectors", "wrong.npz"]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 1 and not Path("runs").exists()
-    assert "--check must be the model's, (1, 4, 3), not (1, 5, 3)" in result.stderr
+    assert "wrong.npz: must hold images of (1, 4, 3) for" in result.stderr
 
 
 @pytest.mark.slow

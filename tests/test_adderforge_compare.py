@@ -53,7 +53,7 @@ def test_each_network_gets_an_array_of_its_own_pes():
             "positions must be at most 240 for a gate-level run of this weight-stationary array, w",
         ),
         ({"depth": 399}, ONE, "layer 'fc1' of lenet5-bn-digits-adder needs depth 400, but the arr"),
-        ({}, Effort(images=5, batches=1), "images must be at least 5, not 4"),
+        ({}, Effort(images=5, batches=1), "1 batches of 5 images need 5, but there are 4"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(change, effort, message):

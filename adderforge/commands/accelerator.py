@@ -43,7 +43,7 @@ def accelerator(
     model: Path,
     images: int,
     vectors: Path | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     processes: int,
     explain: bool,
@@ -75,22 +75,22 @@ def accelerator(
     from hw.accelerator_verilog import TOP, accelerator_verilog
     from hw.program import compile_model, memory_map
 
+    from ..pictures import images_from
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
-    from .arrays import images_from
 
     network = model_file.load(model)
     program = compile_model(network, accelerator_config(options, network))
     codes = None
     if images:
-        codes = reference.encode(network, images_from(vectors, data, data_dir, images))
-    text = verilog.read_text(encoding="utf-8") if verilog else None
+        codes = reference.encode(network, images_from(network, vectors, data, data_dir, images))
+    text = _design(verilog) if verilog else None
     folder = new_run_folder("accelerator", out)
     stages = Stages(
         1 + bool(images) + (bool(images) and explain), Console(stderr=True), every=LINES_EVERY
     )
     with stages.stage("verilog"):
-        text = text or accelerator_verilog(program)
+        text = accelerator_verilog(program) if text is None else text
         write_text(folder / f"{TOP}.v", text)
     lines = [memory_map(program)]
     write_text(folder / "memory_map.txt", lines[0] + "\n")
@@ -115,6 +115,17 @@ def accelerator(
     click.echo(folder, err=as_json)
     if not passed:
         raise SystemExit(1)
+
+
+def _design(path: Path) -> str:
+    """The Verilog in a file of the user's."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if "module" not in text:
+        raise ValueError(f"{path}: must be Verilog text with a module; give the accelerator's file")
+    return text
 
 
 def _simulated(

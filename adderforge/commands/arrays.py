@@ -1,6 +1,5 @@
 """adderforge verilog, adderforge simulate, adderforge synth"""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import click
 from ..options import (
     FILE,
     array_config,
+    array_for,
     array_options,
     as_json,
     cell_library,
@@ -19,6 +19,9 @@ from ..options import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from golden.spec import QuantizedModel
     from hw.config import ArrayConfig
     from sim.workload import MatrixForm
 
@@ -44,7 +47,7 @@ def verilog(out: Path | None, clock_mhz: float, **options: object) -> None:
               cd ip && iverilog -o bench adderforge_array.v adderforge_array_tb.v && vvp bench
     """
     from hw.collateral import clock_files
-    from hw.verilog import array_verilog
+    from hw.verilog import TOP, array_verilog
 
     from ..runs import write_text
 
@@ -52,8 +55,13 @@ def verilog(out: Path | None, clock_mhz: float, **options: object) -> None:
     clocks = clock_files(clock_mhz)
     text = array_verilog(config)
     if out and out.suffix != ".v":
+        if out.is_dir() and any(out.iterdir()) and not (out / f"{TOP}.v").exists():
+            raise ValueError(
+                f"{out}: must be new, empty or a folder that this command wrote, for files in it "
+                "would be replaced; choose another folder"
+            )
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in (_beside(config) | clocks | {"adderforge_array.v": text}).items():
+        for name, content in (_beside(config) | clocks | {f"{TOP}.v": text}).items():
             write_text(out / name, content)
     elif out:
         write_text(out, text)
@@ -88,7 +96,7 @@ def _beside(config: "ArrayConfig") -> dict[str, str]:
 def simulate(
     model: Path | None,
     vectors: Path | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     images: int,
     seed: int,
@@ -113,20 +121,23 @@ def simulate(
     """
     from rich.console import Console
 
+    from golden import model_file
     from sim import runner
 
+    from ..pictures import images_from
     from ..progress import Stages
     from ..runs import new_run_folder
 
-    config = array_config(**options)
+    network = model_file.load(model) if model else None
+    config = array_for(network, **options) if network else array_config(**options)
     runner.check_simulator(simulator)
     if seed < 0:
         raise ValueError(f"seed must be at least 0, not {seed}")
-    if model:
-        forms = _forms_of(model, images_from(vectors, data, data_dir, images), config)
+    if network:
+        forms = forms_of(network, images_from(network, vectors, data, data_dir, images), config)
     folder = new_run_folder("simulate", out)
     with Stages(1, Console(stderr=True)).stage(f"simulate {config.pe}"):
-        if model:
+        if network:
             results = runner.simulate(config, forms, folder, simulator, waves=waves)
         else:
             results = runner.run_scenarios(config, folder, simulator, seed, waves=waves)
@@ -140,24 +151,13 @@ def simulate(
         raise SystemExit(1)
 
 
-def images_from(vectors: Path | None, data: str, data_dir: str | None, count: int) -> Iterable:
-    if count < 1:
-        raise ValueError(f"images must be at least 1, not {count}")
-    if vectors:
-        from golden.archive import load_arrays
-
-        return load_arrays(vectors)["images"][:count]
-    from golden.data import load
-
-    return load(data, data_dir).test_images[:count]
-
-
-def _forms_of(model: Path, images: Iterable, config: "ArrayConfig") -> list["MatrixForm"]:
+def forms_of(
+    network: "QuantizedModel", images: "np.ndarray", config: "ArrayConfig"
+) -> list["MatrixForm"]:
     """ValueError when the array is not made for the network's layers."""
-    from golden import model_file, reference
+    from golden import reference
     from sim.workload import check_fit, for_array, matrix_forms
 
-    network = model_file.load(model)
     check_fit(network, config)
     return list(for_array(matrix_forms(network, reference.encode(network, images)), config))
 

@@ -31,7 +31,13 @@ BOARDS = "icebreaker, ulx3s-85f, tang-nano-9k, tang-primer-20k, arty-a7-35 or ar
 @click.option("--board", required=True, help=BOARDS)
 @click.option("--baud", default=1_000_000, show_default=True, help="of the serial line")
 @click.option("--clock-mhz", type=float, help="of the accelerator; default the board's")
-@click.option("--seeds", default=1, show_default=True, help="how often to place and route")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="how often to place and route",
+)
 @click.option("--check", is_flag=True, help="simulate the routed netlist on one image")
 @click.option("--vectors", type=FILE, help="for --check: its first image, in place of --data")
 @with_data
@@ -45,7 +51,7 @@ def build(
     seeds: int,
     check: bool,
     vectors: Path | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     out: Path | None,
     as_json: bool,
@@ -101,24 +107,23 @@ def build(
 
 
 def _checkable(
-    plan: "Plan", network: "QuantizedModel", vectors: Path | None, data: str, data_dir: str | None
+    plan: "Plan",
+    network: "QuantizedModel",
+    vectors: Path | None,
+    data: str | None,
+    data_dir: str | None,
 ) -> "np.ndarray":
     """The image for --check. ValueError when the board's netlist cannot be simulated, or the image
     is not the network's."""
     from sim.routed import FABRICS
     from sim.runner import check_simulator
 
-    from .arrays import images_from
+    from ..pictures import images_from
 
     if plan.kind.target not in FABRICS:
         raise ValueError(f"--check must be of a board on {' or '.join(FABRICS)}, not {plan.board}")
     check_simulator("verilator")
-    image = images_from(vectors, data, data_dir, 1)[0]
-    if image.shape != network.in_shape:
-        raise ValueError(
-            f"the image of --check must be the model's, {network.in_shape}, not {image.shape}"
-        )
-    return image
+    return images_from(network, vectors, data, data_dir, 1)[0]
 
 
 def _text(report: "BoardReport", checked: "RoutedCheck | None") -> str:

@@ -6,7 +6,7 @@ import click
 
 from ..options import (
     FILE,
-    array_config,
+    array_for,
     array_options,
     as_json,
     cell_library,
@@ -45,7 +45,7 @@ def compare(
     model: Path,
     twin_model: Path,
     bnn_model: Path | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     liberty: tuple[Path, ...],
     pdk: str | None,
@@ -92,10 +92,15 @@ def compare(
     from ..progress import Stages
     from ..runs import new_run_folder
 
-    config = array_config(**options)
     effort = Effort(images=images, batches=batches, cycles=cycles)
     paths = [model, twin_model, *([bnn_model] if bnn_model else [])]
     networks = [model_file.load(path) for path in paths]
+    config = array_for(networks[0], **options)
+    if data is None and len({network.data for network in networks}) > 1:
+        known = ", ".join(f"{network.name} on {network.data}" for network in networks)
+        raise ValueError(
+            f"networks must be trained on the same data, but are {known}; choose with --data"
+        )
     flow = Flow(
         liberty=cell_library(liberty, pdk),
         clock_mhz=clock_mhz,
@@ -105,7 +110,7 @@ def compare(
     if route:
         for target in flow.fpgas:
             check_route(config, target, "array", None)
-    dataset = datasets.load(data, data_dir)
+    dataset = datasets.load(data or networks[0].data, data_dir)
     rivals = contenders(config, networks, dataset.test_images, effort, accelerator)
     if accelerator:
         check_simulator("verilator")

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import click
 
-from ..options import ARRAY_OPTIONS, FILE, as_json, cell_library, given, library_options, with_data
+from ..options import (
+    ARRAY_OPTIONS,
+    FILE,
+    as_json,
+    cell_library,
+    given,
+    library_options,
+    with_digits,
+)
 
 
 @click.command()
-@with_data
+@with_digits
 @click.option("--epochs", type=int, help="epochs of training; default: what suits the data")
 @click.option("--seed", default=0, show_default=True, help="seed of weights and batches")
 @click.option("--width", default=8, show_default=True, help=ARRAY_OPTIONS["width"])

@@ -31,7 +31,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     around = how.surroundings(library)
     network = model_file.load(work.model)
     program = compile_model(network, accelerator_config(options, network))
-    codes = reference.encode(network, work.all_images())
+    codes = reference.encode(network, work.all_images(network))
     check_simulator("verilator")
     if how.activity == "gate-delay":
         events.prepare()

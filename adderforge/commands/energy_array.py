@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..energy_options import Measurement, Work, listed, path_line
-from ..options import MEMORY_OPTIONS, array_config, show
+from ..options import MEMORY_OPTIONS, array_for, show
 
 if TYPE_CHECKING:
+    from golden.spec import QuantizedModel
     from hw.config import ArrayConfig
     from sim.workload import MatrixForm
 
@@ -20,6 +21,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     """Measure, write, print; options: of the array. Returns how many sums were wrong."""
     from rich.console import Console
 
+    from golden import model_file
     from hw.choices import check
     from hw.recording import joined, save
     from sim import events
@@ -32,11 +34,12 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     sizes = {name: options.pop(name) for name in MEMORY_OPTIONS}
     if given := [name for name, size in sizes.items() if size is not None]:
         raise ValueError(f"{given[0]} must be left out for an array; add --accelerator for it")
-    config, library = array_config(**options), how.library()
+    network = model_file.load(work.model)
+    config, library = array_for(network, **options), how.library()
     around = how.surroundings(library)
     check_memory(config)
     check(config, "asic", how.multiplier, library, how.clock_mhz)
-    batches = list(_batches(work, config))
+    batches = list(_batches(work, network, config))
     if how.activity == "gate-delay" and not how.from_activity:
         events.prepare()
     stages = Stages(2, Console(stderr=True), every=10.0)
@@ -70,19 +73,19 @@ def _runs(design: "Design", batches: list, how: Measurement, stages: "Stages") -
         return run_energy(design, batches, update=update, **options)
 
 
-def _batches(work: Work, config: "ArrayConfig") -> Iterator[Sequence["MatrixForm"]]:
+def _batches(
+    work: Work, network: "QuantizedModel", config: "ArrayConfig"
+) -> Iterator[Sequence["MatrixForm"]]:
     """Each batch's matrix forms; ValueError when the network has no such layer, there are too few
     images, or it does not fit the array."""
-    from golden import model_file
+    from .arrays import forms_of
 
-    from .arrays import _forms_of
-
-    layers = [layer.spec.name for layer in model_file.load(work.model).layers]
+    layers = [layer.spec.name for layer in network.layers]
     if work.layer is not None and work.layer not in layers:
         raise ValueError(f"layer must be one of {', '.join(layers)}, not {work.layer!r}")
-    images = work.all_images()
+    images = work.all_images(network)
     for start in range(0, len(images), work.images):
-        forms = _forms_of(work.model, images[start : start + work.images], config)
+        forms = forms_of(network, images[start : start + work.images], config)
         yield [form for form in forms if work.layer in (None, form.name)]
 
 

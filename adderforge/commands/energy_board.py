@@ -28,7 +28,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     network = model_file.load(work.model)
     config = made_for(board.target, accelerator_config(options, network))
     program = compile_model(network, config)
-    codes = reference.encode(network, work.all_images())
+    codes = reference.encode(network, work.all_images(network))
     check_simulator("verilator")
     if how.activity == "gate-delay":
         events.prepare()

@@ -26,6 +26,8 @@ def export(model: Path, out: Path, codes: bool, all_layers: bool, as_json: bool)
     from golden import model_file
     from golden.onnx_export import save_onnx
 
+    if out.exists() and out.samefile(model):
+        raise ValueError(f"{out}: the ONNX file must not be the model's; choose another name")
     network = model_file.load(model)
     written = save_onnx(network, out, codes=codes, all_layers=all_layers)
     figures = {

@@ -36,7 +36,7 @@ def ip(
     model: Path,
     images: int,
     vectors: Path | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     external: str,
     external_width: int,
@@ -72,16 +72,17 @@ def ip(
     from hw.shell.registers import known_hash
     from hw.shell.self_test import StoredImages
 
+    from ..pictures import images_from
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
-    from .arrays import images_from
 
     network = model_file.load(model)
     bus = {"external": external, "external_width": external_width}
     program = compile_model(network, accelerator_config(options, network, **bus))
     if also and external == "none":
         raise ValueError("--also needs an external memory; give --external weights")
-    pictures = images_from(vectors, data, data_dir, images)
+    others = {path: compile_model(model_file.load(path), program.config) for path in also}
+    pictures = images_from(network, vectors, data, data_dir, images)
     stored = StoredImages(
         codes=reference.encode(network, pictures), classes=reference.classify(network, pictures)
     )
@@ -91,8 +92,7 @@ def ip(
         for name, text in ip_files(program, stored).items():
             write_text(folder / name, text)
         if external != "none":
-            others = [compile_model(model_file.load(path), program.config) for path in also]
-            _write_programs(folder, program, dict(zip(also, others, strict=True)))
+            _write_programs(folder, program, others)
     figures = {"program": program_hash(program), "cycles": program.cycles}
     if external != "none":
         figures["hardware"] = known_hash(program)

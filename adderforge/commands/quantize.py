@@ -63,7 +63,12 @@ LINES_EVERY = 60  # seconds, off a terminal
 )
 @click.option("--seed", default=0, show_default=True, help="seed of --finetune's batches")
 @click.option("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
-@click.option("--vectors", default=0, help="also write this many test images, for simulation")
+@click.option(
+    "--vectors",
+    type=click.IntRange(min=0),
+    default=0,
+    help="also write this many test images, for simulation",
+)
 @click.option("--out", type=FILE, required=True, help="folder for <network>-<data>-<kind>.npz")
 @as_json
 def quantize(

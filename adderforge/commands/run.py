@@ -22,7 +22,7 @@ def run(
     baud: int,
     images: int,
     vectors: Path | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     as_json: bool,
     **options: object,
@@ -43,12 +43,12 @@ def run(
     from golden import model_file, reference
 
     from ..board import Board
+    from ..pictures import images_from
     from ..progress import Stages
-    from .arrays import images_from
 
     network = model_file.load(model)
     config = accelerator_config(options, network)
-    pictures = images_from(vectors, data, data_dir, images)
+    pictures = images_from(network, vectors, data, data_dir, images)
     wanted = reference.classify(network, pictures)
     with (
         Board(port, network, config, baud=baud) as board,

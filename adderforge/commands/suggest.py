@@ -46,7 +46,7 @@ def suggest(
     max_uj_per_image: float | None,
     max_pj_per_operation: float | None,
     min_accuracy: float | None,
-    data: str,
+    data: str | None,
     data_dir: str | None,
     clock_mhz: float | None,
     count: int,
@@ -128,6 +128,8 @@ def suggest(
         text.append(routed(board_report))
     show(report, as_json, "\n".join(text))
     click.echo(folder, err=as_json)
+    if not any(adviser.holds(option) for option in options):
+        raise SystemExit(1)
 
 
 def _check(
@@ -166,7 +168,11 @@ def _check_route(board: str | None) -> None:
 
 
 def _network(
-    path: Path, accuracy: float | None, data: str, data_dir: str | None, laboratory: "Laboratory"
+    path: Path,
+    accuracy: float | None,
+    data: str | None,
+    data_dir: str | None,
+    laboratory: "Laboratory",
 ) -> tuple:
     """The workload, its quantized model, and the accuracy that was measured, or None."""
     from dataclasses import replace

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, as_json, given, show, with_data
+from ..options import FILE, as_json, given, show, with_digits
 
 if TYPE_CHECKING:
     from golden.train import TrainResult
@@ -14,7 +14,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 
 
 @click.command()
-@with_data
+@with_digits
 @click.option("--classes", type=int, help="imagenet: class folders, if not all 1000 are there")
 @click.option("--model", help="lenet5-bn, resnet20, …; default: for the data")
 @click.option("--kind", default="adder", show_default=True, help="adder, cnn, bnn or l2")

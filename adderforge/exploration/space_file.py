@@ -21,7 +21,7 @@ class _Workload(_Strict):
     model: str | None = None
     models: dict[str, str] = {}
     accelerator: bool = False
-    data: str = "digits"
+    data: str | None = None
     data_dir: str | None = None
 
 
@@ -121,13 +121,12 @@ def _workload(asked: _Workload, folder: Path) -> Workload:
             raise ValueError(f"workload.models must be for adder, cnn or bnn, not {kind!r}")
     others = {
         "models": models,
-        "data": asked.data,
         "data_dir": asked.data_dir,
         "accelerator": asked.accelerator,
     }
     if asked.network:
-        return network(asked.network, **others)
-    return of_model(folder / asked.model, **others)
+        return network(asked.network, data=asked.data or "digits", **others)
+    return of_model(folder / asked.model, asked.data, **others)
 
 
 def _values(name: str, value: object) -> object:

@@ -165,17 +165,17 @@ def network(name: str, **others: object) -> Workload:
     return Workload(name=name, layers=layers, **others)
 
 
-def of_model(path: Path, **others: object) -> Workload:
-    """All layers of a quantized model (.npz), which is the network of its kind. Errors as
-    `golden.model_file.load`."""
+def of_model(path: Path, data: str | None = None, **others: object) -> Workload:
+    """All layers of a quantized model (.npz), which is the network of its kind. data: by default
+    what it was trained on. Errors as `golden.model_file.load`."""
     from .models import loaded
 
     model = loaded(path)
     kinds = {"adder": "adder", "xnor": "bnn", "mac": "cnn"}  # others may have ordinary ends
     present = {layer.spec.kind for layer in model.layers}
     kind = next(name for spec, name in kinds.items() if spec in present)
-    models = {kind: path} | others.pop("models", {})
-    return Workload(name=model.name, layers=model_layers(model), models=models, **others)
+    others |= {"models": {kind: path} | others.pop("models", {}), "data": data or model.data}
+    return Workload(name=model.name, layers=model_layers(model), **others)
 
 
 def model_layers(model: QuantizedModel) -> tuple[Layer, ...]:

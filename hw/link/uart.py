@@ -11,6 +11,8 @@ MOST_OFF = 0.02  # half a bit in the last of them would be 5 %
 def divisor_of(clock_mhz: float, baud: int) -> int:
     """Clock cycles of a bit. ValueError when a bit would last fewer than 4, or be off by more than
     2 %."""
+    if baud < 1:
+        raise ValueError(f"baud must be at least 1, not {baud}")
     cycles = clock_mhz * 1e6 / baud
     divisor = round(cycles)
     if divisor < 4:
