@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from adderforge.exploration import networks
 from adderforge.exploration.design import Design
 from adderforge.exploration.workloads import Layer, Workload, network, of_model
+from golden import model_file
 from hw.config import ArrayConfig
+from sim.generated_models import generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -42,6 +45,26 @@ def test_a_models_layers_are_those_of_its_network():
         layer.shape for layer in network("lenet5-bn").layers
     ]
     assert workload.models == {"adder": FIXTURES / "lenet5-bn-digits-adder.npz"}
+
+
+def test_accelerators_of_macs_run_binary_networks_with_ordinary_ends(tmp_path):
+    ends = {"kind": "mac", "out_channels": 3, "flatten": True}
+    layers = [{"kind": "mac", "out_channels": 4, "kernel": (2, 2)}, {"out_channels": 6}, ends]
+    model_file.save(generated_model("xnor", (1, 5, 4), layers), tmp_path / "bnn.npz")
+    workload = of_model(tmp_path / "bnn.npz", accelerator=True)
+    macs = ArrayConfig(pe="mac", dataflow="weight-stationary", rows=2, cols=2)
+    assert workload.models == {"bnn": tmp_path / "bnn.npz"}
+    assert workload.model_for(macs) == tmp_path / "bnn.npz"
+    with pytest.raises(ValueError, match="has no cnn network for pe 'mac'"):
+        of_model(tmp_path / "bnn.npz").model_for(macs)
+
+
+def test_a_model_names_its_data_set(tmp_path):
+    network = model_file.load(FIXTURES / "lenet5-bn-digits-adder.npz")
+    trained = replace(network, metadata=network.metadata | {"data": "mnist"})
+    model_file.save(trained, tmp_path / "model.npz")
+    assert of_model(tmp_path / "model.npz").data == "mnist"
+    assert of_model(tmp_path / "model.npz", "digits").data == "digits"
 
 
 def test_nothing_heavy_is_loaded_to_explore_cycles():

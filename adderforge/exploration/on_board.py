@@ -79,8 +79,9 @@ class OnBoard:
         pe = "complement" if "adder" in kinds else "mac" if "mac" in kinds else "xnor"
         if self.wish.microjoules and pe == "mac":
             raise ValueError(
-                "energy on a board is known of adder and binary networks, since products are made "
-                "of multiplier blocks, which are not simulated; leave out the board or the energy"
+                "energy on a board is known of adder networks, and of binary ones without ordinary "
+                "layers: products are made of multiplier blocks, which are not simulated; leave "
+                "out the board or the energy"
             )
         fixed = self.workload.defaults | self.effort.defaults
         fixed |= {"pe": pe, "width": 1 if pe == "xnor" else self.wish.width}

@@ -135,6 +135,8 @@ class Workload:
         """ValueError when there is no network of the PE's kind, FileNotFoundError when its file is
         missing."""
         kind = kind_of(config.pe)
+        if self.accelerator and kind == "cnn" and kind not in self.models and "bnn" in self.models:
+            kind = "bnn"  # whose ordinary ends need MACs
         if kind not in self.models:
             raise ValueError(
                 f"{self.name} has no {kind} network for pe {config.pe!r}; give its checkpoint "
