@@ -183,20 +183,14 @@ def _input_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: 
 
 
 def _full_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
-    """Σ g (X - F) = Σ g X - F · Σg (Eq. 5): a convolution's gradient and a rank-one term."""
-    products = _products(window, input, weight, grad_output)
-    return products - weight * grad_output.sum((0, 2, 3))[:, None, None, None]
-
-
-def _products(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
-    kernel = kernels.suited(input, weight)
-    if isinstance(kernel, kernels.Kernels):
-        return kernel.products(_kernel_shape(input, weight, window), input, grad_output)
+    """Σ g (X - F) = XᵀG - F · Σg (Eq. 5): a convolution's gradient and a rank-one term."""
     unpadded = window.padding == (0, 0)
     if unpadded and input.shape[1:] == weight.shape[1:] and grad_output.shape[2:] == (1, 1):
-        return (grad_output.flatten(1).mT @ input.flatten(1)).view_as(weight)  # 3 times faster
-    moves = (window.stride, window.padding, window.dilation, window.groups)
-    return conv2d_weight(input, weight.shape, grad_output, *moves)
+        product = (grad_output.flatten(1).mT @ input.flatten(1)).view_as(weight)  # 3 times faster
+    else:
+        moves = (window.stride, window.padding, window.dilation, window.groups)
+        product = conv2d_weight(input, weight.shape, grad_output, *moves)
+    return product - weight * grad_output.sum((0, 2, 3))[:, None, None, None]
 
 
 def _sign_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:

@@ -50,11 +50,9 @@ class Kernels:
         self._forward.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
         self._input_gradient = library.adder_input_gradient
         self._input_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
-        self._products = library.adder_products
-        self._products.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
         self._sign_gradient = library.adder_sign_gradient
         self._sign_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
-        for function in vars(self).values():
+        for function in (self._forward, self._input_gradient, self._sign_gradient):
             function.restype = None
 
     def forward(self, shape: Shape, input: Tensor, weight: Tensor) -> Tensor:
@@ -70,13 +68,6 @@ class Kernels:
         grad_input = input.new_empty(input.shape)
         _call(self._input_gradient, shape, input, weight, grad_output, grad_input)
         return grad_input
-
-    def products(self, shape: Shape, input: Tensor, grad_output: Tensor) -> Tensor:
-        """Σ g X, of the weight's shape: the filter gradient of a convolution."""
-        kernel = (shape.kernel_rows, shape.kernel_cols)
-        products = input.new_empty(shape.filters, shape.channels // shape.groups, *kernel)
-        _call(self._products, shape, input, grad_output, products)
-        return products
 
     def sign_gradient(
         self, shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor

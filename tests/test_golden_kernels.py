@@ -145,15 +145,14 @@ def test_tensors_without_numbers_go_the_torch_path():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("gradient", ["full", "sign"])
 @pytest.mark.parametrize("shape", ["strips of a large map", "several blocks of images"])
-def test_results_do_not_depend_on_the_number_of_threads(shape, gradient, threads):
+def test_results_do_not_depend_on_the_number_of_threads(shape, threads):
     input, weight, moves = tensors(SHAPES[shape])
     upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
-    wanted, before = run(input, weight, moves, gradient, upstream), torch.get_num_threads()
+    wanted, before = run(input, weight, moves, "sign", upstream), torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        got = run(input, weight, moves, gradient, upstream)
+        got = run(input, weight, moves, "sign", upstream)
     finally:
         torch.set_num_threads(before)
     for one, other in zip(got, wanted, strict=True):

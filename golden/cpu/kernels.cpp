@@ -1,5 +1,5 @@
 // The adder layer on the CPU, in float: Y = -Σ|x - f| (Eq. 2), the input's gradient Σ g HT(f - x)
-// (Eq. 6, 7), and the filters': Σ g x, of which Eq. 5 takes f Σ g, or Σ g sgn(x - f) (Eq. 4).
+// (Eq. 6, 7) and the filters' sign gradient Σ g sgn(x - f) (Eq. 4).
 //
 // One vector holds the same pixel of LANES images. So every kernel size, stride and dilation
 // reads whole vectors, nothing is unfolded, and a filter's weight is one scalar for all lanes.
@@ -8,9 +8,9 @@
 // back. Strips are independent of each other: threads share them out, and sums do not depend on
 // the number of threads.
 
-#include "filter_gradient.h"
 #include "forward.h"
 #include "input_gradient.h"
+#include "sign_gradient.h"
 
 // What golden/kernels.py calls.
 
@@ -42,13 +42,25 @@ extern "C" void adder_input_gradient(const Shape* shape, const float* input, con
     gradient_item(*shape, items[i], row_looks, col_looks, input, weights, upstream, grad_input);
 }
 
-extern "C" void adder_products(const Shape* shape, const float* input, const float* upstream,
-                               float* products, int threads) {
-  filter_sums<false>(*shape, input, {}, upstream, products, threads);
-}
-
 extern "C" void adder_sign_gradient(const Shape* shape, const float* input, const float* weight,
                                     const float* upstream, float* grad_weight, int threads) {
-  const auto weights = sign_filters(*shape, SumTiles(*shape), weight);
-  filter_sums<true>(*shape, input, weights, upstream, grad_weight, threads);
+  const SignTiles tiles(*shape);
+  const auto weights = sign_filters(*shape, tiles, weight);
+  std::vector<Vector> sums(weights.size() / LANES);
+  const Index row_bytes =
+      sizeof(Vector) * (shape->channels * shape->stride_rows *
+                            (shape->width + 2 * shape->padding_cols) +
+                        shape->groups * tiles.filters * SIGN_FILTERS * shape->map_cols);
+  // As many output rows as fit a strip; of small maps, several blocks of images.
+  const Index height = std::clamp<Index>(STRIP / row_bytes, 1, shape->map_rows);
+  const Index images = LANES * std::max<Index>(1, STRIP / (row_bytes * shape->map_rows));
+  for (Index image = 0; image < shape->images; image += images)
+    for (Index row = 0; row < shape->map_rows; row += height)
+      sign_strip(*shape, tiles,
+                 {image, std::min(images, shape->images - image), 0, row,
+                  std::min(height, shape->map_rows - row)},
+                 input, weights, upstream, sums, threads);
+  tiles.for_weights(*shape, [&](Index to, Index from) {
+    grad_weight[to] = sums[from / LANES][from % LANES] / SIGN_UNIT;
+  });
 }

@@ -10,38 +10,20 @@
 
 namespace {
 
-// a0 b0 a1 b1 … from the lower halves of a and b, and from the upper.
-struct Interleaved {
-  Indices low, high;
-
-  Interleaved() {
-    for (int lane = 0; lane < LANES; ++lane) {
-      low[lane] = lane / 2 + lane % 2 * LANES;
-      high[lane] = low[lane] + LANES / 2;
-    }
-  }
-};
-
 inline void transpose(Vector (&tile)[LANES]) {
-  const Interleaved of;
+  Indices low, high;  // a0 b0 a1 b1 … from the lower halves of a and b, and from the upper
+  for (int lane = 0; lane < LANES; ++lane) {
+    low[lane] = lane / 2 + lane % 2 * LANES;
+    high[lane] = low[lane] + LANES / 2;
+  }
   for (int step = 1; step < LANES; step *= 2) {
     Vector mixed[LANES];
     for (int i = 0; i < LANES / 2; ++i) {
-      mixed[2 * i] = __builtin_shuffle(tile[i], tile[i + LANES / 2], of.low);
-      mixed[2 * i + 1] = __builtin_shuffle(tile[i], tile[i + LANES / 2], of.high);
+      mixed[2 * i] = __builtin_shuffle(tile[i], tile[i + LANES / 2], low);
+      mixed[2 * i + 1] = __builtin_shuffle(tile[i], tile[i + LANES / 2], high);
     }
     std::copy(mixed, mixed + LANES, tile);
   }
-}
-
-// The sum of each vector's lanes; the vectors are used up.
-inline Vector lane_sums(Vector (&of)[LANES]) {
-  const Interleaved half;
-  for (int count = LANES / 2; count > 0; count /= 2)
-    for (int i = 0; i < count; ++i)
-      of[i] = __builtin_shuffle(of[i], of[i + count], half.low) +
-              __builtin_shuffle(of[i], of[i + count], half.high);
-  return of[0];
 }
 
 // Some rows of some channels of at most LANES images; `data` is the first image's first row.
