@@ -9,6 +9,7 @@ from .config import ArrayConfig
 from .weight_schedule import TURNAROUND, memory_latency
 
 POOLING_LATENCY = 3
+MAX_WORDS = 2**26  # of a memory
 EXTERNAL_WIDTHS = (32, 64, 128, 256, 512)
 
 
@@ -82,6 +83,8 @@ class AcceleratorConfig:
         for name in ("activation_words", "weight_words", "constant_words"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+            if getattr(self, name) > MAX_WORDS:
+                raise ValueError(f"{name} must be at most {MAX_WORDS}, not {getattr(self, name)}")
 
     @property
     def lanes_per_channel(self) -> int:

@@ -32,8 +32,8 @@ class ArrayConfig(BaseModel):
         "complement"
     )
     width: int = Field(default=8, ge=1, le=16)
-    rows: int = Field(default=8, ge=1)
-    cols: int = Field(default=8, ge=1)
+    rows: int = Field(default=8, ge=1, le=1024)
+    cols: int = Field(default=8, ge=1, le=1024)
     lanes: int = Field(default=1, ge=1, le=64)
     depth: int = Field(default=1024, ge=1, le=2**24)
     dataflow: Literal["output-stationary", "weight-stationary"] = "output-stationary"

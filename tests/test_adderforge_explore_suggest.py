@@ -158,7 +158,7 @@ def test_a_suggestion_says_what_is_promised_and_what_there_is(guesses):
     assert lines[0] == f"1. {option.design.options}"
     assert f"{option.images_per_second:.4g} images a second, " in lines[1]
     assert f"{option.used['luts']} ± 10% LUTs" in lines[1]
-    assert " bind it; 75,276 LUTs there are; 75,276 flip-flops there are; " in lines[2]
+    assert " bind it; limits: 75,276 LUTs, 75,276 flip-flops, " in lines[2]
     assert lines[3].startswith("   rows ") and len(lines) == 3 + len(option.steps)
 
 
@@ -217,7 +217,7 @@ def test_on_a_board_a_suggestion_that_takes_too_much_energy_makes_room(guesses):
 
 
 def test_on_a_board_products_have_no_energy(guesses):
-    with pytest.raises(ValueError, match="known of adder and binary networks"):
+    with pytest.raises(ValueError, match="known of adder networks, and of binary ones without"):
         for_board(1, "icebreaker", CNN, microjoules=30.0).options()
 
 

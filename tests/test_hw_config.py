@@ -57,6 +57,7 @@ def holds(bits, signed, value):
             "dataflow must be 'output-stationary' or 'weight-stationary', not 'none'",
         ),
         ({"positions": 0}, "positions must be at least 1, not 0"),
+        ({"rows": 1025}, "rows must be at most 1024, not 1025"),
         ({"pipeline": 5}, "pipeline must be 0, 1, 2, 3 or 4, not 5"),
         (
             {"pipeline": 3, "dataflow": "weight-stationary"},

@@ -389,6 +389,8 @@ def test_arrays_that_make_no_accelerator_are_refused(values, message):
 def test_sizes_of_an_accelerator_are_checked():
     with pytest.raises(ValueError, match="weight_words must be at least 1, not 0"):
         config_of(weight_words=0)
+    with pytest.raises(ValueError, match="constant_words must be at most 67108864, not 1000000000"):
+        config_of(constant_words=10**9)
     with pytest.raises(ValueError, match="map_width must be 8 to 16 bits, not 7"):
         config_of(map_width=7)
     with pytest.raises(ValueError, match="requantize must be 'multiply' or 'shift', not 'divide'"):

@@ -26,8 +26,8 @@ def suggestion_text(place: int, option: Option, adviser: Adviser) -> str:
         f"{place}. {option.design.options}",
         f"   promised: {', '.join(_value(n, promised[n], option.errors) for n in promised)}",
         *_result(option, adviser),
-        f"   {_word(adviser.binding(option))} bind it"
-        + "".join(f"; {number(most)} {_word(n)} there are" for n, most in limits.items()),
+        f"   {_word(adviser.binding(option))} bind it; limits: "
+        + ", ".join(f"{number(most)} {_word(name)}" for name, most in limits.items()),
     ]
     for step in option.steps:
         more = {"images_per_second": step.images_per_second} | step.used
