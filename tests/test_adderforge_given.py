@@ -159,6 +159,20 @@ def test_what_the_system_refuses_is_told_with_the_file():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("simulate --data digits", "vectors and data must be left out without a network"),
+        ("synth --pdk sky130A", "liberty and pdk must be left out for ice40"),
+        ("compare --no-fpga --route --twin-model cnn.npz", "route must be left out without FPGAs"),
+        ("accelerator --explain", "explain must be left out where nothing is simulated"),
+    ],
+)
+def test_an_option_without_effect_is_refused(words, message):
+    more = ("--model", ADDER, "--depth", 400) if words[0] in "ac" else ()
+    assert refused(*words.replace("cnn.npz", str(CNN)).split(), *more).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
         (("verilog", "--clock-mhz", "inf"), "clock_mhz must be positive, not inf"),
         (
             ("synth", "--target", "asic", "--clock-mhz", "inf"),
@@ -178,3 +192,11 @@ def test_what_the_system_refuses_is_told_with_the_file():
 def test_rates_are_positive_numbers(words, message):
     more = ("--model", ADDER, "--depth", 400) if words[0] == "build" else ()
     assert refused(*words, *more) == message
+
+
+@pytest.mark.slow
+def test_a_clock_that_nothing_meets_is_told_with_the_fastest():
+    words = "synth --rows 1 --cols 1 --width 2 --depth 4 --target asic --clock-mhz 90000 --out out"
+    result = CliRunner().invoke(main, words.split())
+    assert result.exit_code == 1 and "clock_met False" in result.stdout
+    assert "error: the clock must be 90000 MHz, but the fastest that was" in result.stderr

@@ -79,6 +79,8 @@ def accelerator(
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
 
+    if explain and not images:
+        raise ValueError("explain must be left out where nothing is simulated; add --images")
     network = model_file.load(model)
     program = compile_model(network, accelerator_config(options, network))
     codes = None

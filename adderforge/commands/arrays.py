@@ -131,6 +131,8 @@ def simulate(
     network = model_file.load(model) if model else None
     config = array_for(network, **options) if network else array_config(**options)
     runner.check_simulator(simulator)
+    if not network and (vectors or data):
+        raise ValueError("vectors and data must be left out without a network; add --model")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, not {seed}")
     if network:
@@ -225,6 +227,8 @@ def synth(
 
     config = array_config(**options)
     target = ALIASES.get(target, target)
+    if (liberty or pdk) and target != "asic":
+        raise ValueError(f"liberty and pdk must be left out for {target}; they are of asic alone")
     library = cell_library(liberty, pdk)
     check(config, target, multiplier, library, clock_mhz)
     if route:
@@ -249,7 +253,10 @@ def synth(
     show(report, as_json, _lines(report))
     click.echo(folder, err=as_json)
     if made.clock_met is False:
-        raise SystemExit(1)
+        raise ValueError(
+            f"the clock must be {clock_mhz:g} MHz, but the fastest that was made has "
+            f"{made.fmax_mhz:.1f}; add pipeline registers, or choose a lower rate"
+        )
 
 
 def _lines(report: dict) -> str:

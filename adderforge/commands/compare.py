@@ -107,6 +107,8 @@ def compare(
         fpgas=FPGAS if fpga else (),
         seeds=seeds if route else 0,
     )
+    if route and not fpga:
+        raise ValueError("route must be left out without FPGAs; leave out --no-fpga or --route")
     if route:
         for target in flow.fpgas:
             check_route(config, target, "array", None)
