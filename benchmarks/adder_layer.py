@@ -22,6 +22,7 @@ from golden import kernels
 from golden.adder_function import adder_conv2d
 from golden.networks import build
 from golden.optimizer import AdderSGD, parameter_groups
+from golden.training import memory_format
 
 LAYERS = {
     # images, channels, height and width, filters, kernel, padding
@@ -116,7 +117,8 @@ def training_step(
 ) -> Callable:
     """A call of a step on random images."""
     torch.manual_seed(0)
-    network = build(model, kind, gradient).to(device)
+    order = memory_format(model, kind, torch.device(device))
+    network = build(model, kind, gradient).to(device, memory_format=order)
     optimizer = AdderSGD(parameter_groups(network), lr=0.1)
     batch = torch.randn(images, *image, device=device)
     labels = torch.randint(10, (images,), device=device)

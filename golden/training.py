@@ -75,6 +75,9 @@ class Start:
 
 
 OnStep = Callable[[Step], None]
+# Whose ordinary and binary layers are faster on channels-last maps, by 10 to 17 % of a step on a
+# CPU; LeNet's, with few channels, are slower so, and adder layers compute on contiguous ones.
+CHANNELS_LAST = ("vgg-small", "resnet20", "resnet32", "resnet18", "resnet50")
 
 
 def build_network(config: TrainConfig) -> torch.nn.Module:
@@ -89,6 +92,13 @@ def build_network(config: TrainConfig) -> torch.nn.Module:
     return network
 
 
+def memory_format(model: str, kind: str, device: torch.device) -> torch.memory_format:
+    """In which order of a map's values this network trains fastest; it learns the same up to
+    rounding."""
+    last = model in CHANNELS_LAST and kind in ("cnn", "bnn") and device.type == "cpu"
+    return torch.channels_last if last else torch.contiguous_format
+
+
 class Training:
     """Network, optimizer, random generator and history of a training, in this process."""
 
@@ -100,7 +110,8 @@ class Training:
                 f"{group.count}; start fewer"
             )
         self.config, self.dataset, self.group = config, dataset, group
-        self.network = build_network(config).to(group.device)
+        order = memory_format(config.model, config.kind, group.device)
+        self.network = build_network(config).to(group.device, memory_format=order)
         self.joined = group.joined(self.network)
         self.optimizer = AdderSGD(
             parameter_groups(self.network),

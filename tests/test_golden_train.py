@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from golden import checkpoint, data, reference
+from golden import checkpoint, data, reference, state, training
 from golden.optimizer import AdderSGD
 from golden.quantize import quantize
 from golden.train import TrainConfig, build_network, evaluate, train
@@ -57,6 +57,29 @@ def test_init_changes_no_ordinary_layer():
     pairs = zip(one.named_parameters(), other.named_parameters(), strict=True)
     changed = [name for (name, first), (_, second) in pairs if not torch.equal(first, second)]
     assert len(changed) == 20 and not {"conv1.weight", "fc.weight"} & {*changed}
+
+
+@pytest.mark.parametrize("kind", ["cnn", "bnn"])
+def test_maps_of_ordinary_networks_are_channels_last_and_what_they_learn_is_the_same(
+    monkeypatch, tmp_path, kind
+):
+    images = np.random.default_rng(2).normal(size=(8, 3, 32, 32)).astype(np.float32)
+    sets = {"train_images": images, "test_images": images}
+    labels = {"train_labels": np.arange(8), "test_labels": np.arange(8)}
+    dataset = data.Dataset(name="cifar10", **sets, **labels)
+    config = quick(model="resnet20", data="cifar10", kind=kind, batch_size=8, epochs=1)
+    last = {"memory_format": torch.channels_last}
+
+    path = tmp_path / "one.state"
+    trained = train(config, dataset=dataset, state_file=path).network
+    at_work = state.load(config, path)["network"]["layer1.0.conv1.weight"]
+    assert at_work.is_contiguous(**last)
+    assert all(value.is_contiguous() for value in trained.state_dict().values())
+
+    monkeypatch.setattr(training, "CHANNELS_LAST", ())
+    other = train(config, dataset=dataset).network
+    for one, two in zip(trained.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
 
 
 def test_the_seed_orders_the_images_too(monkeypatch):
