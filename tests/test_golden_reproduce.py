@@ -229,6 +229,38 @@ def test_a_row_of_table_2_has_accuracies_and_operations(made_up, tmp_path):
     assert result.numbers["operations"]["bnn"]["mul"] == 0
 
 
+def test_kinds_of_a_network_may_be_chosen(made_up, tmp_path):
+    options = Options(folder=tmp_path, kinds=("cnn", "adder"))
+    result = EXPERIMENTS["cifar10-resnet20"](options, quiet)
+    assert [config.kind for config in made_up] == ["adder", "cnn"]
+    assert [row.label.split(",")[0] for row in result.rows] == ["adder", "cnn"] * 2
+    assert [*result.numbers] == ["adder", "cnn", "operations"]
+    assert [*result.numbers["operations"]] == ["adder", "cnn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mnist", "kind must be one of the experiment's, adder, cnn, not 'bnn'"),
+        ("figure1", "--kind must be left out, for figure1 is not one of mnist, cifar10-vgg-small"),
+    ],
+)
+def test_a_kind_that_an_experiment_does_not_have_is_refused(name, message, tmp_path):
+    words = ["reproduce", name, "--kind", "bnn", "--out", str(tmp_path / "no")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and not (tmp_path / "no").exists()
+    assert result.stderr.splitlines()[-1].startswith(f"adderforge: error: {message}")
+
+
+@pytest.mark.parametrize("name", ["mnist", "table1"])
+def test_no_folder_is_left_where_there_are_no_data(name, tmp_path):
+    place = tmp_path / "nothing"
+    words = ["reproduce", name, "--data-dir", str(place), "--out", str(tmp_path / "no")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and not (tmp_path / "no").exists()
+    assert str(place) in result.stderr.splitlines()[-1]
+
+
 def test_imagenet_has_top_5_too(made_up, tmp_path):
     result = EXPERIMENTS["table5"](Options(folder=tmp_path), quiet)
     assert [(row.label, row.ours, row.paper) for row in result.rows[:3]] == [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from golden.reproduce.paper import TITLES
+from golden.reproduce.paper import NETWORKS, TITLES
 
 from ..options import FILE, as_json, show
 from .train import LINES_EVERY
@@ -22,6 +22,9 @@ _NAMES = "\n".join(f"{name:<18} {title}" for name, title in TITLES.items())
 @click.option("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
 @click.option("--seeds", type=click.IntRange(min=1), help="runs of each kind; default: ours")
 @click.option("--epochs", type=click.IntRange(min=1), help="default: the paper's")
+@click.option(
+    "--kind", "kinds", multiple=True, help="of a network of the tables, such as adder; repeat it"
+)
 @click.option("--out", type=FILE, default=Path("runs/reproduce"), show_default=True)
 @as_json
 def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
@@ -33,6 +36,7 @@ def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
     \b
     Example:  adderforge reproduce propositions
               adderforge reproduce mnist --data-dir ~/mnist --seeds 2 --epochs 10
+              adderforge reproduce cifar10-resnet20 --kind adder --kind cnn
     """
     from rich.console import Console
 
@@ -45,10 +49,12 @@ def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
 
     if name not in EXPERIMENTS:
         raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, not {name!r}")
-    out.mkdir(parents=True, exist_ok=True)
+    if options["kinds"] and name not in NETWORKS:
+        raise ValueError(f"--kind must be left out, for {name} is not one of {', '.join(NETWORKS)}")
     stages = Stages(1, Console(stderr=True), every=LINES_EVERY)
     with stages.stage(f"reproduce {name}") as update:
         result = EXPERIMENTS[name](Options(folder=out, **options), update)
+    out.mkdir(parents=True, exist_ok=True)
     figures = asdict(result) | {"seconds": stages.seconds, "tools": tool_versions()}
     write_json(out / f"{name}.json", figures)
     text = markdown(result)

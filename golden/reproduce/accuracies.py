@@ -14,14 +14,15 @@ UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "K"))
 def network(name: str, options: Options, progress: Progress) -> Result:
     """A network of `paper.NETWORKS` in each of its kinds: accuracies and operations."""
     entry = paper.NETWORKS[name]
-    variations = [{"model": entry.model, "kind": kind} for kind in entry.accuracies]
+    kinds = options.chosen(entry.accuracies)
+    variations = [{"model": entry.model, "kind": kind} for kind in kinds]
     configs = options.configs(variations, entry.data, entry.seeds)
     runs = by(train_all(configs, options.folder / "runs", progress), "kind")
     rows = []
-    for kind, papers in entry.accuracies.items():
-        rows += _accuracies(kind, runs[kind], papers)
-    rows += [_operations(entry.model, kind) for kind in entry.accuracies]
-    counts = {kind: asdict(count(entry.model, kind)) for kind in entry.accuracies}
+    for kind in kinds:
+        rows += _accuracies(kind, runs[kind], entry.accuracies[kind])
+    rows += [_operations(entry.model, kind) for kind in kinds]
+    counts = {kind: asdict(count(entry.model, kind)) for kind in kinds}
     return Result(
         title=f"{entry.title}: test accuracy, %" + options.length(entry.data),
         rows=rows,

@@ -94,5 +94,6 @@ def _figure(width: float, height: float, rows: int, cols: int) -> tuple[Figure, 
 
 
 def _save(figure: Figure, path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     return path.name

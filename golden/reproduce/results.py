@@ -1,5 +1,6 @@
 """What a user chooses of an experiment, and what comes out of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -12,12 +13,22 @@ from .runs import Run
 class Options:
     """What a user chooses. folder: for results and figures; trainings go to folder/runs, and those
     done are used again. data_dir: of the data set. seeds, epochs: None for the paper's or, where
-    it names none, ours."""
+    it names none, ours. kinds: of a network of the paper's tables only these; empty for all."""
 
     folder: Path
     data_dir: str | None = None
     seeds: int | None = None
     epochs: int | None = None
+    kinds: tuple[str, ...] = ()
+
+    def chosen(self, kinds: Iterable[str]) -> list[str]:
+        """Of an experiment's kinds those wanted. Raises ValueError on one that it does not have."""
+        kinds = list(kinds)
+        if strange := set(self.kinds) - {*kinds}:
+            raise ValueError(
+                f"kind must be one of the experiment's, {', '.join(kinds)}, not {min(strange)!r}"
+            )
+        return [kind for kind in kinds if not self.kinds or kind in self.kinds]
 
     def length(self, data_name: str, whose: str = "the paper's") -> str:
         """For titles: nothing at the usual number of epochs, else both numbers; whose: the usual

@@ -40,7 +40,6 @@ def train_all(
 
     test_epochs: with their test_curve; a run that has none is done again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     records = [folder / f"{_name(config)}.json" for config in configs]
     missing = [
         (config, record)
@@ -92,11 +91,13 @@ def _duration(seconds: float) -> str:
 
 
 def _train(config: TrainConfig, record: Path, on_step: OnStep, test_epochs: bool) -> None:
+    dataset = data.load(config.data, config.data_dir)
+    record.parent.mkdir(parents=True, exist_ok=True)
     state_file = record.with_suffix(".state")
     state.remove_leftovers(state_file)
     result = train(
         config,
-        dataset=data.load(config.data, config.data_dir),
+        dataset=dataset,
         on_step=on_step,
         state_file=state_file,
         test_epochs=test_epochs,
