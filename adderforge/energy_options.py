@@ -1,5 +1,6 @@
 """What `adderforge energy` is asked for, beside the hardware."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,8 +93,12 @@ class Measurement:
         from sim.gate_run import check_activity
 
         for name in ("cycles", "energy_clock_mhz"):
-            if not (number := getattr(self, name)) > 0:
+            if not 0 < (number := getattr(self, name)) < math.inf:
                 raise ValueError(f"{name.removeprefix('energy_')} must be positive, not {number}")
+        if not 0 <= self.wire_ff_per_fanout < math.inf:
+            raise ValueError(
+                f"wire_ff_per_fanout must be finite, at least 0, not {self.wire_ff_per_fanout}"
+            )
         check_activity(self.activity)
 
     @contextmanager

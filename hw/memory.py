@@ -16,7 +16,7 @@ compiler. The memories' leakage is not in them.
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from .config import ArrayConfig
 from .schedule import plan
@@ -87,9 +87,9 @@ def memory_use(
 
 
 def check_pj_per_bit(pj: float | None) -> None:
-    """ValueError when it is given and negative."""
-    if pj is not None and not pj >= 0:
-        raise ValueError(f"pj_per_bit must be at least 0, not {pj}")
+    """ValueError when it is given and negative or not finite."""
+    if pj is not None and not 0 <= pj < inf:
+        raise ValueError(f"pj_per_bit must be finite, at least 0, not {pj}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,7 +234,10 @@ def refused(tmp_path, monkeypatch, *words):
         (("--accelerator", "--layer", "conv1"), "layer must be left out with --accelerator; it"),
         (("--accelerator", "--save-activity"), "save_activity must be left out with --acc"),
         (("--accelerator", "--cycles", 0), "cycles must be positive, not 0"),
-        (("--accelerator", "--memory-pj-per-bit", -1), "pj_per_bit must be at least 0, not -1.0"),
+        (
+            ("--accelerator", "--memory-pj-per-bit", -1),
+            "pj_per_bit must be finite, at least 0, not -",
+        ),
         (("--accelerator", "--batches", 99), "99 batches of 2 images need 198, but there are 16"),
         (("--accelerator", "--pe", "square"), "pe of an accelerator must be one of complement, "),
         (("--weight-words", 8), "weight_words must be left out for an array; add --accelerator"),

@@ -177,14 +177,28 @@ def test_an_objective_may_be_any_function_of_figures_and_parameters(made):
         ([lambda speed: speed], 0, "objective '<lambda>': unknown figure 'speed'; there are"),
         (["cycles"], 5, "fidelity must be 0 to 4, not 5"),
         (["accuracy"], 1, "objective 'accuracy' is measured at fidelity 4, and not guessed"),
-        (["luts"], 0, "objective 'luts' is unknown of all 1 designs for target 'asic'"),
+        (["luts"], 0, "objective 'luts' needs luts, which no design has on target 'asic'; give"),
         (["accuracy"], 4, "lenet5-bn has no adder network for pe 'complement'; give its"),
     ],
 )
 def test_what_cannot_be_wanted_is_refused(made, goals, fidelity, message):
     with pytest.raises(ValueError) as error:
         run(Space(rows=2), *goals, fidelity=fidelity)
-    assert str(error.value).startswith(message)
+    assert str(error.value).startswith(message) and not made
+
+
+def test_areas_are_not_wanted_of_an_fpga(made):
+    def density(cycles, area_um2):
+        return cycles / area_um2
+
+    with pytest.raises(ValueError, match="objective 'density' needs area_um2, which no design has"):
+        run(Space(rows=2), density, fidelity=1, effort=Effort(target="ice40"))
+    assert not made
+
+
+def test_an_objective_that_cannot_be_guessed_needs_measuring(made):
+    with pytest.raises(ValueError, match="objective 'fmax_mhz' is unknown of all 1 designs for"):
+        run(Space(rows=2), "fmax_mhz", fidelity=0, effort=Effort(target="gowin"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from adderforge.cli import main
 from adderforge.exploration import narrowest as fewest
 from adderforge.exploration import on_board, on_cells
 from adderforge.exploration.accelerators import compiled
-from adderforge.exploration.boards import BOARDS, board
+from adderforge.exploration.boards import BOARDS, accelerator_mhz, board
 from adderforge.exploration.design import Design
 from adderforge.exploration.effort import ENERGY
 from adderforge.exploration.measuring import Laboratory
@@ -308,6 +308,14 @@ def call(*words):
             "clock_mhz must be positive, not 0.0",
         ),
         (
+            ("--board", "ulx3s-85f", "--min-images-per-second", 1, "--clock-mhz", 1e5),
+            "clock_mhz must be a rate that the PLL makes of 25 MHz, to 2 %, not 100000; 800 comes",
+        ),
+        (
+            ("--board", "tang-nano-9k", "--min-images-per-second", 1, "--clock-mhz", 50),
+            "clock_mhz must be the board's own, 27, on gowin, not 50",
+        ),
+        (
             ("--board", "icebreaker", "--min-images-per-second", 1, "--min-accuracy", 0.9),
             "min_accuracy must be given with a checkpoint (.pt), and with nothing else",
         ),
@@ -322,6 +330,21 @@ def test_bad_wishes_are_refused_in_one_line(words, message):
     assert result.exit_code == 1 and not Path("out").exists()
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"adderforge: error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "rate"),
+    [
+        ("ulx3s-85f", None, 25),
+        ("ulx3s-85f", 25, 25),
+        ("ulx3s-85f", 50, 50),
+        ("icebreaker", 17, 16.875),
+        ("arty-a7-35", None, 50),
+        ("cmod-a7-35", None, 12),
+    ],
+)
+def test_an_accelerator_runs_at_a_rate_that_its_board_makes(name, wanted, rate):
+    assert accelerator_mhz(BOARDS[name], wanted) == rate
 
 
 def test_boards_have_targets_that_can_be_synthesized_and_a_source():

@@ -160,5 +160,5 @@ def test_without_a_figure_memories_cost_what_the_stated_table_says():
 
 
 def test_a_negative_figure_is_refused():
-    with pytest.raises(ValueError, match=r"^pj_per_bit must be at least 0, not -1$"):
+    with pytest.raises(ValueError, match=r"^pj_per_bit must be finite, at least 0, not -1$"):
         memory_energy([(5, 7, 4)], CONFIG, -1)

@@ -23,5 +23,5 @@ def test_every_bit_that_is_read_or_written_costs_the_same():
 def test_a_given_energy_holds_for_any_size():
     use = memory_use("m", 2, 8, reads=1, fresh=1, bits_written=0, per_bit=0.5)
     assert use.uj == pytest.approx(8 * 0.5e-6)
-    with pytest.raises(ValueError, match=r"^pj_per_bit must be at least 0, not -1$"):
+    with pytest.raises(ValueError, match=r"^pj_per_bit must be finite, at least 0, not -1$"):
         memory_use("m", 2, 8, reads=1, fresh=1, bits_written=0, per_bit=-1)

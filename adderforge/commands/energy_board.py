@@ -17,14 +17,14 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from sim.runner import check_simulator
 
     from ..contenders import Effort
-    from ..exploration.boards import measured_board
+    from ..exploration.boards import accelerator_mhz, measured_board
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
     from ..up5k_energy import measure_up5k
 
     board = measured_board(how.board)
     _check(how)
-    clock_mhz = board.clock_mhz if how.clock_mhz is None else how.clock_mhz
+    clock_mhz = accelerator_mhz(board, how.clock_mhz)
     network = model_file.load(work.model)
     config = made_for(board.target, accelerator_config(options, network))
     program = compile_model(network, config)

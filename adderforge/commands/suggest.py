@@ -202,15 +202,15 @@ def _ground(
 ) -> "Ground":
     from dataclasses import replace
 
-    from ..exploration.boards import board, measured_board
+    from ..exploration.boards import accelerator_mhz, board, measured_board
     from ..exploration.on_board import OnBoard
     from ..exploration.on_cells import OnCells
 
     if name is None:
         return OnCells(wish, workload, clock_mhz, laboratory)
     place = measured_board(name) if wish.microjoules else board(name)
-    clock_mhz = place.clock_mhz if clock_mhz is None else clock_mhz
-    return OnBoard(wish, replace(workload, accelerator=True), place, clock_mhz, laboratory)
+    rate = accelerator_mhz(place, clock_mhz)
+    return OnBoard(wish, replace(workload, accelerator=True), place, rate, laboratory)
 
 
 def _bitstream(ground: "Ground", option: "Option", folder: Path, update: Callable) -> dict:
@@ -219,6 +219,6 @@ def _bitstream(ground: "Ground", option: "Option", folder: Path, update: Callabl
     from ..exploration.accelerators import compiled
 
     program = compiled(ground.wish.model, option.design)
-    clock = None if ground.clock_mhz == ground.board.clock_mhz else ground.clock_mhz
-    report = build_board(program, ground.place, folder, clock_mhz=clock, progress=update)
+    clock_mhz = ground.clock_mhz
+    report = build_board(program, ground.place, folder, clock_mhz=clock_mhz, progress=update)
     return report.to_json()

@@ -1,6 +1,10 @@
 """What the FPGAs of common boards hold, from their makers' data sheets."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import hw.boards
+from hw.boards.clocks import find_clock
 
 ICE40_ULTRAPLUS = "Lattice FPGA-DS-02008, iCE40 UltraPlus Family Data Sheet, table 2.1"
 ICE40_HX = "Lattice FPGA-DS-02029, iCE40 LP/HX Family Data Sheet, table 1.1"
@@ -72,18 +76,30 @@ BOARDS = {
 
 def measured_board(name: str) -> Board:
     """ValueError also for one whose FPGA's energy is not known, see `hw.up5k`."""
-    found = board(name)
-    if not found.ultraplus:
-        known = ", ".join(name for name, some in BOARDS.items() if some.ultraplus)
+    known = [name for name, some in BOARDS.items() if some.ultraplus]
+    found = board(name, known)
+    if name not in known:
         raise ValueError(
             f"energy is known of cell libraries and of the iCE40 UP5K, whose current was measured, "
-            f"not of the {found.device}; leave out the board or the energy, or take {known}"
+            f"not of the {found.device}; leave out the board or the energy, or take "
+            f"{', '.join(known)}"
         )
     return found
 
 
-def board(name: str) -> Board:
-    """ValueError for a board that is not known."""
+def accelerator_mhz(place: Board, wanted: float | None = None) -> float:
+    """The rate that an accelerator runs at on this board: as `hw.boards` builds it, or, of those
+    that its PLL makes, what is nearest to the one wanted. ValueError when none is within 2 %."""
+    kind = hw.boards.BOARDS.get(place.name)
+    if wanted is None:
+        return (kind and kind.default_mhz) or place.clock_mhz
+    if wanted == place.clock_mhz:
+        return wanted
+    return find_clock(place.target, place.clock_mhz, wanted).mhz
+
+
+def board(name: str, fitting: Iterable[str] = BOARDS) -> Board:
+    """ValueError for a board that is not known, which names those that fit."""
     if name not in BOARDS:
-        raise ValueError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")
+        raise ValueError(f"board must be one of {', '.join(fitting)}, not {name!r}")
     return BOARDS[name]

@@ -12,6 +12,9 @@ from hw.liberty_text import read_text
 CYCLES, SYNTHESIS, CLOCK, ENERGY, ACCURACY = range(5)
 LEVELS = ("cycles", "synthesis", "clock rate", "energy", "accuracy")
 
+OF_CELLS = ("area_um2", "sequential_area_um2")
+OF_FPGAS = ("luts", "carries", "flip_flops", "dsps", "block_rams")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
@@ -53,6 +56,11 @@ class Effort:
     def defaults(self) -> dict[str, str]:
         """What designs are given that leave it open: the FPGA's PEs made by hand."""
         return {} if self.target == "asic" else {"target": self.target}
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Figures that no design has on the target."""
+        return OF_FPGAS if self.target == "asic" else OF_CELLS
 
     def check(self, level: int, accelerator: bool = False) -> None:
         """ValueError when the level cannot be measured for the target."""

@@ -83,6 +83,11 @@ def _levels(
         raise ValueError(f"fidelity must be 0 to {ACCURACY}, not {fidelity}")
     guessed = {*TERMS, *(COUNTED if workload.accelerator else ())}
     for goal in goals:
+        if lacking := sorted({*goal.needs} & {*effort.without}):
+            raise ValueError(
+                f"objective {goal.name!r} needs {', '.join(lacking)}, which no design has on "
+                f"target {effort.target!r}; give another objective or target"
+            )
         if any(FIGURES.get(name, 0) > fidelity and name not in guessed for name in goal.needs):
             least = max(goal.levels)
             raise ValueError(

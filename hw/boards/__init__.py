@@ -2,4 +2,5 @@
 
 from .build import build_board as build_board
 from .build import check_board as check_board
+from .kinds import BOARDS as BOARDS
 from .report import BoardReport as BoardReport

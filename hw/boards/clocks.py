@@ -1,5 +1,6 @@
 """Clocks of another rate than the board's oscillator, from the device's own PLL."""
 
+import math
 from dataclasses import dataclass
 
 from amaranth import ClockDomain, ClockSignal, Const, Instance, Module, Mux, Signal
@@ -21,7 +22,9 @@ class Clock:
 
 def find_clock(target: str, board_mhz: float, mhz: float) -> Clock:
     """The clock that comes nearest. ValueError when the fabric has no PLL that is known here, or
-    none within 2 %."""
+    it makes no rate within 2 %."""
+    if not 0 < mhz < math.inf:
+        raise ValueError(f"clock_mhz must be positive, not {mhz}")
     if target not in _SEARCHES:
         raise ValueError(
             f"clock_mhz must be the board's own, {board_mhz:g}, on {target}, not {mhz:g}"

@@ -1,6 +1,5 @@
 """Where a design and its board become files for the tools."""
 
-import math
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -54,9 +53,8 @@ def check_board(
     for package in ("amaranth-boards", *packages):
         if not installed(package):
             raise ToolError(f"{package}: not installed; run 'pip install adderforge[board]'")
-    if clock_mhz is not None and not 0 < clock_mhz < math.inf:
-        raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
-    wanted = clock_mhz or kind.default_mhz or kind.clock_mhz
+    usual = kind.default_mhz or kind.clock_mhz
+    wanted = usual if clock_mhz is None else clock_mhz
     own = wanted == kind.clock_mhz
     clock = None if own else find_clock(kind.target, kind.clock_mhz, wanted)
     return Plan(
