@@ -1,5 +1,6 @@
 """An accelerator on a board, from Python: images go over a serial port, classes come back."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class Board:
     ) -> None:
         if find_spec("serial") is None:
             raise ToolError("pyserial: not installed; run 'pip install adderforge[board]'")
-        from serial import Serial
+        from serial import Serial, SerialException
 
         self.model, self.program = model, compile_model(model, config)
         self.port, self.retries = port, 0
@@ -72,7 +73,14 @@ class Board:
         self._number, self._reader = 0, FrameReader()
         self._told = description(self.program)
         self._loads = description(self.program, loads=True)
-        self._serial = Serial(port, baud, timeout=0.01)
+        try:
+            self._serial = Serial(port, baud, timeout=0.01)
+        except SerialException as error:
+            reason = os.strerror(error.errno).lower() if error.errno else "is no serial port"
+            raise ToolError(
+                f"port {port}: {reason}; plug the board in, and give the port that it gets, "
+                "such as /dev/ttyUSB1"
+            ) from None
         self._serial.reset_input_buffer()
         try:
             self._check()

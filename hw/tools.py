@@ -35,10 +35,16 @@ def run(command: list[str], folder: Path, log: Path, name: str | None = None) ->
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/adderforge, which is made if it is not there."""
+    """$XDG_CACHE_HOME/adderforge, which is made if it is not there; ToolError when it cannot be."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(home) / "adderforge"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolError(
+            f"{folder}: the cache cannot be made, {error.strerror.lower()}; set XDG_CACHE_HOME to "
+            "a folder that can be written"
+        ) from None
     return folder
 
 

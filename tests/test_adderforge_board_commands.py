@@ -131,11 +131,15 @@ def test_a_board_runs_the_same_program_on_every_fabric():
     assert names[0] == names[1]
 
 
-def test_a_port_that_is_not_there_is_named_in_one_line():
-    words = ["run", *options(), "--port", "/dev/nothing", "--vectors", "images.npz"]
+@pytest.mark.parametrize(
+    ("port", "reason"),
+    [("/dev/nothing", "no such file or directory"), ("images.npz", "is no serial port")],
+)
+def test_a_port_that_cannot_be_opened_is_named_in_one_line(port, reason):
+    words = ["run", *options(), "--port", port, "--vectors", "images.npz"]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
-    assert "/dev/nothing" in result.stderr
+    assert f"error: port {port}: {reason}; plug the board in" in result.stderr
 
 
 def test_only_netlists_of_known_cells_are_checked():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,9 +130,15 @@ def test_dask_workers_measure_and_one_of_them_may_die(tmp_path):
 
 
 @pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed")
-def test_a_scheduler_that_does_not_answer_is_named():
-    with (
-        pytest.raises(ToolError, match=r"scheduler tcp://127\.0\.0\.1:9 does not answer within"),
-        scheduler("tcp://127.0.0.1:9", patience=0.5),
-    ):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tcp://no.such.host.invalid:8786"])
+def test_a_scheduler_that_does_not_answer_is_named(address):
+    message = f"scheduler {re.escape(address)} does not answer within"
+    with pytest.raises(ToolError, match=message), scheduler(address, patience=0.5):
         pass
+
+
+@pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed")
+@pytest.mark.parametrize("address", ["garbage", "tcp://host", "tcp://host:port"])
+def test_what_is_no_address_of_a_scheduler_is_refused(address):
+    with pytest.raises(ValueError, match="scheduler must be an address such as"):
+        scheduler(address).__enter__()

@@ -161,12 +161,30 @@ def test_what_the_system_refuses_is_told_with_the_file():
     [
         ("simulate --data digits", "vectors and data must be left out without a network"),
         ("synth --pdk sky130A", "liberty and pdk must be left out for ice40"),
+        ("synth --seeds 4", "seeds must be left out where nothing is placed; add --route"),
+        (
+            "train --out o --kind cnn --gradient sign",
+            "gradient must be left out for kind 'cnn'",
+        ),
+        (
+            "train --out o --kind l2 --gradient sign",
+            "gradient must be left out for kind 'l2'",
+        ),
+        (
+            "train --out o --kind bnn --eta 0.1",
+            "eta must be left out for kind 'bnn'; it is of",
+        ),
+        (
+            "train --out o --schedule ilr --eta 0.1",
+            "eta must be left out for schedule 'ilr'; it",
+        ),
         ("compare --no-fpga --route --twin-model cnn.npz", "route must be left out without FPGAs"),
+        ("ip --external-width 64 --images 1", "external_width must be left out without --external"),
         ("accelerator --explain", "explain must be left out where nothing is simulated"),
     ],
 )
 def test_an_option_without_effect_is_refused(words, message):
-    more = ("--model", ADDER, "--depth", 400) if words[0] in "ac" else ()
+    more = ("--model", ADDER, "--depth", 400) if words[0] in "aci" else ()
     assert refused(*words.replace("cnn.npz", str(CNN)).split(), *more).startswith(message)
 
 

@@ -71,6 +71,13 @@ def test_an_interrupted_run_leaves_nothing_in_the_cache(made, monkeypatch):
     assert cache.mapped(CONFIG)[1].exists()
 
 
+def test_a_cache_that_cannot_be_made_is_named_with_the_remedy(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ToolError, match=r"file/adderforge: the cache cannot be made, not a direct"):
+        cache_folder()
+
+
 def test_what_failed_stays_where_the_error_says(made, monkeypatch):
     def failing(config, target, folder, *_, **__):
         folder.mkdir(parents=True)

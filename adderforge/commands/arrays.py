@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 LINES_EVERY = 10  # seconds, off a terminal
+SEEDS = 3
 ALIASES = {"xilinx": "xilinx7"}  # of targets: the family stands for its series
 
 
@@ -180,13 +181,7 @@ def forms_of(
 @click.option(
     "--route", is_flag=True, help="place and route too, on ice40, ecp5, gowin: clock rate"
 )
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="placements of --route",
-)
+@click.option("--seeds", type=click.IntRange(min=1), help=f"placements of --route; default {SEEDS}")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/synth-…")
 @as_json
 def synth(
@@ -196,7 +191,7 @@ def synth(
     pdk: str | None,
     clock_mhz: float | None,
     route: bool,
-    seeds: int,
+    seeds: int | None,
     out: Path | None,
     as_json: bool,
     **options: object,
@@ -229,6 +224,8 @@ def synth(
     target = ALIASES.get(target, target)
     if (liberty or pdk) and target != "asic":
         raise ValueError(f"liberty and pdk must be left out for {target}; they are of asic alone")
+    if seeds and not route:
+        raise ValueError("seeds must be left out where nothing is placed; add --route")
     library = cell_library(liberty, pdk)
     check(config, target, multiplier, library, clock_mhz)
     if route:
@@ -244,7 +241,7 @@ def synth(
                 config,
                 target,
                 folder / "route",
-                range(1, seeds + 1),
+                range(1, (seeds or SEEDS) + 1),
                 multiplier=made.multiplier,
                 progress=lambda done, count: update(f"seed {done} of {count}", done, count),
             )

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, accelerator_config, accelerator_options, as_json, show, with_data
+from ..options import (
+    FILE,
+    accelerator_config,
+    accelerator_options,
+    as_json,
+    given,
+    show,
+    with_data,
+)
 
 if TYPE_CHECKING:
     from hw.program import Program
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="what lies in an external memory: none, weights (the whole program), or maps as well",
 )
-@click.option("--external-width", default=64, show_default=True, help="bits of its data bus")
+@click.option("--external-width", type=int, help="bits of its data bus; default 64")
 @click.option(
     "--also",
     type=FILE,
@@ -39,7 +47,7 @@ def ip(
     data: str | None,
     data_dir: str | None,
     external: str,
-    external_width: int,
+    external_width: int | None,
     also: tuple[Path, ...],
     simulate: bool,
     out: Path | None,
@@ -77,7 +85,9 @@ def ip(
     from ..runs import new_run_folder, write_json, write_text
 
     network = model_file.load(model)
-    bus = {"external": external, "external_width": external_width}
+    if external_width is not None and external == "none":
+        raise ValueError("external_width must be left out without --external weights or maps")
+    bus = given({"external": external, "external_width": external_width})
     program = compile_model(network, accelerator_config(options, network, **bus))
     if also and external == "none":
         raise ValueError("--also needs an external memory; give --external weights")

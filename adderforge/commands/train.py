@@ -8,9 +8,11 @@ import click
 from ..options import FILE, as_json, given, show, with_digits
 
 if TYPE_CHECKING:
-    from golden.train import TrainResult
+    from golden.train import TrainConfig, TrainResult
 
 LINES_EVERY = 60  # seconds, off a terminal
+RATED = ("adder", "l2")  # kinds whose filters have rates of their own
+EFFECTIVE = {"gradient": ("adder",), "init": RATED, "schedule": RATED, "eta": RATED}
 
 
 @click.command()
@@ -66,6 +68,7 @@ def train(
     from ..stages import train_network
 
     config = TrainConfig.suited_to(data, **given(options))
+    _check_effect(config, given(options))
     dataset = datasets.load(config.data, config.data_dir, config.classes)
     first = rank_and_count()[0] == 0
     stages = Stages(1, Console(stderr=True, quiet=not first), every=LINES_EVERY)
@@ -76,6 +79,17 @@ def train(
         names = ("test_accuracy", "test_top5", "start")
         figures = {"checkpoint": str(path)} | {name: getattr(result, name) for name in names}
         show(figures, as_json, f"{_accuracy(result)}\n{path}")
+
+
+def _check_effect(config: "TrainConfig", chosen: dict[str, object]) -> None:
+    """ValueError for an option that changes nothing of this training."""
+    for name, kinds in EFFECTIVE.items():
+        if name in chosen and config.kind not in kinds:
+            raise ValueError(
+                f"{name} must be left out for kind {config.kind!r}; it is of {' and '.join(kinds)}"
+            )
+    if "eta" in chosen and config.schedule != "alr":
+        raise ValueError(f"eta must be left out for schedule {config.schedule!r}; it is of alr")
 
 
 def _accuracy(result: "TrainResult") -> str:

@@ -1,11 +1,13 @@
 """Where measurements are made: any `concurrent.futures.Executor`; here, two of them."""
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
+from urllib.parse import urlsplit
 
 from hw.tools import ToolError
 
@@ -26,7 +28,8 @@ def processes(count: int | None = None) -> ProcessPoolExecutor:
 def scheduler(address: str, patience: float | None = None) -> Iterator[Executor]:
     """The workers of the Dask scheduler at an address such as tcp://host:8786, which have
     AdderForge installed, and see networks and libraries by the same paths; a worker that dies costs
-    only what it was at. ToolError when the scheduler does not answer or Dask is not installed."""
+    only what it was at. ValueError for what is no address; ToolError when the scheduler does not
+    answer or Dask is not installed."""
     patience = PATIENCE if patience is None else patience
     try:
         from distributed import Client
@@ -34,7 +37,9 @@ def scheduler(address: str, patience: float | None = None) -> Iterator[Executor]
         raise ToolError(
             "distributed: not installed; run 'pip install adderforge[explore]'"
         ) from None
+    place = _place(address)
     try:
+        socket.create_connection(place, patience).close()  # Dask's client is slow to give up
         client = Client(address, timeout=patience, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ToolError(
@@ -43,6 +48,20 @@ def scheduler(address: str, patience: float | None = None) -> Iterator[Executor]
         ) from None
     with client:
         yield client.get_executor(pure=False)
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port of protocol://host:port. ValueError for anything else."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
+        raise ValueError(
+            f"scheduler must be an address such as tcp://localhost:8786, not {address!r}"
+        )
+    return host, port
 
 
 def _end_with_parent() -> None:
