@@ -31,8 +31,14 @@ def requantizer(
 
     A filter whose whole accumulator moves its code by less than a quarter (γ ≈ 0) gets a slope of
     about that much, so that bias stays bounded. A bias beyond what saturates the code is cut.
-    One-bit codes are signs: exact, but for equality at the threshold.
+    One-bit codes are signs: exact, but for equality at the threshold. ValueError where slope or
+    offset is not finite.
     """
+    if not (np.isfinite(slope).all() and np.isfinite(offset).all()):
+        raise ValueError(
+            f"{spec.name}: each filter's scale and offset must be finite, and one is not; train "
+            "the network at a lower rate"
+        )
     if spec.out_width == 1:
         return _signs(slope, offset, spec)
     limit = spec.accumulator_limit

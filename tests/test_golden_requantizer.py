@@ -39,6 +39,15 @@ def test_every_slope_and_offset_fits_the_requantizer(kind, out_width):
         assert np.all(worst_error(made, slopes, offset, layer) <= allowed)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("out_width", [1, 8])
+def test_a_scale_or_an_offset_that_is_not_finite_is_refused(out_width, wrong):
+    fine, bad = np.ones(4), np.array([1, wrong, 1, 1])
+    for slope, offset in ((bad, fine), (fine, bad)):
+        with pytest.raises(ValueError, match=r"^fc: each filter's scale and offset must be finite"):
+            requantizer(slope, offset, spec(out_width=out_width))
+
+
 @pytest.mark.parametrize("mult_width", [4, 6, 10])
 def test_narrow_multipliers_are_near_the_slope(mult_width):
     slopes = np.geomspace(1e-3, 1.5, 40)
