@@ -47,25 +47,30 @@ def verilog(out: Path | None, clock_mhz: float, **options: object) -> None:
               adderforge verilog --config my.toml --clock-mhz 200 --out ip
               cd ip && iverilog -o bench adderforge_array.v adderforge_array_tb.v && vvp bench
     """
+    from rich.console import Console
+
     from hw.collateral import clock_files
     from hw.verilog import TOP, array_verilog
 
+    from ..progress import Stages
     from ..runs import write_text
 
     config = array_config(**options)
     clocks = clock_files(clock_mhz)
-    text = array_verilog(config)
-    if out and out.suffix != ".v":
-        if out.is_dir() and any(out.iterdir()) and not (out / f"{TOP}.v").exists():
-            raise ValueError(
-                f"{out}: must be new, empty or a folder that this command wrote, for files in it "
-                "would be replaced; choose another folder"
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in (_beside(config) | clocks | {f"{TOP}.v": text}).items():
-            write_text(out / name, content)
-    elif out:
-        write_text(out, text)
+    in_folder = out is not None and out.suffix != ".v"
+    if in_folder and out.is_dir() and any(out.iterdir()) and not (out / f"{TOP}.v").exists():
+        raise ValueError(
+            f"{out}: must be new, empty or a folder that this command wrote, for files in it "
+            "would be replaced; choose another folder"
+        )
+    with Stages(1, Console(stderr=True, quiet=out is None)).stage("verilog"):
+        text = array_verilog(config)
+        if in_folder:
+            out.mkdir(parents=True, exist_ok=True)
+            for name, content in (_beside(config) | clocks | {f"{TOP}.v": text}).items():
+                write_text(out / name, content)
+        elif out:
+            write_text(out, text)
     click.echo(out if out else text)
 
 
