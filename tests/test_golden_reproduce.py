@@ -16,7 +16,7 @@ from adderforge.cli import main
 from golden import checkpoint, cifar, data
 from golden.reproduce import accuracies, figures, paper, propositions, runs
 from golden.reproduce.experiments import EXPERIMENTS
-from golden.reproduce.results import Options
+from golden.reproduce.results import Options, Pair
 from golden.train import Step, TrainConfig, build_network
 
 
@@ -191,6 +191,7 @@ def test_an_experiment_stands_beside_the_paper(name, count, made_up, tmp_path):
     short = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1, epochs=3), quiet)
     assert "(3 epochs, the paper's " in short.title
     assert len(result.rows) == count and result.rows[0].ours == "90.00"
+    assert result.pictures == [f"{name}.png"] and (tmp_path / f"{name}.png").exists()
     assert all(row.paper for row in result.rows)
 
 
@@ -227,6 +228,27 @@ def test_a_row_of_table_2_has_accuracies_and_operations(made_up, tmp_path):
         ("bnn, #mul / #add / #xnor", "0 / 69.12 M / 69.12 M", "0 / 69.12 M / 69.12 M"),
     ]
     assert result.numbers["operations"]["bnn"]["mul"] == 0
+    assert result.pictures == ["cifar100-resnet32.png"]
+
+
+def test_a_pair_is_drawn_as_dots_beside_a_stroke(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure) or path.name)
+    pairs = [
+        Pair(label="adder", ours=[90.5, 91.25], paper=91.84),
+        Pair(label="cnn", ours=[92.0], paper=92.25, digits=1),
+    ]
+    assert figures.beside(pairs, "test accuracy, %", tmp_path / "some.png") == "some.png"
+    (axes,) = drawn[0].axes
+    points = [(line.get_marker(), *map(list, line.get_data())) for line in axes.lines]
+    assert points == [
+        ("o", [90.5, 91.25], [0, 0]),
+        ("|", [91.84], [0]),
+        ("o", [92.0], [1]),
+        ("|", [92.25], [1]),
+    ]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["adder", "cnn"]
+    assert [pair.row.ours for pair in pairs] == ["90.88 ± 0.53, best 91.25", "92.0"]
 
 
 def test_kinds_of_a_network_may_be_chosen(made_up, tmp_path):
@@ -264,9 +286,9 @@ def test_no_folder_is_left_where_there_are_no_data(name, tmp_path):
 def test_imagenet_has_top_5_too(made_up, tmp_path):
     result = EXPERIMENTS["table5"](Options(folder=tmp_path), quiet)
     assert [(row.label, row.ours, row.paper) for row in result.rows[:3]] == [
-        ("l2, top-1", "90.00", "69.6"),
-        ("l2, top-5", "99.00", "89.0"),
-        ("adder, top-1", "90.10", "66.8"),
+        ("l2, top-1", "90.0", "69.6"),
+        ("l2, top-5", "99.0", "89.0"),
+        ("adder, top-1", "90.1", "66.8"),
     ]
     operations = next(row for row in result.rows if row.label.startswith("l2, #mul"))
     assert (operations.ours, operations.paper) == ("1.81 G / 3.63 G / 0", "1.8 G / 3.6 G / 0")

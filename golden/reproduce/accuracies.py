@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from ..count import Operations, count, published
 from . import figures, paper
-from .results import Options, Result, Row, accuracy, by, numbers, spread
+from .results import Options, Pair, Result, Row, accuracies, by, numbers, spread
 from .runs import Progress, Run, train_all
 
 GRADIENTS = {"full": "full-precision", "sign": "sign"}
@@ -18,15 +18,16 @@ def network(name: str, options: Options, progress: Progress) -> Result:
     variations = [{"model": entry.model, "kind": kind} for kind in kinds]
     configs = options.configs(variations, entry.data, entry.seeds)
     runs = by(train_all(configs, options.folder / "runs", progress), "kind")
-    rows = []
-    for kind in kinds:
-        rows += _accuracies(kind, runs[kind], entry.accuracies[kind])
+    pairs = [pair for kind in kinds for pair in _pairs(kind, runs[kind], entry.accuracies[kind])]
+    picture = figures.beside(pairs, "test accuracy, %", options.folder / f"{name}.png")
+    rows = [pair.row for pair in pairs]
     rows += [_operations(entry.model, kind) for kind in kinds]
     counts = {kind: asdict(count(entry.model, kind)) for kind in kinds}
     return Result(
         title=f"{entry.title}: test accuracy, %" + options.length(entry.data),
         rows=rows,
         numbers=numbers(runs) | {"operations": counts},
+        pictures=[picture],
     )
 
 
@@ -49,7 +50,7 @@ def ablation(
     rows = [
         Row(
             label=f"{GRADIENTS[gradient]} gradient, {schedule}",
-            ours=accuracy(runs[gradient, schedule]),
+            ours=spread(accuracies(runs[gradient, schedule])),
             paper=f"{percent:.2f}",
         )
         for (gradient, schedule), percent in paper.ABLATION.items()
@@ -68,24 +69,27 @@ def eta(options: Options, progress: Progress) -> Result:
     """Table 4: the impact of η (Eq. 13)."""
     configs = options.configs([{"eta": value} for value in paper.ETA], "mnist", 1)
     runs = by(train_all(configs, options.folder / "runs", progress), "eta")
-    rows = [
-        Row(label=f"η = {value:g}", ours=accuracy(runs[value]), paper=f"{percent:.2f}")
+    pairs = [
+        Pair(label=f"η = {value:g}", ours=accuracies(runs[value]), paper=percent)
         for value, percent in paper.ETA.items()
     ]
+    picture = figures.beside(pairs, "test accuracy, %", options.folder / "eta.png")
     return Result(
         title=f"{paper.TITLES['eta']}: test accuracy, %" + options.length("mnist"),
-        rows=rows,
+        rows=[pair.row for pair in pairs],
         numbers=numbers(runs),
+        pictures=[picture],
     )
 
 
-def _accuracies(kind: str, runs: list[Run], papers: tuple[float, ...]) -> list[Row]:
+def _pairs(kind: str, runs: list[Run], papers: tuple[float, ...]) -> list[Pair]:
+    """Top-1 and, where the paper has it, top-5."""
     if len(papers) == 1:
-        return [Row(label=kind, ours=accuracy(runs), paper=f"{papers[0]:.2f}")]
-    shares = {"top-1": [run.accuracy for run in runs], "top-5": [run.top5 for run in runs]}
+        return [Pair(label=kind, ours=accuracies(runs), paper=papers[0])]
+    top5 = [100 * run.top5 for run in runs]
     return [
-        Row(label=f"{kind}, {name}", ours=spread(some), paper=f"{percent:.1f}")
-        for (name, some), percent in zip(shares.items(), papers, strict=True)
+        Pair(label=f"{kind}, top-1", ours=accuracies(runs), paper=papers[0], digits=1),
+        Pair(label=f"{kind}, top-5", ours=top5, paper=papers[1], digits=1),
     ]
 
 

@@ -6,7 +6,21 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from .results import Pair
 from .runs import Run
+
+
+def beside(pairs: list[Pair], xlabel: str, path: Path, scale: str = "linear") -> str:
+    """A line for each pair: a dot for each of our values, and the paper's as a stroke."""
+    figure, axes = _figure(7, 1 + 0.35 * len(pairs), 1, 1)
+    for height, pair in enumerate(pairs):
+        ours = axes.plot(pair.ours, [height] * len(pair.ours), "o", color="#2b6c99", alpha=0.7)
+        papers = axes.plot(pair.paper, height, "|", color="#c0392b", ms=16, mew=2)
+    axes.set(xlabel=xlabel, xscale=scale, yticks=range(len(pairs)), ylim=(len(pairs) - 0.5, -0.5))
+    axes.set_yticklabels([pair.label for pair in pairs])
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend((*ours, *papers), ("ours", "paper"), loc="outside lower center", ncols=2)
+    return _save(figure, path)
 
 
 def learning_curves(runs: dict[str, Run], path: Path) -> str:

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from .. import checkpoint, data
 from ..train import TrainConfig, build_network
 from . import figures, paper
-from .results import Options, Result, Row, accuracy, by, numbers
+from .results import Options, Pair, Result, Row, accuracies, by, numbers, spread
 from .runs import Progress, Run, train_all
 
 KINDS = ("adder", "cnn")
@@ -23,17 +23,19 @@ def table1(options: Options, progress: Progress) -> Result:
     images, labels = (
         torch.from_numpy(some[:256]) for some in (dataset.train_images, dataset.train_labels)
     )
-    norms, rows = {}, []
+    norms, pairs = {}, []
     for plain in (False, True):
         for kind, theirs in paper.TABLE_1.items():
             name = f"{kind}, logits not normalized" if plain else kind
             name += ", Xavier's filters" if plain and kind == "adder" else ""
             norms[name] = _gradient_norms(kind, plain, images, labels)
-            rows += [
-                Row(label=f"{name}, layer {layer}", ours=f"{norm:.4f}", paper=f"{published:.4f}")
+            pairs += [
+                Pair(label=f"{name}, layer {layer}", ours=[norm], paper=published, digits=4)
                 for layer, (norm, published) in enumerate(zip(norms[name], theirs, strict=True), 1)
             ]
-    return Result(title=paper.TITLES["table1"], rows=rows, numbers=norms)
+    picture = figures.beside(pairs, "ℓ2 norm", options.folder / "table1.png", scale="log")
+    rows = [pair.row for pair in pairs]
+    return Result(title=paper.TITLES["table1"], rows=rows, numbers=norms, pictures=[picture])
 
 
 def _gradient_norms(
@@ -62,7 +64,10 @@ def figure1(options: Options, progress: Progress) -> Result:
     groups = by(runs, "kind")
     return Result(
         title=paper.TITLES["figure1"] + options.length("mnist", "our"),
-        rows=[Row(label=f"{k}: accuracy, %", ours=accuracy(some)) for k, some in groups.items()],
+        rows=[
+            Row(label=f"{kind}: accuracy, %", ours=spread(accuracies(some)))
+            for kind, some in groups.items()
+        ],
         numbers=numbers(groups),
         pictures=[picture],
     )

@@ -60,6 +60,21 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Our values, of one run each, beside the paper's. digits: behind the point, in text."""
+
+    label: str
+    ours: list[float]
+    paper: float
+    digits: int = 2
+
+    @property
+    def row(self) -> Row:
+        ours, paper = spread(self.ours, self.digits), f"{self.paper:.{self.digits}f}"
+        return Row(label=self.label, ours=ours, paper=paper)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """title: with the paper's number. rows: for people. numbers: JSON values behind them.
     pictures: file names in the folder."""
@@ -79,16 +94,17 @@ def by(runs: list[Run], *names: str) -> dict:
     return groups
 
 
-def spread(shares: list[float]) -> str:
-    """In percent: mean ± standard deviation, and the best; of one share, itself."""
-    percent = [100 * share for share in shares]
-    if len(percent) == 1:
-        return f"{percent[0]:.2f}"
-    return f"{mean(percent):.2f} ± {stdev(percent):.2f}, best {max(percent):.2f}"
+def spread(values: list[float], digits: int = 2) -> str:
+    """Mean ± standard deviation, and the highest; of one value, itself."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    middle, deviation = mean(values), stdev(values)
+    return f"{middle:.{digits}f} ± {deviation:.{digits}f}, best {max(values):.{digits}f}"
 
 
-def accuracy(runs: list[Run]) -> str:
-    return spread([run.accuracy for run in runs])
+def accuracies(runs: list[Run]) -> list[float]:
+    """In percent."""
+    return [100 * run.accuracy for run in runs]
 
 
 def numbers(runs: dict) -> dict:
