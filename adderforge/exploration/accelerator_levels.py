@@ -17,6 +17,7 @@ from hw.yowasp import yosys
 from .accelerators import compiled, in_spram, store_of
 from .design import Design
 from .effort import Effort
+from .models import dataset
 from .workloads import Workload
 
 if TYPE_CHECKING:
@@ -108,14 +109,14 @@ def energy(
     """With memories and gate delays, images back to back; a value that differs from the Verilog's
     is an error. pj_per_op: of an operation, on a UP5K at its board's clock, with all that the FPGA
     draws; pj_per_cycle: there, of the design alone."""
-    from golden import data, reference
+    from golden import reference
     from sim import events
 
     from ..contenders import Effort as Counts
 
     model, program = workload.model(design), _program(design, workload)
     counts = Counts(images=effort.images, batches=effort.batches, cycles=effort.cycles)
-    images = data.load(workload.data, workload.data_dir).test_images
+    images = dataset(workload.data, workload.data_dir).test_images
     codes = reference.encode(model, images[: counts.images * counts.batches])
     events.prepare()
     if effort.ultraplus:

@@ -34,12 +34,14 @@ LIKELY = {  # multipliers of which one was the smallest wherever all were tried
 }
 LOG_LINES = 40
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MISSING = (": not installed;", ": not found;", "not on PATH", "cache cannot be made")
 SIZES = ("luts", "carries", "flip_flops", "dsps", "block_rams", "area_um2", "sequential_area_um2")
 
 
 def measure(task: Task) -> Measurement:
     """Make it. Whatever goes wrong with it becomes a failed measurement, with the end of the tools'
-    logs; but a full disk is raised as OSError, for nothing is wrong with the design."""
+    logs. But what the machine lacks is raised, for nothing is wrong with the design: OSError for a
+    full disk and for files, ImportError, and ToolError for missing tools and memory."""
     started = time.monotonic()
     result: dict[str, object]
     with tempfile.TemporaryDirectory(prefix="adderforge-") as name:
@@ -47,8 +49,7 @@ def measure(task: Task) -> Measurement:
         try:
             result = {"figures": _measures[task.level](task, folder)}
         except Exception as error:
-            if getattr(error, "errno", None) in DISK_FULL or "no space left" in str(error):
-                raise OSError(errno.ENOSPC, str(error)) from None
+            _raise_if_of_the_machine(error)
             result = {"reason": _reason(error, folder), "log": _logs(folder, error)}
     return Measurement(
         subject=task.subject,
@@ -56,6 +57,18 @@ def measure(task: Task) -> Measurement:
         seconds=round(time.monotonic() - started, 2),
         **result,
     )
+
+
+def _raise_if_of_the_machine(error: Exception) -> None:
+    if getattr(error, "errno", None) in DISK_FULL or "no space left" in str(error):
+        raise OSError(errno.ENOSPC, str(error)) from None
+    if isinstance(error, MemoryError):
+        raise ToolError(
+            "a measurement needs more memory than there is; run it again, with fewer processes"
+        ) from None
+    is_missing = isinstance(error, ToolError) and any(words in str(error) for words in MISSING)
+    if is_missing or isinstance(error, OSError | ImportError):
+        raise error
 
 
 def _reason(error: Exception, folder: Path) -> str:

@@ -2,11 +2,15 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from golden.spec import QuantizedModel
 
 from .around import AS_NEEDED
 from .design import Design
+
+if TYPE_CHECKING:
+    from golden.data import Dataset
 
 CALIBRATION_IMAGES = 512
 KEPT = 32  # networks
@@ -42,6 +46,18 @@ def loaded(path: Path) -> QuantizedModel:
     return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
+def dataset(name: str, directory: str | None) -> "Dataset":
+    """As `golden.data.load`, but OSError when its files are damaged: no design is to blame."""
+    from golden import data
+
+    try:
+        return data.load(name, directory)
+    except ValueError as error:
+        if name not in data.NAMES:
+            raise
+        raise OSError(str(error)) from None
+
+
 @lru_cache(KEPT)
 def _loaded(path: Path, modified: int) -> QuantizedModel:
     from golden import model_file
@@ -54,11 +70,10 @@ def _quantized(
     path: Path, modified: int, recipe: tuple, data: str, data_dir: str | None
 ) -> QuantizedModel:
     from golden import checkpoint
-    from golden import data as datasets
     from golden.quantize import quantize
     from golden.recipe import Recipe
 
     trained, chosen = checkpoint.load(path), Recipe(**dict(recipe))
-    images = datasets.load(data, data_dir).train_images[:CALIBRATION_IMAGES]
+    images = dataset(data, data_dir).train_images[:CALIBRATION_IMAGES]
     name = f"{trained.config.model}-{chosen.width}"
     return quantize(trained.network, images, name=name, recipe=chosen)

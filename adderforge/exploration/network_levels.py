@@ -2,6 +2,7 @@
 
 from .design import Design
 from .effort import Effort
+from .models import dataset
 from .workloads import Workload
 
 BATCH = 200  # images classified at a time
@@ -11,10 +12,10 @@ def accuracy(design: Design, workload: Workload, test_images: int | None) -> dic
     """The share of test images that the integers classify right, and how many there were."""
     import numpy as np
 
-    from golden import data, fast
+    from golden import fast
 
-    model, dataset = workload.model(design), data.load(workload.data, workload.data_dir)
-    images, labels = dataset.test_images[:test_images], dataset.test_labels[:test_images]
+    model, known = workload.model(design), dataset(workload.data, workload.data_dir)
+    images, labels = known.test_images[:test_images], known.test_labels[:test_images]
     right = 0
     for start in range(0, len(images), BATCH):
         batch = slice(start, start + BATCH)
@@ -28,7 +29,7 @@ def energy(
     """Of an operation, with gate delays, on the activations of effort.images · effort.batches test
     images; a sum that differs from the integer reference is an error. ValueError for
     weight-stationary arrays whose memory is too large to be simulated as flip-flops."""
-    from golden import data, reference
+    from golden import reference
     from hw.delays import Surroundings
     from sim import events
     from sim.gate_run import CLOCK_MHZ, check_memory
@@ -42,7 +43,7 @@ def energy(
     for spec in specs:
         check_layer(spec, model.name, config)
     names = {spec.name for spec in specs}
-    images = data.load(workload.data, workload.data_dir).test_images
+    images = dataset(workload.data, workload.data_dir).test_images
     batches = []
     for start in range(0, effort.images * effort.batches, effort.images):
         codes = reference.encode(model, images[start : start + effort.images])
