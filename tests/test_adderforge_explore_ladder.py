@@ -112,7 +112,7 @@ def test_an_error_that_is_stated_is_allowed_for(made, tmp_path, monkeypatch):
 def test_points_are_compared_only_where_unknown_objectives_must_be_equal(made):
     space = Space(width=[4, 8, 16], rows=[2, 4])
     models = {"adder": Path(__file__)}
-    workload = adderforge.Workload(name="some", layers=LENET.layers, models=models)
+    workload = adderforge.Workload(name="some", layers=LENET.layers, models=models, data="digits")
     found = explore(space, workload, ["accuracy", "area_um2"], ACCURACY, Here())
     assert [p.design.array.width for p in found.front] == [16, 8, 4]
     assert sum(level == ACCURACY for level, _ in made) == 3

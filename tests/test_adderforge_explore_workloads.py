@@ -12,7 +12,9 @@ import pytest
 from adderforge.exploration import networks
 from adderforge.exploration.design import Design
 from adderforge.exploration.workloads import Layer, Workload, network, of_model
-from golden import model_file
+from golden import checkpoint, model_file
+from golden.train_config import TrainConfig
+from golden.training import TrainResult, build_network
 from hw.config import ArrayConfig
 from sim.generated_models import generated_model
 
@@ -60,11 +62,28 @@ def test_accelerators_of_macs_run_binary_networks_with_ordinary_ends(tmp_path):
 
 
 def test_a_model_names_its_data_set(tmp_path):
-    network = model_file.load(FIXTURES / "lenet5-bn-digits-adder.npz")
-    trained = replace(network, metadata=network.metadata | {"data": "mnist"})
+    model = model_file.load(FIXTURES / "lenet5-bn-digits-adder.npz")
+    trained = replace(model, metadata=model.metadata | {"data": "mnist"})
     model_file.save(trained, tmp_path / "model.npz")
-    assert of_model(tmp_path / "model.npz").data == "mnist"
-    assert of_model(tmp_path / "model.npz", "digits").data == "digits"
+    assert of_model(str(tmp_path / "model.npz")).data_set == "mnist"
+    assert of_model(tmp_path / "model.npz", "digits").data_set == "digits"
+    models = {"adder": str(tmp_path / "model.npz")}
+    assert network("lenet5-bn", models=models).data_set == "mnist"
+    models["cnn"] = FIXTURES / "lenet5-bn-digits-cnn.npz"
+    both = network("lenet5-bn", models=models)
+    with pytest.raises(ValueError, match=r"same data, but are adder on mnist, cnn on digits; name"):
+        both.digest(ArrayConfig())
+    assert replace(both, data="mnist").data_set == "mnist"
+
+
+def test_a_checkpoint_names_its_data_set(tmp_path):
+    config = TrainConfig(data="mnist")
+    trained = TrainResult(
+        config=config, network=build_network(config), history=(), test_accuracy=0.5
+    )
+    checkpoint.save(trained, tmp_path / "adder.pt")
+    workload = network("lenet5-bn", models={"adder": tmp_path / "adder.pt"})
+    assert workload.data_set == "mnist" and workload.digest(ArrayConfig()).endswith(" mnist")
 
 
 def test_nothing_heavy_is_loaded_to_explore_cycles():

@@ -46,6 +46,16 @@ def loaded(path: Path) -> QuantizedModel:
     return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
+def data_of(path: Path) -> str:
+    """The data set that a quantized model (.npz) or a checkpoint (.pt) was trained on. Errors as
+    of `golden.model_file.load` and `golden.checkpoint.load`."""
+    if path.suffix == ".npz":
+        return loaded(path).data
+    from golden import checkpoint
+
+    return checkpoint.load(path).config.data
+
+
 def dataset(name: str, directory: str | None) -> "Dataset":
     """As `golden.data.load`, but OSError when its files are damaged: no design is to blame."""
     from golden import data

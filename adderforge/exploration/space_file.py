@@ -121,12 +121,17 @@ def _workload(asked: _Workload, folder: Path) -> Workload:
             raise ValueError(f"workload.models must be for adder, cnn or bnn, not {kind!r}")
     others = {
         "models": models,
+        "data": asked.data,
         "data_dir": asked.data_dir,
         "accelerator": asked.accelerator,
     }
     if asked.network:
-        return network(asked.network, data=asked.data or "digits", **others)
-    return of_model(folder / asked.model, asked.data, **others)
+        workload = network(asked.network, **others)
+    else:
+        workload = of_model(folder / asked.model, **others)
+    if workload.models:
+        _ = workload.data_set  # models of several are refused at once
+    return workload
 
 
 def _values(name: str, value: object) -> object:

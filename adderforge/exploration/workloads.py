@@ -37,21 +37,40 @@ class Workload:
 
     models: by kind of network, "adder", "cnn" or "bnn", a float checkpoint (.pt), which is
     quantized to the width of each design, or a quantized model (.npz), for designs as wide or
-    wider. data, data_dir: the images' data set. accelerator: the whole network runs on an
-    accelerator, with its memories and requantizer, not layer by layer on an array; its quantized
-    model is needed for that, or a checkpoint.
+    wider. data, data_dir: the images' data set, by default that of the models. accelerator: the
+    whole network runs on an accelerator, with its memories and requantizer, not layer by layer on
+    an array; its quantized model is needed for that, or a checkpoint.
     """
 
     name: str
     layers: tuple[Layer, ...]
     models: dict[str, Path] = field(default_factory=dict)
-    data: str = "digits"
+    data: str | None = None
     data_dir: str | None = None
     accelerator: bool = False
 
     def __post_init__(self) -> None:
+        paths = {kind: Path(path) for kind, path in self.models.items()}
+        object.__setattr__(self, "models", paths)
         if not self.layers:
             raise ValueError(f"workload {self.name!r} must have at least one layer, not none")
+
+    @cached_property
+    def data_set(self) -> str:
+        """The images', by name. ValueError when none is named for models of several, errors of
+        `models.data_of` when one cannot be read."""
+        from .models import data_of
+
+        if self.data:
+            return self.data
+        known = {kind: data_of(path) for kind, path in self.models.items()}
+        if len(set(known.values())) > 1:
+            names = ", ".join(f"{kind} on {name}" for kind, name in known.items())
+            raise ValueError(
+                f"models of {self.name} must be trained on the same data, but are {names}; name "
+                "the images' as data"
+            )
+        return next(iter(known.values()), "digits")
 
     @cached_property
     def depth(self) -> int:
@@ -129,7 +148,7 @@ class Workload:
         """The network as the design runs it. Errors as of `model_for` and `models.model_of`."""
         from .models import model_of
 
-        return model_of(self.model_for(design.array), design, self.data, self.data_dir)
+        return model_of(self.model_for(design.array), design, self.data_set, self.data_dir)
 
     def model_for(self, config: ArrayConfig) -> Path:
         """ValueError when there is no network of the PE's kind, FileNotFoundError when its file is
@@ -149,7 +168,7 @@ class Workload:
     def digest(self, config: ArrayConfig) -> str:
         """Of what the design's network is made of: the model's file and the data set's name."""
         path = self.model_for(config)
-        return _digest(path, path.stat().st_mtime_ns, path.stat().st_size) + f" {self.data}"
+        return _digest(path, path.stat().st_mtime_ns, path.stat().st_size) + f" {self.data_set}"
 
 
 def kind_of(pe: str) -> str:
@@ -167,17 +186,18 @@ def network(name: str, **others: object) -> Workload:
     return Workload(name=name, layers=layers, **others)
 
 
-def of_model(path: Path, data: str | None = None, **others: object) -> Workload:
-    """All layers of a quantized model (.npz), which is the network of its kind. data: by default
-    what it was trained on. Errors as `golden.model_file.load`."""
+def of_model(path: str | Path, data: str | None = None, **others: object) -> Workload:
+    """All layers of a quantized model (.npz), which is the network of its kind. data, others: as
+    in Workload. Errors as `golden.model_file.load`."""
     from .models import loaded
 
+    path = Path(path)
     model = loaded(path)
     kinds = {"adder": "adder", "xnor": "bnn", "mac": "cnn"}  # others may have ordinary ends
     present = {layer.spec.kind for layer in model.layers}
     kind = next(name for spec, name in kinds.items() if spec in present)
-    others |= {"models": {kind: path} | others.pop("models", {}), "data": data or model.data}
-    return Workload(name=model.name, layers=model_layers(model), **others)
+    others["models"] = {kind: path} | others.pop("models", {})
+    return Workload(name=model.name, layers=model_layers(model), data=data, **others)
 
 
 def model_layers(model: QuantizedModel) -> tuple[Layer, ...]:
