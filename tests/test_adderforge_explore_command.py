@@ -140,6 +140,12 @@ def test_parquet_holds_what_csv_does():
             "constraint 'lanes > 4' leaves none of 24 designs; loosen it",
         ),
         (
+            SPACE + 'constraints = ["rows % (lanes - 1) == 0"]',
+            (),
+            "constraint 'rows % (lanes - 1) == 0' must hold or not for every design, but of",
+        ),
+        (SPACE + "constraints = 5", (), "space.toml: constraints must be in a list, not 5"),
+        (
             SPACE,
             ("--objective", "speed"),
             "objective must be one of cycles, utilization, memory_kbits",
@@ -158,6 +164,15 @@ def test_parquet_holds_what_csv_does():
 )
 def test_bad_input_is_refused_in_one_line(text, words, message):
     assert refused(text, *words).startswith(message)
+
+
+def test_no_failure_leaves_an_empty_folder(monkeypatch):
+    def broken(**others):
+        raise KeyError("nobody foresaw it")
+
+    monkeypatch.setattr("adderforge.exploration.explore.explore", broken)
+    assert isinstance(call(SPACE, "--out", "out").exception, KeyError)
+    assert not Path("out").exists()
 
 
 def test_a_store_of_another_version_is_refused():

@@ -74,6 +74,11 @@ def test_a_combination_is_picked_or_refused():
             "a constraint must be made of parameters, numbers",
         ),
         ({"rows": 1, "constraints": ["rows <"]}, "a constraint must be made of parameters"),
+        ({"rows": 1, "constraints": "rows < 2"}, "constraints must be in a list, not 'rows < 2'"),
+        ({"rows": 1, "constraints": 5}, "constraints must be in a list, not 5"),
+        ({"rows": 1, "constraints": [5]}, "a constraint must be a text or a function, not 5"),
+        ({"pe": [["min"]]}, "pe: should be 'complement', 'min'"),
+        ({"self": 1}, "unknown parameter 'self' of a space"),
     ],
 )
 def test_a_bad_space_is_refused_at_once(choices, message):
@@ -97,6 +102,29 @@ def test_constraints_that_leave_nothing_are_named(rules, message):
     with pytest.raises(ValueError) as error:
         Space(rules, rows=[1, 2], cols=[1, 2]).designs()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ("rows % (cols - 1) == 0", "by zero"),
+        ("map_width > 4", "'>' not supported between instances of 'NoneType' and 'int'"),
+        ("pe > 4", "'>' not supported between instances of 'str' and 'int'"),
+        (lambda config: config.rows % 0, "by zero"),
+    ],
+)
+def test_a_constraint_without_a_value_is_named_with_the_design(rule, reason):
+    with pytest.raises(ValueError) as error:
+        Space([rule], rows=2, cols=1).designs()
+    name = rule if isinstance(rule, str) else "<lambda>"
+    assert str(error.value).startswith(f"constraint {name!r} must hold or not for every design")
+    assert "of '--rows 2 --cols 1' it gives: " in str(error.value)
+    assert f"{reason}; let another" in str(error.value)
+
+
+def test_a_constraint_may_stand_behind_another():
+    rules = ["cols > 1 and rows % (cols - 1) == 0", "not map_width or map_width > 4"]
+    assert sizes(Space(rules, rows=2, cols=[1, 2, 3])) == [(2, 2), (2, 3)]
 
 
 def test_a_space_without_a_configuration_says_why():

@@ -74,7 +74,7 @@ def explore(
 
     from rich.console import Console
 
-    from hw.tools import ToolError, cache_folder
+    from hw.tools import cache_folder
 
     from ..exploration.explore import explore as run
     from ..exploration.live import watching
@@ -103,7 +103,7 @@ def explore(
             found = run(
                 **arguments(request), executor=executor, store=known, retry=retry, watch=watch
             )
-    except (ValueError, OSError, ToolError):
+    except BaseException:
         if is_new:
             folder.rmdir()
         raise

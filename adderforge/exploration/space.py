@@ -48,8 +48,15 @@ class Constraint:
     needs: tuple[str, ...]
 
     def __call__(self, design: Design) -> bool:
-        values = (design.array if n == CONFIG else design.value(n) for n in self.needs)
-        return bool(self.holds(*values))
+        """ValueError where it has no value, as with a division by zero."""
+        values = [design.array if n == CONFIG else design.value(n) for n in self.needs]
+        try:
+            return bool(self.holds(*values))
+        except (ArithmeticError, TypeError) as error:
+            raise ValueError(
+                f"constraint {self.name!r} must hold or not for every design, but of "
+                f"'{design.options or 'defaults'}' it gives: {error}; let another stand before it, with 'and'"
+            ) from error
 
 
 @dataclass(frozen=True, init=False)
@@ -59,16 +66,19 @@ class Space:
     choices: for names of `ArrayConfig`, "multiplier", and those of `around.Around`, one value, or
     several in a list or a range; what is not named has its default. constraints: functions whose
     parameters have such names, or text such as "rows * cols <= 256"; a design must satisfy all of
-    them. Combinations that ArrayConfig refuses are no designs. ValueError for unknown names, values
-    of the wrong type or out of range, and names without values.
+    them, and has to hold or not for each. Combinations that ArrayConfig refuses are no designs.
+    ValueError for unknown names, values of the wrong type or out of range, and names without
+    values.
     """
 
     choices: dict[str, tuple]
     constraints: tuple[Constraint, ...] = field(default=())
 
     def __init__(
-        self, constraints: Iterable[Callable[..., bool] | str] = (), **choices: object
+        self, /, constraints: Iterable[Callable[..., bool] | str] = (), **choices: object
     ) -> None:
+        if isinstance(constraints, str) or not isinstance(constraints, Iterable):
+            raise ValueError(f"constraints must be in a list, not {constraints!r}")
         if not choices:
             raise ValueError(f"a space must have at least one of {', '.join(NAMES)}, not none")
         checked = {name: _choices(name, value) for name, value in choices.items()}
@@ -124,12 +134,12 @@ def _choices(name: str, value: object) -> tuple:
     if name not in NAMES:
         raise ValueError(f"unknown parameter {name!r} of a space; there are {', '.join(NAMES)}")
     several = isinstance(value, Iterable) and not isinstance(value, str | dict)
-    values = tuple(dict.fromkeys(value)) if several else (value,)
+    values = tuple(value) if several else (value,)
     if not values:
         raise ValueError(f"{name} must have at least one value, not none")
     for one in values:
         _check(name, one)
-    return values
+    return tuple(dict.fromkeys(values))
 
 
 def _check(name: str, value: object) -> None:
@@ -146,6 +156,8 @@ def _check(name: str, value: object) -> None:
 
 
 def _constraint(rule: Callable[..., bool] | str) -> Constraint:
+    if not isinstance(rule, str) and not callable(rule):
+        raise ValueError(f"a constraint must be a text or a function, not {rule!r}")
     if isinstance(rule, str):
         tree = _parsed(rule)
         needs = tuple(dict.fromkeys(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)))
