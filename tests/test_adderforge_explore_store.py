@@ -88,10 +88,25 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         Store(tmp_path)
 
 
-def test_a_damaged_file_is_named(tmp_path):
+WHOLE = {"subject": {"level": 1, "of": {}}, "design": {}, "figures": {}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        json.dumps(WHOLE | {"subject": 5}),
+        json.dumps(WHOLE | {"subject": {"level": 1, "of": 5}}),
+        json.dumps(WHOLE | {"figures": 5}),
+        json.dumps(WHOLE | {"more": 1}),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, text):
     store = Store(tmp_path / "s")
     store.put(measurement(1))
     (path,) = (tmp_path / "s" / "points").iterdir()
-    path.write_text("{")
+    path.write_text(text)
     with pytest.raises(ValueError, match=f"{path.name}: damaged; remove it"):
         store.get(measurement(1).subject)

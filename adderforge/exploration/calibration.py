@@ -29,7 +29,7 @@ def _key(sample: Sample) -> tuple:
 
 def current(measurement: Measurement) -> Iterator[Sample]:
     """As `samples_of`, of a measurement made with the tools and sources that are installed."""
-    if measurement.subject.of["tools"] == tools(measurement.subject.level):
+    if measurement.subject.of.get("tools") == tools(measurement.subject.level):
         yield from samples_of(measurement)
 
 

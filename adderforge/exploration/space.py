@@ -55,7 +55,8 @@ class Constraint:
         except (ArithmeticError, TypeError) as error:
             raise ValueError(
                 f"constraint {self.name!r} must hold or not for every design, but of "
-                f"'{design.options or 'defaults'}' it gives: {error}; let another stand before it, with 'and'"
+                f"'{design.options or 'defaults'}' it gives: {error}; let another stand before it, "
+                "with 'and'"
             ) from error
 
 

@@ -76,7 +76,7 @@ class Store:
 
     def get(self, subject: Subject) -> Measurement | None:
         path = self._path(subject)
-        return _measurement(_read(path)) if path.exists() else None
+        return _measurement(path) if path.exists() else None
 
     def put(self, measurement: Measurement) -> None:
         """Keep it; what is there already stays."""
@@ -90,7 +90,7 @@ class Store:
     def __iter__(self) -> Iterator[Measurement]:
         """All of them, in the order of their names."""
         for path in sorted(self._points.glob("*.json")):
-            yield _measurement(_read(path))
+            yield _measurement(path)
 
     def _path(self, subject: Subject) -> Path:
         return self._points / f"{subject.key}.json"
@@ -100,9 +100,16 @@ def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.exists() else []
 
 
-def _measurement(content: dict) -> Measurement:
-    values = {name: value for name, value in content.items() if name != "status"}
-    return Measurement(**values | {"subject": Subject(**values["subject"])})
+def _measurement(path: Path) -> Measurement:
+    """ValueError when the file is damaged."""
+    values = {name: value for name, value in _read(path).items() if name != "status"}
+    try:
+        found = Measurement(**values | {"subject": Subject(**values["subject"])})
+    except (KeyError, TypeError):
+        raise _damaged(path) from None
+    if not all(isinstance(part, dict) for part in (found.subject.of, found.design, found.figures)):
+        raise _damaged(path)
+    return found
 
 
 def _write(path: Path, content: dict) -> None:
@@ -115,5 +122,9 @@ def _read(path: Path) -> dict:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: damaged; remove it, and it will be measured again")
+        raise _damaged(path)
     return content
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(f"{path}: damaged; remove it, and it will be measured again")
