@@ -10,6 +10,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from xml.etree import ElementTree
 
 from cocotb_tools import config as cocotb_config
 from cocotb_tools.runner import Runner, get_runner
@@ -33,6 +34,7 @@ from .spaces import build_folder, link_without_spaces
 from .workload import MatrixForm
 
 SIMULATORS = ("verilator", "icarus")
+JUNIT = "results.xml"
 
 
 def check_simulator(simulator: str) -> None:
@@ -90,7 +92,9 @@ def run_scenarios(
     folder = _prepare(config, folder, simulator, verilog)
     write_scenario_job(folder / "job.json", config, seed)
     run_bench("sim.scenario_bench", TOP, folder / "job.json", simulator, waves, seed)
-    return read_scenario_results(folder)
+    results = read_scenario_results(folder)
+    check_complete(folder, (result.name for result in results), simulator)
+    return results
 
 
 def _prepare(config: ArrayConfig, folder: Path, simulator: str, verilog: str | None) -> Path:
@@ -112,7 +116,8 @@ def run_bench(
     seed: int = 0,
 ) -> None:
     """Build `<top>.v` beside the job and run the modules `bench` on its module `top`; the bench
-    writes results. The seed stands in JUnit's file."""
+    writes results. The seed stands in JUnit's file. ToolError when there are no results, or the
+    simulator stopped before the last test."""
     folder = job.parent
     runner, build = get_runner(simulator), build_folder(folder)
     with _verilator.environment() if simulator == "verilator" else nullcontext():
@@ -128,7 +133,7 @@ def run_bench(
                 hdl_toplevel_lang="verilog",
                 build_dir=build,
                 test_dir=folder,
-                results_xml=str(folder / "results.xml"),
+                results_xml=str(folder / JUNIT),
                 extra_env={JOB_VARIABLE: str(job)},
                 log_file=folder / "simulation.log",
                 waves=waves,
@@ -138,6 +143,18 @@ def run_bench(
         _keep_waves(top, folder, build)
     if not (folder / RESULTS).exists():
         raise failed(f"{simulator} gave no results", folder / "simulation.log")
+    if not (folder / JUNIT).exists():  # cocotb writes it after the last test
+        raise failed(f"{simulator} stopped before the end", folder / "simulation.log")
+
+
+def check_complete(folder: Path, results: Iterable[str], simulator: str) -> None:
+    """ToolError when a test that JUnit's file knows of left no result."""
+    cases = ElementTree.parse(folder / JUNIT).getroot().iter("testcase")
+    found = set(results)
+    missing = [name for name in (case.get("name") for case in cases) if name not in found]
+    if missing:
+        what = f"{simulator} gave no results of {', '.join(missing)}"
+        raise failed(what, folder / "simulation.log")
 
 
 def _build(

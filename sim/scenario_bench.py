@@ -42,11 +42,23 @@ async def run(dut: object, make: Callable[[ArrayConfig, int], Scenario], name: s
     """Play the scenario, keep the result, fail with what differed first."""
     path = Path(os.environ[JOB_VARIABLE])
     config, seed = read_scenario_job(path)
-    scenario = make(config, seed)
-    result = check(name, config, scenario, await play(dut, scenario))
+    reason = None
+    try:
+        scenario = make(config, seed)
+        result = check(name, config, scenario, await play(dut, scenario))
+    except Exception as error:
+        result, reason = _ended(name, seed, error), error
     _results.append(result)
     write_results(path.parent, _results)
-    assert result.passed, f"{name}, {result.summary}"
+    if not result.passed:
+        raise AssertionError(f"{name}, {result.summary}") from reason
+
+
+def _ended(name: str, seed: int, error: Exception) -> ScenarioResult:
+    """Of a scenario that could not be played to its end, so that nothing was compared."""
+    counts = ("cycles", "rows", "compared", "mismatches", "missing", "unexpected")
+    first = f"{type(error).__name__}: {error}"
+    return ScenarioResult(name=name, seed=seed, first=first, **dict.fromkeys(counts, 0))
 
 
 @cocotb.test()

@@ -15,7 +15,7 @@ from hw.shell.registers import register_map
 from hw.shell.self_test import StoredImages
 
 from .job import RESULTS
-from .runner import check_simulator, run_bench
+from .runner import check_complete, check_simulator, run_bench
 
 
 def run_shell(
@@ -74,7 +74,9 @@ def run_shell(
     arrays["facts"] = np.array(json.dumps(facts))
     save_arrays(arrays, folder / "job.npz")
     run_bench(list(benches) or usual, TOP, folder / "job.npz", simulator, waves, seed)
-    return json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    found = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    check_complete(folder, found, simulator)
+    return found
 
 
 def map_word_bytes(program: Program) -> int:

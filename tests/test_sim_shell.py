@@ -1,12 +1,18 @@
 """The accelerator's IP block under cocotbext-axi: packets, registers, resets, its self-test."""
 
+import json
+import re
+
 import pytest
 
+import sim.shell_run
 from golden import reference
 from hw.accelerator_config import AcceleratorConfig
 from hw.config import ArrayConfig
 from hw.program import compile_model
 from hw.shell.self_test import StoredImages
+from hw.tools import ToolError
+from sim.job import RESULTS
 from sim.generated_models import generated_codes, generated_model
 from sim.shell_run import run_shell
 
@@ -44,3 +50,19 @@ def test_wrong_classes_fail_where_they_are_looked_at(tmp_path):
         "registers_say_what_the_hardware_is",
         "registers_count_images_and_the_cycles_of_each_layer",
     ]
+
+
+def test_scenarios_without_an_end_are_named(monkeypatch, tmp_path):
+    def stops(benches, top, job, *_):
+        cases = "".join(f'<testcase name="{name}"/>' for name in ("first", "second", "third"))
+        text = f"<testsuites><testsuite>{cases}</testsuite></testsuites>"
+        (job.parent / "results.xml").write_text(text)
+        (job.parent / RESULTS).write_text(json.dumps({"first": "passed"}))
+        (job.parent / "simulation.log").write_text("$finish called\n")
+
+    monkeypatch.setattr(sim.shell_run, "run_bench", stops)
+    monkeypatch.setattr(sim.shell_run, "check_simulator", lambda simulator: None)
+    message = f"$finish called; see {tmp_path / 'simulation.log'}"
+    message = f"verilator gave no results of second, third: {message}"
+    with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
+        played(tmp_path)
