@@ -4,6 +4,8 @@ import csv
 import errno
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -164,6 +166,20 @@ def test_parquet_holds_what_csv_does():
 )
 def test_bad_input_is_refused_in_one_line(text, words, message):
     assert refused(text, *words).startswith(message)
+
+
+def test_it_is_an_error_when_every_design_fails(monkeypatch):
+    here = nullcontext(ThreadPoolExecutor(1))
+    monkeypatch.setattr("adderforge.commands.explore._workers", lambda *others: here)
+    text = SPACE.replace('["complement", "mac"]', '"mac"\nmultiplier = "dsp"')
+    result = call(text, "--out", "out", "--fidelity", 1)
+    assert result.exit_code == 1
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith("adderforge: error: none of 12 designs could be measured; the first (--")
+    assert (
+        "): multiplier of a mac PE on asic must be one of" in line and "12 failed" in result.stdout
+    )
+    assert Path("out/explore.html").exists()
 
 
 def test_no_failure_leaves_an_empty_folder(monkeypatch):

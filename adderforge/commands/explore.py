@@ -12,6 +12,8 @@ from ..options import FILE, as_json, given, show
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ..exploration.result import Exploration
+
 LINES_EVERY = 60  # seconds, off a terminal
 
 
@@ -74,7 +76,7 @@ def explore(
 
     from rich.console import Console
 
-    from hw.tools import cache_folder
+    from hw.tools import ToolError, cache_folder
 
     from ..exploration.explore import explore as run
     from ..exploration.live import watching
@@ -112,6 +114,14 @@ def explore(
         write_parquet(found.points, folder / "explore.parquet")
     show(report, as_json, markdown(found, report))
     click.echo(folder / "explore.html", err=as_json)
+    if len(found.failed) == len(found.points):
+        raise ToolError(_why_nothing(found))
+
+
+def _why_nothing(found: "Exploration") -> str:
+    first, count = found.failed[0], len(found.points)
+    words = f"none of {count} designs could be measured; the first ({first.design.options})"
+    return f"{words}: {next(iter(first.failures.values()))}"
 
 
 @contextmanager
