@@ -33,7 +33,7 @@ def operands(
 
 def _rounded(m: Module, layer: View, code: Value, channel: int) -> Value:
     """min((code + half) >> drop, most), most being 2**bits − 1."""
-    wide = Signal(len(code) + 1, name=f"rounded_{channel}")
-    m.d.comb += wide.eq((code + layer.half) >> layer.drop)
-    over = (wide & ~layer.most).any()
-    return ((wide | over.replicate(len(wide))) & layer.most)[: len(code)]
+    wide, most = (Signal(len(code), name=f"{name}_{channel}") for name in ("rounded", "most"))
+    m.d.comb += [wide.eq((code + layer.half) >> layer.drop), most.eq(layer.most)]
+    over = (wide & ~most).any()  # of all bits: the descriptor's field may have fewer
+    return (wide | over.replicate(len(wide))) & most

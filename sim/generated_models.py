@@ -17,13 +17,16 @@ def generated_model(
     width: int = 8,
     requantize: str = "multiply",
     seed: int = 0,
+    zero_point: int | None = None,
 ) -> QuantizedModel:
     """A model with layers of these fields of LayerSpec, named layer0 and on, of this kind where
     they name none; the others follow from the maps they take. `flatten` in place of in_shape takes
     its map flattened; `pool` is a Pool, or a window whose maximum is taken, `mean` one whose mean
-    is. Codes and zero points are random, and each layer's sums are spread over all codes."""
+    is. Codes and zero points are random, that of the image where it is not given, and each layer's
+    sums are spread over all codes."""
     rng, layers, made = np.random.default_rng(seed), list(layers), []
-    zero = first_zero = int(rng.integers(0, 2**width))
+    drawn = int(rng.integers(0, 2**width))
+    zero = first_zero = drawn if zero_point is None else zero_point
     maps = {IMAGE: (rng.integers(0, 2**width, (2, *in_shape)), zero)}
     source = IMAGE
     for index, fields in enumerate(layers):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from amaranth import ResetInserter, Signal
+from amaranth import Const, Module, ResetInserter, Signal
+from amaranth.lib.data import ArrayLayout
 from amaranth.sim import Simulator
 
 from golden import reference
@@ -13,7 +14,10 @@ from hw.accelerator import Accelerator
 from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.config import ArrayConfig
+from hw.formats import hardware_formats
 from hw.interpreter import stored_map
+from hw.layer_table import layer_values
+from hw.operands import operands
 from hw.program import compile_model
 from sim.generated_models import generated_codes, generated_model
 
@@ -209,6 +213,47 @@ def test_networks_with_ordinary_ends(kind, sizes, pe, width):
 @pytest.mark.parametrize("kind", ["adder", "mac"])
 def test_layers_that_round_off_the_low_bits_of_a_map(kind):
     check(*program_of(kind, (2, 2, 2), NARROW, (3, 3, 2)))
+
+
+@pytest.mark.parametrize("kind", ["adder", "mac"])
+def test_layers_that_are_all_narrower_than_the_maps(kind):
+    narrow = {"out_channels": 5, "width": 4, "drop": (4,), "out_zero_point": 32}
+    layers = [narrow, narrow | {"residual": "layer0"}, narrow]
+    check(*program_of(kind, (2, 2, 1), layers, (5, 1, 1), zero_point=48))
+
+
+def taken_of_codes(program, layer):
+    """What the array takes of each code in all channels of a word."""
+    formats, m = hardware_formats(program), Module()
+    config = program.config
+    fields = Signal(formats.layer, init=layer_values(layer, formats.layer))
+    word = Signal(ArrayLayout(config.map_width, config.channels))
+    taken = Signal(ArrayLayout(config.array.width, config.channels))
+    m.d.comb += taken.eq(operands(formats, m, fields, word.as_value(), Const(0, 4), Const(0)))
+    found = []
+
+    async def bench(ctx):
+        for code in range(2**config.map_width):
+            ctx.set(word, [code] * config.channels)
+            found.append(list(ctx.get(taken)))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return found
+
+
+@pytest.mark.parametrize("others", [[], [{"out_channels": 3}]], ids=["narrow", "mixed"])
+@pytest.mark.parametrize("width", [2, 3, 4, 7])
+def test_operands_are_rounded_and_clamped_to_any_width(width, others):
+    """In an accelerator of layers that are as narrow, and of one with all bits beside them."""
+    drops, narrow = [0, 1, 4, 6, 8 - width], {"out_channels": 3, "width": width}
+    layers = [narrow | {"drop": (drop,), "out_zero_point": 0} for drop in drops]
+    _, program = program_of("adder", (2, 2, 2), layers + others, (3, 1, 1), zero_point=0)
+    codes = np.arange(256)
+    for layer in program.layers[: len(drops)]:
+        wanted = np.minimum((codes + 2**layer.drop // 2) >> layer.drop, 2**width - 1)
+        assert taken_of_codes(program, layer) == np.tile(wanted[:, None], 4).tolist()
 
 
 @pytest.mark.slow
