@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from golden.spec import QuantizedLayer
+from golden.spec import LayerSpec, QuantizedLayer
 
 from .accelerator_config import AcceleratorConfig
 
@@ -83,7 +83,7 @@ def _distances(layer: QuantizedLayer) -> ArraySums:
     farthest = np.maximum(weight, most - weight)
     return ArraySums(
         weight=weight[None],
-        fill=np.array([1 if binary else spec.in_zero_point >> max(spec.drop)]),
+        fill=np.array([1 if binary else _zero_operand(spec)]),
         offset=layer.bias + (spec.reduction if binary else 0),
         sign=-1,
         scale=1,
@@ -110,7 +110,7 @@ def _products(layer: QuantizedLayer) -> ArraySums:
 def _planes(layer: QuantizedLayer, config: AcceleratorConfig) -> ArraySums:
     """Signs of x: sum = 2 · Σ x · w + most · Σ what negative signs weigh, `most` being the largest
     x, and `top` the largest operand of a plane."""
-    planes, zero = ordinary_planes(config), layer.spec.in_zero_point >> max(layer.spec.drop)
+    planes, zero = ordinary_planes(config), _zero_operand(layer.spec)
     bits = 1 + max(plane.weight_bit for plane in planes)
     digits = layer.weight + 2 ** (bits - 1)
     top = most = 2**bits - 1
@@ -132,6 +132,11 @@ def _planes(layer: QuantizedLayer, config: AcceleratorConfig) -> ArraySums:
         lowest=np.zeros_like(layer.bias),
         highest=most * _by_filter(heavier),
     )
+
+
+def _zero_operand(spec: LayerSpec) -> int:
+    """What the array takes where a code is the zero point."""
+    return min(spec.in_zero_point >> max(spec.drop), 2**spec.width - 1)
 
 
 def _by_filter(weight: np.ndarray) -> np.ndarray:

@@ -178,6 +178,20 @@ def test_narrow_arrays_run_layers_with_ordinary_ends_whose_maps_have_more_bits()
     check_twin(model, AcceleratorConfig(array=array, map_width=8), count=9)
 
 
+@pytest.mark.parametrize(
+    ("kind", "pe", "width"),
+    [("adder", "adder", 4), ("mac", "adder", 4), ("mac", "mac", 4), ("mac", "xnor", 1)],
+)
+def test_a_zero_point_that_no_operand_can_be_adds_nothing_where_channels_fill_up_a_word(
+    kind, pe, width
+):
+    layers = [{"kind": kind, "out_channels": 3, "width": 4, "drop": (2,)}]
+    model = generated_model(kind, (3, 1, 1), layers, zero_point=200)
+    config = config_of(pe, depth=2**20, map_width=8)
+    array = config.array.model_copy(update={"width": width, "lanes": 4})
+    check_twin(model, replace(config, array=array), count=9)
+
+
 def zero_multiple(of):
     """A seed whose image has such a zero point."""
     zeros = (np.random.default_rng(seed).integers(0, 256) for seed in range(1000))
