@@ -7,6 +7,7 @@ from pathlib import Path
 from ..fabric import FABRICS
 from ..fpga_figures import fpga_figures
 from ..link.protocol import Frame
+from ..link.questions import check_image
 from ..link.uart import BITS
 from ..program import Program
 from ..synth import Progress
@@ -36,10 +37,11 @@ def build_board(
     the design is synthesized for an estimate. Everything is left in `folder`. clock_mhz: of the
     accelerator, by default the board's. progress: called with (what, steps done, steps).
 
-    ValueError as of `check_board`; ToolError when a tool is missing or fails, when the design does
-    not fit, and when it does not route at its clock.
+    ValueError as of `check_board`, and for images that are too long for the line; ToolError when a
+    tool is missing or fails, when the design does not fit, and when it does not route at its clock.
     """
     plan = check_board(board, tuple(seeds), baud, clock_mhz)
+    check_image(program)
     folder.mkdir(parents=True, exist_ok=True)
     write_design(plan, program, folder)
     packet = len(Frame(number=0, kind=0).encode()) + program.image_bytes

@@ -16,6 +16,7 @@ SYNC = 0xA5
 ANSWER = 0x80
 REFUSAL = 0xFF
 HEAD = 5  # bytes up to the payload
+LONGEST = 2**16 - 1  # bytes of a payload
 GAP = 16  # bytes' time of silence in a frame
 
 DESCRIBE = 1  # no payload; the answer's is a Description

@@ -5,9 +5,20 @@ import struct
 import numpy as np
 
 from ..program import Program
+from .protocol import LONGEST
 from .weight_cells import weight_chunks
 
 _NUMBER = struct.Struct("<H")
+
+
+def check_image(program: Program) -> None:
+    """ValueError when an image is longer than a frame's payload can be."""
+    if program.image_bytes > LONGEST:
+        raise ValueError(
+            f"an image must take at most {LONGEST} bytes on a serial line, not "
+            f"{program.image_bytes}, {program.image.words} words of {program.word_bits} bits; "
+            "choose fewer rows or lanes, which make words narrower"
+        )
 
 
 def image_payload(program: Program, image: np.ndarray) -> bytes:
