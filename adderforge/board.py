@@ -24,7 +24,7 @@ from hw.link.protocol import (
     Frame,
     FrameReader,
 )
-from hw.link.questions import chunk_payloads, image_payload
+from hw.link.questions import check_image, chunk_payloads, image_payload
 from hw.program import compile_model
 from hw.tools import ToolError
 
@@ -50,8 +50,10 @@ class Board:
     to wait for an answer, beyond the time that the bytes take. attempts: of each question, after
     bytes were lost or damaged. retries: questions that had to be asked again, so far.
 
-    Raises OSError when the port cannot be opened or vanishes, TimeoutError when nothing answers,
-    and ValueError when the board runs another program. A context manager, which closes the port.
+    Raises ToolError when pyserial is not installed or the port cannot be opened, OSError when the
+    port vanishes, TimeoutError when nothing answers, and ValueError for a baud below 1, images that
+    are too long for the line, and a board that runs another program. A context manager, which
+    closes the port.
     """
 
     def __init__(
@@ -63,11 +65,14 @@ class Board:
         patience: float = PATIENCE,
         attempts: int = ATTEMPTS,
     ) -> None:
+        if baud < 1:
+            raise ValueError(f"baud must be at least 1, not {baud}")
+        self.model, self.program = model, compile_model(model, config)
+        check_image(self.program)
         if find_spec("serial") is None:
             raise ToolError("pyserial: not installed; run 'pip install adderforge[board]'")
         from serial import Serial, SerialException
 
-        self.model, self.program = model, compile_model(model, config)
         self.port, self.retries = port, 0
         self._baud, self._patience, self._attempts = baud, patience, attempts
         self._number, self._reader = 0, FrameReader()

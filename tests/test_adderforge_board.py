@@ -18,6 +18,7 @@ import pytest
 from adderforge.board import Board
 from golden import reference
 from hw.accelerator_config import AcceleratorConfig
+from hw.boards import build_board
 from hw.config import ArrayConfig
 from hw.link.description import description
 from hw.link.protocol import (
@@ -36,6 +37,7 @@ from hw.link.verilog import serial_verilog
 from hw.link.weight_cells import weight_chunks
 from hw.link.weight_store import WeightStore
 from hw.program import compile_model
+from hw.tools import ToolError
 from sim.generated_models import generated_model
 from sim.link_run import DIVISOR, simulated_board
 
@@ -191,6 +193,39 @@ def test_a_port_that_vanishes_is_an_error():
         pytest.raises(OSError, match=f"the board at {port} has vanished"),
     ):
         board.classify(IMAGES)
+
+
+@pytest.mark.parametrize("baud", [0, -5])
+def test_a_baud_rate_below_1_is_refused(baud):
+    with (
+        played(honest) as port,
+        pytest.raises(ValueError, match=f"^baud must be at least 1, not {baud}$"),
+    ):
+        board_at(port, baud=baud)
+
+
+def test_a_port_that_cannot_be_opened_is_named_with_the_remedy(tmp_path):
+    message = rf"^port {tmp_path}/none: no such file or directory; plug the board in, .*USB1$"
+    with pytest.raises(ToolError, match=message):
+        board_at(str(tmp_path / "none"))
+
+
+def test_images_that_no_frame_can_hold_are_refused(tmp_path):
+    layers = [{"out_channels": 3, "kernel": (3, 3), "padding": (1, 1), "pool": (8, 8)}]
+    layers.append({"out_channels": 5, "flatten": True})
+    model = generated_model("adder", (3, 32, 32), layers, width=8)
+    array = ArrayConfig(rows=8, cols=8, lanes=8, dataflow="weight-stationary")
+    config = AcceleratorConfig(array=array, activation_words=4096, weight_words=4096)
+    program = compile_model(model, config)
+    message = (
+        "an image must take at most 65535 bytes on a serial line, not 65536, 1024 words of 512 "
+        "bits; choose fewer rows or lanes, which make words narrower"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Board("/dev/none", model, config)
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        build_board(program, "ulx3s-85f", tmp_path / "never")
+    assert not (tmp_path / "never").exists()
 
 
 def test_images_of_another_shape_are_refused():
