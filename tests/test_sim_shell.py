@@ -12,8 +12,8 @@ from hw.config import ArrayConfig
 from hw.program import compile_model
 from hw.shell.self_test import StoredImages
 from hw.tools import ToolError
-from sim.job import RESULTS
 from sim.generated_models import generated_codes, generated_model
+from sim.job import RESULTS
 from sim.shell_run import run_shell
 
 LAYERS = [
