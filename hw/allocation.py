@@ -121,7 +121,8 @@ def _place_maps(
     model: QuantizedModel, config: AcceleratorConfig, image: tuple[int, int, int]
 ) -> dict[str, MapPlace]:
     """The image's place, and that of each map but the last. A map takes the lowest words that are
-    free from the layer that gives it to the last one that takes it."""
+    free from the layer that gives it to the last one that takes it. What the last layer adds keeps
+    clear of the image: the next one comes while it is still read."""
     last_use = {
         name: index
         for index, layer in enumerate(model.layers)
@@ -132,6 +133,8 @@ def _place_maps(
         live = [place for name, place in places.items() if last_use.get(name, -1) >= index]
         if config.external == "maps":
             live = list(places.values())
+        elif layer.spec.name == model.layers[-1].spec.residual:
+            live = [*live, places[IMAGE]]
         places[layer.spec.name] = _place(layer.spec.name, layer.spec.out_shape, live, config)
     return places
 

@@ -34,7 +34,17 @@ def check_fit(model: QuantizedModel, config: AcceleratorConfig) -> None:
                 f"{where} is the last and must give a 1 × 1 map without pooling, "
                 f"not {layer.spec.out_shape}"
             )
+    _check_last(model, config)
     _check_sums(model, config)
+
+
+def _check_last(model: QuantizedModel, config: AcceleratorConfig) -> None:
+    last = model.layers[-1].spec
+    if last.residual == IMAGE and config.external != "maps":
+        raise ValueError(
+            f"layer {last.name!r} of {model.name} is the last and must not add the image, which "
+            "the next one takes the place of by then; add it in a layer before"
+        )
 
 
 def _check_kind(where: str, spec: LayerSpec, config: AcceleratorConfig) -> None:

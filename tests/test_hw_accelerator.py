@@ -281,6 +281,13 @@ def test_added_maps_and_means(kind, requantize):
     check(*program_of(kind, (2, 2, 2), ADDED, (5, 4, 6), requantize))
 
 
+@pytest.mark.parametrize("pipeline", [0, 1])
+def test_the_next_image_leaves_the_map_that_the_last_layer_adds(pipeline):
+    same = {"out_channels": 8}
+    layers = [same, same, same | {"source": "layer0", "residual": "layer1"}]
+    check(*program_of("adder", (2, 2, 2), layers, (8, 1, 1), pipeline=pipeline), count=5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "sizes", "layers", "in_shape", "requantize", "pipeline"),

@@ -364,6 +364,18 @@ def test_layers_that_are_not_supported_yet_are_refused(layer, rule):
         compile_model(model, config_of(depth=1000))
 
 
+def test_a_last_layer_that_adds_the_image_is_refused_unless_the_image_lies_elsewhere():
+    layers = [{"out_channels": 2}, {"out_channels": 2, "residual": "image"}]
+    model = generated_model("adder", (2, 1, 1), layers)
+    with pytest.raises(ValueError) as error:
+        compile_model(model, config_of())
+    assert str(error.value) == (
+        "layer 'layer1' of generated adder is the last and must not add the image, which the next "
+        "one takes the place of by then; add it in a layer before"
+    )
+    check_twin(model, config_of(external="maps"))
+
+
 def test_the_depth_that_is_asked_for_is_enough_for_every_layer():
     layers = [{"out_channels": 20, "kernel": (3, 3)}, {"out_channels": 2, "flatten": True}]
     layers = [layer | {"kind": "mac"} for layer in layers]
