@@ -156,6 +156,17 @@ def test_parquet_holds_what_csv_does():
         (SPACE, ("--target", "pal"), "space.toml: target must be one of ice40, ecp5, xilinx7"),
         (SPACE, ("--processes", 0), "processes must be at least 1, not 0"),
         (SPACE, ("--trials", 0), "space.toml: trials must be at least 1, not 0"),
+        (SPACE, ("--seed", -1), "space.toml: seed must be 0 to 4294967295, not -1"),
+        (
+            SPACE,
+            ("--processes", 1, "--scheduler", "tcp://127.0.0.1:9"),
+            "processes must be left out with --scheduler, whose workers measure",
+        ),
+        (
+            SPACE + '[effort]\nliberty = "cells.lib"',
+            ("--target", "ecp5"),
+            "space.toml: liberty must be left out for target 'ecp5'; it is of asic alone",
+        ),
         ("[space", (), "space.toml: not a TOML file"),
         (
             SPACE.replace('network = "lenet5-bn"', 'model = "none.npz"'),

@@ -9,7 +9,7 @@ pytest.importorskip("optuna")
 from adderforge.exploration import explore as module
 from adderforge.exploration.explore import explore
 from adderforge.exploration.objectives import checked
-from adderforge.exploration.search import BATCH, search
+from adderforge.exploration.search import search
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Store
 from adderforge.exploration.workloads import network
@@ -45,8 +45,28 @@ def test_a_seed_gives_one_list_of_designs_and_another_seed_another():
 def test_no_design_is_evaluated_twice_and_all_satisfy_the_constraints():
     designs, seen = run(trials=150)
     assert set(seen.values()) == {1} and set(seen) == set(designs)
-    assert 150 <= len(designs) < 150 + BATCH
+    assert len(designs) == 150
     assert all(design.array.rows >= design.array.cols for design in designs)
+
+
+def test_no_more_designs_are_looked_at_than_asked_for():
+    designs, seen = run(trials=1)
+    assert len(designs) == 1 and set(seen) == set(designs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "trials must be at least 1, not 0"),
+        ({"most": 0}, "most must be at least 1, not 0"),
+        ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),
+        ({"seed": 2**32}, "seed must be 0 to 4294967295, not 4294967296"),
+    ],
+)
+def test_what_no_search_takes_is_refused(options, message):
+    with pytest.raises(ValueError) as error:
+        explore(SPACE, network("resnet20"), ["cycles"], **options)
+    assert str(error.value) == message
 
 
 @pytest.mark.slow
@@ -81,4 +101,4 @@ def test_a_large_space_is_searched_and_the_same_again(monkeypatch, tmp_path):
         )
 
     first = found()
-    assert 60 <= len(first.points) < 60 + BATCH and first.front == found().front
+    assert len(first.points) == 60 and first.front == found().front

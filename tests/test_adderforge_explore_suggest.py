@@ -360,7 +360,7 @@ def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, t
             return [Measurement(subject=tasks[0].subject, design={}, figures=figures)]
 
     trained = SimpleNamespace(
-        config=SimpleNamespace(kind="cnn", model="lenet5-bn", data="digits", data_dir=None)
+        config=SimpleNamespace(kind="cnn", model="lenet5-bn", data="digits", data_dir="here")
     )
     monkeypatch.setattr("golden.checkpoint.load", lambda path: trained)
 
@@ -370,13 +370,18 @@ def test_a_checkpoint_gets_the_fewest_bits_that_keep_its_accuracy(monkeypatch, t
     monkeypatch.setattr(Workload, "model", pe_and_width)
     path = tmp_path / "cnn.pt"
     path.write_text("")
-    workload, model, share = narrowest(path, 0.45, None, ByWidth())
+    workload, model, share = narrowest(path, 0.45, ByWidth())
     assert (model, share) == (("mac", 5), 0.5) and workload.models == {"cnn": path}
+    assert (workload.data_set, workload.data_dir) == ("digits", "here")
+    others = ((("mnist", None), None), (("mnist", "there"), "there"), (("digits", None), "here"))
+    for given, folder in others:
+        workload, *_ = narrowest(path, 0.45, ByWidth(), *given)
+        assert (workload.data_set, workload.data_dir) == (given[0], folder)
     with pytest.raises(ValueError, match="must be above 0 and at most 1"):
-        narrowest(path, 1.5, None, ByWidth())
+        narrowest(path, 1.5, ByWidth())
     monkeypatch.setattr(fewest, "WIDTHS", (2, 3))
     with pytest.raises(ValueError, match=r"accuracy of 30\.00% at most, with 3 bits, not 45"):
-        narrowest(path, 0.45, None, ByWidth())
+        narrowest(path, 0.45, ByWidth())
 
 
 @pytest.mark.slow

@@ -89,6 +89,8 @@ def explore(
 
     if parquet:
         _need_pyarrow()
+    if processes is not None and scheduler is not None:
+        raise ValueError("processes must be left out with --scheduler, whose workers measure")
     wanted = {"objectives": objectives} if objectives else {}
     wanted |= {"sweep": True} if sweep else {}
     request = read_request(path, **given(options), **wanted)

@@ -183,7 +183,7 @@ def _network(
     if accuracy is None:
         workload = of_model(path, data=data, data_dir=data_dir)
         return workload, workload.quantized, None
-    workload, network, found = narrowest(path, accuracy, data_dir, laboratory)
+    workload, network, found = narrowest(path, accuracy, laboratory, data, data_dir)
     return replace(workload, name=network.name, layers=model_layers(network)), network, found
 
 

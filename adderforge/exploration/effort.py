@@ -37,6 +37,10 @@ class Effort:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
         if self.ultraplus and self.target != "ice40":
             raise ValueError(f"ultraplus must be left out for target {self.target!r}")
+        if self.liberty != BUILT_IN_LIBRARY and self.target != "asic":
+            raise ValueError(
+                f"liberty must be left out for target {self.target!r}; it is of asic alone"
+            )
         for name in ("seeds", "images", "batches", "cycles", "test_images"):
             value = getattr(self, name)
             if value is not None and value < 1:

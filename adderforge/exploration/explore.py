@@ -10,6 +10,7 @@ from .ladder import Ladder
 from .measuring import Laboratory
 from .objectives import COUNTED, FIGURES, Objective, checked
 from .result import Exploration, Watch
+from .search import check_counts, search
 from .space import Space
 from .store import Store
 from .workloads import Workload
@@ -40,15 +41,16 @@ def explore(
     highest level, 0 to 4, see `levels`; on the way, levels that no objective needs are left out.
     executor: processes on this machine by default. store: results that are known, and where new
     ones are kept; without one they are lost at the end. Spaces of up to EXHAUSTIVE combinations are
-    looked at as a whole, others by Optuna with `trials` and `seed`. most: points that climb to one
-    level. sweep: all climb to all levels, whether they can win or not. retry: measure again what
-    has failed.
+    looked at as a whole, of others up to `trials` designs, by Optuna, whose `seed` is 0 to 2³² − 1.
+    most: points that climb to one level. sweep: all climb to all levels, whether they can win or
+    not. retry: measure again what has failed.
 
     A point climbs if it may still be in the Pareto set: guesses count with their stated error, and
     while an objective is unknown, points are compared only where it must be equal. The same
     arguments and the same store give the same answer. ValueError for bad arguments, OSError when
     the disk is full, ToolError when workers die.
     """
+    check_counts(trials, most, seed)
     goals = checked(objectives)
     effort = effort or Effort()
     ladder = Ladder(
@@ -63,8 +65,6 @@ def explore(
     )
     defaults = workload.defaults | effort.defaults
     if space.size > EXHAUSTIVE:
-        from .search import search
-
         search(space, defaults, goals, ladder.evaluate, trials, seed, _journal(store))
     else:
         ladder.add(space.designs(**defaults))

@@ -14,10 +14,15 @@ WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 
 
 def narrowest(
-    checkpoint: Path, least: float, data_dir: str | None, laboratory: Laboratory
+    checkpoint: Path,
+    least: float,
+    laboratory: Laboratory,
+    data: str | None = None,
+    data_dir: str | None = None,
 ) -> tuple[Workload, QuantizedModel, float]:
     """The network of a float checkpoint (.pt), also quantized to the fewest bits of WIDTHS that
-    keep so large a share of all test images right, and that share. ValueError when none does."""
+    keep so large a share of all test images right, and that share. data: the images' set, by
+    default that of its training, which has its folder, too. ValueError when none does."""
     from golden import checkpoint as checkpoints
 
     trained = checkpoints.load(checkpoint)
@@ -27,12 +32,13 @@ def narrowest(
             "min_accuracy must be above 0 and at most 1, of a network of kind adder or cnn, "
             f"not {least} of kind {kind!r}"
         )
+    folder = trained.config.data_dir if data in (None, trained.config.data) else None
     workload = Workload(
         name=trained.config.model,
         layers=(Layer(name="any", shape=(1, 1, 1)),),
         models={kind: checkpoint},
-        data=trained.config.data,
-        data_dir=data_dir or trained.config.data_dir,
+        data=data or trained.config.data,
+        data_dir=data_dir or folder,
     )
     found = {}
     for width in WIDTHS:

@@ -18,7 +18,18 @@ from .space import Space
 BATCH = 16
 ASKED = 20  # times the trials that may be asked for, when most are no designs or known already
 
+SEEDS = 2**32  # as many as NumPy takes
+
 Evaluate = Callable[[Sequence[Design]], list[list[float] | None]]
+
+
+def check_counts(trials: int, most: int, seed: int) -> None:
+    """ValueError when one is out of range."""
+    for name, value in (("trials", trials), ("most", most)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    if seed not in range(SEEDS):
+        raise ValueError(f"seed must be 0 to {SEEDS - 1}, not {seed}")
 
 
 def search(
@@ -42,9 +53,10 @@ def search(
         asked += BATCH
         picked = [space.pick(_values(space, trial), **defaults) for trial in batch]
         new = list(dict.fromkeys(d for d in picked if d is not None and d not in known))
+        new = new[: trials - len(known)]
         known |= zip(new, evaluate(new), strict=True)
         for trial, design in zip(batch, picked, strict=True):
-            _tell(study, trial, None if design is None else known[design])
+            _tell(study, trial, known.get(design))
     if not known:
         raise ValueError(
             f"none of {asked:,} combinations, of {space.size:,}, satisfies all constraints: "

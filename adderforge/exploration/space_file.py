@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .effort import Effort
+from .search import check_counts
 from .space import Space
 from .workloads import Workload, network, of_model
 
@@ -67,9 +68,7 @@ class Request:
     sweep: bool
 
     def __post_init__(self) -> None:
-        for name in ("trials", "most"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        check_counts(self.trials, self.most, self.seed)
 
 
 def read_request(path: Path, **given: object) -> Request:
