@@ -14,7 +14,7 @@ from hw.program import Program
 from hw.shell.ip import TOP, ip_verilog
 from hw.shell.registers import register_map
 from hw.shell.self_test import StoredImages
-from hw.tools import run
+from hw.tools import failed, run
 
 from .accelerator_bench import word_width
 from .accelerator_run import Run, build_sources, read_maps, stored, write_images
@@ -64,7 +64,8 @@ def run_streamed(
     loaded and the reader's memory is full. latency: cycles from a burst's address to its first
     beat. share: of 256 cycles, those in which the memory gives a beat, at random. hardware: in
     place of that which is made for this program. Writes everything into `folder`. ToolError when
-    Verilator is missing or fails, ValueError when the hardware cannot run the program."""
+    Verilator is missing or fails, or a run stops before the last answer, ValueError when the
+    hardware cannot run the program."""
     folder, hardware = folder.resolve(), hardware or build_hardware(program, folder)
     folder.mkdir(parents=True, exist_ok=True)
     image = program_image(program, hardware_formats(hardware.program))
@@ -81,7 +82,7 @@ def run_streamed(
     places = [str(n) for one in stored(program) for n in (one.target.base, one.target.words)]
     words = [*map(str, numbers), "", *files, "-", *places]
     run([str(hardware.simulator), *words], folder, name.with_suffix(".log"))
-    answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(count, 2)
+    answers = _read_answers(name, count)
     classes, starved, busy = (
         answers[:, 0] >> low & 2**bits - 1
         for low, bits in (
@@ -105,6 +106,14 @@ def run_streamed(
         ),
         starved=starved,
     )
+
+
+def _read_answers(name: Path, count: int) -> np.ndarray:
+    """What the bench answered, and when. ToolError when the run met its limit before."""
+    answers = np.fromfile(name.with_suffix(".answers"), np.int64).reshape(-1, 2)
+    if len(answers) != count:
+        raise failed("the accelerator gave too few answers", name.with_suffix(".log"))
+    return answers
 
 
 def _write_hex(path: Path, image: bytes, beat: int) -> None:

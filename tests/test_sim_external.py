@@ -1,5 +1,6 @@
 """IP blocks whose programs stream from an external memory, under cocotbext-axi's memory."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,9 @@ from hw.allocation import sized
 from hw.config import ArrayConfig
 from hw.program import compile_model
 from hw.shell.self_test import StoredImages
+from hw.tools import ToolError
 from sim.accelerator_check import compare
-from sim.external_run import run_streamed
+from sim.external_run import Hardware, run_streamed
 from sim.generated_models import generated_codes, generated_model
 from sim.shell_run import run_shell
 
@@ -58,6 +60,22 @@ def test_every_scenario_passes_with_a_memory_that_pauses(tmp_path):
 def test_every_scenario_passes_with_maps_in_a_memory_that_pauses(tmp_path):
     found = played(tmp_path, 32, "maps")
     assert len(found) == 17 and set(found.values()) == {"passed"}, found
+
+
+def test_a_run_that_stops_before_the_last_answer_is_an_error(tmp_path):
+    """As at the limit of its cycles; here two images were to be answered."""
+    model = generated_model("adder", (1, 2, 2), [{"out_channels": 3, "flatten": True}])
+    array = ArrayConfig(rows=2, cols=2, lanes=2, dataflow="weight-stationary")
+    config = AcceleratorConfig(array=array, activation_words=40, external="weights")
+    program = compile_model(model, sized(model, config))
+    simulator = tmp_path / "bench"
+    simulator.write_text("#!/bin/sh\nhead -c 16 /dev/zero > images.answers\n")
+    simulator.chmod(0o755)
+    hardware = Hardware(program=program, simulator=simulator)
+    reason = f"it printed nothing; see {tmp_path / 'images.log'}"
+    message = f"^the accelerator gave too few answers: {re.escape(reason)}$"
+    with pytest.raises(ToolError, match=message):
+        run_streamed(program, generated_codes(model, 2), tmp_path, hardware=hardware)
 
 
 RESIDUAL = [
