@@ -6,6 +6,7 @@ do, as long as it is made of the layers and functions below.
 """
 
 import inspect
+import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,9 +21,14 @@ from .layers import AdderConvTranspose2d
 from .spec import IMAGE, Pool
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-IGNORED = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
-FLATTENS = (torch.flatten, "flatten")
+IGNORED = (nn.Identity, nn.Dropout, nn.Dropout2d)
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+ODD = {  # options of pooling that have no integer form, and what they are without
+    "ceil_mode": False,
+    "dilation": 1,
+    "return_indices": False,
+    "divisor_override": None,
+}
 UNLIMITED = (-float("inf"), float("inf"))
 
 
@@ -137,6 +143,8 @@ class _Builder:
                 self.values[node] = IMAGE
             elif node.op == "output":
                 self._finish(node)
+            elif _tells_size(node):
+                continue  # of use to a `view` alone
             elif any(argument in self.values for argument in node.all_input_nodes):
                 self.values[node] = self._value(node)
 
@@ -155,13 +163,14 @@ class _Builder:
                 return self._add_layer(str(node.target), what, source)
         if what in ADDITIONS:
             return self._add_residual(node)
-        if isinstance(what, IGNORED) or what in FLATTENS:
+        if isinstance(what, IGNORED) or _flattens(node, what, self.shapes.get(source, ())):
             return source
         change = self._change(node, what, source)
         if change is None:
             raise ValueError(
                 f"{_place(node)}: {_call(what)} has no integer form; use adder, ordinary or binary "
-                "convolution and linear layers, batch norm, ReLU, Hardtanh, pooling and addition"
+                "convolution and linear layers, batch norm, ReLU, Hardtanh, pooling, addition and "
+                "flatten(1)"
             )
         return self._follow(node, source, **change)
 
@@ -178,6 +187,8 @@ class _Builder:
         return name
 
     def _add_residual(self, node: fx.Node) -> str:
+        if (alpha := node.kwargs.get("alpha", 1)) != 1:
+            raise ValueError(f"{_place(node)}: alpha of an addition must be 1, not {alpha}")
         names = [self.values.get(argument) for argument in node.args[:2]]
         if None in names or len(names) != 2 or names[0] == names[1]:
             raise ValueError(f"{_place(node)}: an addition must be of two different maps")
@@ -243,20 +254,52 @@ def _pool(node: fx.Node, what: object, shape: tuple[int, ...]) -> Pool | None:
     for kind, (module, function) in kinds.items():
         if isinstance(what, module):
             found = {name: getattr(what, name) for name in ("kernel_size", "stride", "padding")}
-            odd = (what.ceil_mode, getattr(what, "dilation", 1))
+            odd = {name: getattr(what, name) for name in ODD if hasattr(what, name)}
         elif what is function:
             names = ("kernel_size", "stride", "padding")
             found = dict(zip(names, node.args[1:], strict=False)) | dict(node.kwargs)
-            odd = (found.get("ceil_mode", False), found.get("dilation", 1))
+            odd = {name: found[name] for name in ODD if name in found}
         else:
             continue
-        if odd != (False, 1) or len(node.args) > 4:
+        if any(value != ODD[name] for name, value in odd.items()) or len(node.args) > 4:
             return None
         kernel = _pair(found["kernel_size"])
         stride = _pair(found["stride"]) if found.get("stride") is not None else kernel
         padding = _pair(found.get("padding", 0))
         return Pool(kind=kind, kernel=kernel, stride=stride, padding=padding)
     return None
+
+
+def _tells_size(node: fx.Node) -> bool:
+    """x.size(), x.size(0), x.shape, and an item of the whole."""
+    if node.op == "call_function" and node.target is operator.getitem:
+        return isinstance(node.args[0], fx.Node) and _tells_size(node.args[0])
+    if node.op == "call_function" and node.target is getattr:
+        return node.args[1] == "shape"
+    return (node.op, node.target) == ("call_method", "size")
+
+
+def _flattens(node: fx.Node, what: object, shape: tuple[int, ...]) -> bool:
+    """Whether the node makes one axis of all but the images'."""
+    if isinstance(what, nn.Flatten):
+        return what.start_dim == 1 and what.end_dim in (-1, len(shape))
+    given = node.args[1:]
+    if what in (torch.flatten, "flatten"):
+        start, end = (*given, *(0, -1)[len(given) :])
+        start, end = node.kwargs.get("start_dim", start), node.kwargs.get("end_dim", end)
+        return start == 1 and end in (-1, len(shape))
+    if what in ("view", "reshape", torch.reshape):
+        sizes = given[0] if len(given) == 1 and isinstance(given[0], tuple | list) else given
+        return len(sizes) == 2 and (
+            (_is_batch(sizes[0]) and sizes[1] in (-1, math.prod(shape)))
+            or (sizes[0] == -1 and sizes[1] == math.prod(shape))
+        )
+    return False
+
+
+def _is_batch(size: object) -> bool:
+    """x.size(0), x.size()[0] or x.shape[0]."""
+    return isinstance(size, fx.Node) and _tells_size(size) and size.args[-1] == 0
 
 
 def _mean_dims(node: fx.Node) -> tuple[int, ...]:

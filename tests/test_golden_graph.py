@@ -97,6 +97,17 @@ class Rest(nn.Module):
         return self.then(self.conv(x), self.conv)
 
 
+class Through(nn.Module):
+    """A module as what is made of the output."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, y, conv):
+        return self.module(y)
+
+
 @pytest.mark.parametrize(
     ("then", "message"),
     [
@@ -109,11 +120,53 @@ class Rest(nn.Module):
         (lambda y, conv: y.relu().relu(), "limits must directly follow a layer"),
         (lambda y, conv: functional.max_pool2d(y, 2, ceil_mode=True), "has no integer form"),
         (lambda y, conv: functional.adaptive_avg_pool2d(y, 2), "has no integer form"),
+        (lambda y, conv: functional.avg_pool2d(y, 2, divisor_override=3), "has no integer form"),
+        (Through(nn.AvgPool2d(2, divisor_override=3)), "AvgPool2d has no integer form"),
+        (Through(nn.MaxPool2d(2, return_indices=True)), "MaxPool2d has no integer form"),
+        (lambda y, conv: torch.add(y, y, alpha=-3), "alpha of an addition must be 1, not -3"),
+        (lambda y, conv: torch.flatten(y), r"flatten has no integer form; .* and flatten\(1\)"),
+        (lambda y, conv: y.flatten(2), "flatten has no integer form"),
+        (lambda y, conv: y.flatten(1, 2), "flatten has no integer form"),
+        (Through(nn.Flatten(2)), "Flatten has no integer form"),
+        (lambda y, conv: y.view(-1, 7), "view has no integer form"),
+        (lambda y, conv: y.view(y.size(1), -1), "view has no integer form"),
+        (lambda y, conv: y * y.size(0), "mul has no integer form"),
     ],
 )
 def test_what_has_no_integer_form_is_refused_by_name(then, message):
     with pytest.raises(ValueError, match=message):
         layers_of(Rest(then))
+
+
+class Ends(nn.Module):
+    """A convolution and a linear layer, and between them what makes rows of maps."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.conv, self.rows, self.last = nn.Conv2d(2, 3, 3), rows, nn.Linear(108, 4)
+
+    def forward(self, x):
+        return self.last(self.rows(self.conv(x)))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda y: torch.flatten(y, 1),
+        lambda y: y.flatten(start_dim=1),
+        lambda y: y.flatten(1, 3),
+        nn.Flatten(),
+        lambda y: y.view(y.size(0), -1),
+        lambda y: y.view(y.shape[0], -1),
+        lambda y: y.reshape((y.size()[0], 108)),
+        lambda y: torch.reshape(y, (-1, 108)),
+    ],
+)
+def test_every_way_to_flatten_is_known(rows):
+    torch.manual_seed(0)
+    network, images = Ends(rows), torch.randn(2, 2, 8, 8)
+    *_, (_, _, logits) = run_graph(trace(network, (2, 8, 8)), images)
+    torch.testing.assert_close(logits.flatten(1), network(images))
 
 
 class Fork(nn.Module):
