@@ -46,6 +46,8 @@ def requantizer(
     slope = np.where(np.abs(slope) < least, np.copysign(least, slope), slope)
     steepest = min(float(np.abs(slope).max()), 2.0 ** (MULT_WIDTH - 1) - 1)
     most = max(2 ** (mult_width - 1) - 1, math.ceil(steepest))
+    if mode == "shift":  # so that the limit itself is a sum of two powers
+        most = 2 ** math.ceil(math.log2(most + 1)) - 1
     shift = np.floor(np.log2(most / np.abs(slope)))
     if residual_slope:
         shift = np.minimum(shift, math.floor(math.log2(RESIDUAL_LIMIT / residual_slope)))

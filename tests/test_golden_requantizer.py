@@ -111,6 +111,16 @@ def test_shift_only_multipliers_are_sums_of_two_powers_near_the_slope():
     assert np.abs(ratio - 1).max() < 0.12
 
 
+@pytest.mark.parametrize("mult_width", [2, 4, 7])
+def test_shift_only_multipliers_of_few_bits_are_sums_of_two_powers_at_steep_slopes(mult_width):
+    slopes = np.exp(np.random.default_rng(0).uniform(-3, 10, 300))
+    for slope in slopes:
+        made = requantizer(
+            np.array([slope]), np.zeros(1), spec(out_width=16), mode="shift", mult_width=mult_width
+        )
+        assert signed_digits(made["mult"]).max() <= 2
+
+
 @pytest.mark.parametrize("slope", [3e-9, 0.7, -0.7, -40.0, 0.0])
 def test_one_bit_codes_are_the_signs_for_every_sum(slope):
     layer = spec("xnor", 1, width=1, in_width=1, in_zero_point=1, out_zero_point=1)
