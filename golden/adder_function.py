@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -56,10 +57,18 @@ def adder_conv2d(
     are then right to 1e-6 of Σ|X| + Σ|F|. Everything else runs in plain PyTorch. The full gradient
     holds a convolution, which rounds on a GPU as `torch.backends.cudnn.allow_tf32` says.
 
-    Raises ValueError when input and weight do not fit each other.
+    A NaN shows in the output; the clipped gradient of the input may hide it.
+
+    Raises ValueError when input and weight do not fit each other, and in PyTorch's older ONNX
+    exporter, which would write constants.
     """
+    if torch.onnx.is_in_onnx_export() and torch.jit.is_tracing():
+        raise ValueError(
+            "adder layers must not be exported by torch.onnx with dynamo=False; take "
+            "'adderforge export --onnx' for a quantized network, or torch.export"
+        )
     channels = weight.shape[1] * groups
-    if input.dim() != 4 or input.shape[1] != channels:
+    if input.dim() != 4 or input.shape[1] != channels or 0 in input.shape[2:]:
         raise ValueError(
             f"input must be (images, {channels}, height, width), not {tuple(input.shape)}"
         )
@@ -96,7 +105,7 @@ class AdderFunction(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_output):
-        with torch.autocast(grad_output.device.type, enabled=False):
+        with _in_own_types(grad_output.device.type):
             return AdderFunction._gradients(ctx, grad_output)
 
     @staticmethod
@@ -115,6 +124,12 @@ class AdderFunction(torch.autograd.Function):
             gradient = _full_gradient if ctx.gradient == "full" else _sign_gradient
             grad_weight = gradient(window, input, weight, grad_output)
         return grad_input, grad_weight, None, None
+
+
+def _in_own_types(device: str) -> AbstractContextManager:
+    """No autocast; some devices, such as "meta", have none."""
+    available = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
 
 
 def _kernel_shape(input: Tensor, weight: Tensor, window: Window) -> kernels.Shape:

@@ -67,8 +67,8 @@ def check_images(
     padding: tuple[int, int],
     dilation: tuple[int, int],
 ) -> None:
-    """Raises ValueError on images of other channels, or smaller than the kernel."""
-    if input.dim() != 4 or input.shape[1] != channels:
+    """Raises ValueError on images of other channels, empty ones, or smaller than the kernel."""
+    if input.dim() != 4 or input.shape[1] != channels or 0 in input.shape[2:]:
         raise ValueError(
             f"input must be (images, {channels}, height, width), not {tuple(input.shape)}"
         )

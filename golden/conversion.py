@@ -40,9 +40,12 @@ def convert(
     since filters of one kind are of no use to another. A layer used in two places is one again.
     For "bnn", modules `nn.ReLU` become `nn.Hardtanh`. Adder layers need a batch norm after them.
 
-    Left alone, and reported: layers kept; of the kind already; with hooks; sharing a weight; whose
-    weight its parent reads; with padding not of zeros, or not the same on both sides; subclasses,
-    and other layers with matrices.
+    Left alone, and reported: layers kept; of the kind already; with hooks; sharing a weight; in
+    `nn.TransformerEncoderLayer`, which reads their weights; with padding not of zeros, or not the
+    same on both sides; subclasses, and other layers with matrices.
+
+    A module of your own that reads a layer's weight, as in `linear(x, self.fc.weight)`, is not
+    recognized: name such layers in `keep`.
 
     Raises ValueError on another kind or gradient, and on a name in keep that is no layer.
     """

@@ -143,6 +143,12 @@ class AdderConvTranspose2d(nn.Module):
         extra = self.output_padding
         if output_size is not None:
             extra = self._extra(input.shape[2:], tuple(output_size))
+        least = self._least(input.shape[2:])
+        if min(map(sum, zip(least, extra, strict=True))) < 1:
+            raise ValueError(
+                f"padding must leave an output, but an input of {tuple(input.shape[2:])} gives "
+                f"{tuple(least)} with padding {self.padding}"
+            )
         stretched, filters = self._stretched(input, extra), self._turned()
         check_images(stretched, self.in_channels, self.kernel_size, (0, 0), self.dilation)
         window = ((1, 1), (0, 0), self.gradient, self.dilation, self.groups)
@@ -158,8 +164,7 @@ class AdderConvTranspose2d(nn.Module):
 
     def _extra(self, size: torch.Size, wanted: tuple[int, ...]) -> tuple[int, int]:
         """The output_padding that gives maps of the wanted size."""
-        axes = zip(size, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
-        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in axes]
+        least = self._least(size)
         extra = tuple(many - few for many, few in zip(wanted[-2:], least, strict=False))
         fits = len(wanted) >= 2 and all(0 <= e < s for e, s in zip(extra, self.stride, strict=True))
         if not fits:
@@ -169,6 +174,11 @@ class AdderConvTranspose2d(nn.Module):
                 f"{tuple(size)}, not {wanted}"
             )
         return extra
+
+    def _least(self, size: torch.Size) -> list[int]:
+        """Of maps, without output_padding."""
+        axes = zip(size, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        return [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in axes]
 
     def _stretched(self, input: Tensor, extra: tuple[int, int]) -> Tensor:
         """Z of the definition, with `extra` for output_padding."""

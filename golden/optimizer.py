@@ -31,7 +31,8 @@ class AdderSGD(torch.optim.Optimizer):
     those with "adaptive": True hold adder filters, and those with a "limit" are kept within
     -limit … limit after each step (binary filters); see `parameter_groups`.
 
-    Raises ValueError on another rate, and on settings that are negative or not finite.
+    Raises ValueError on another rate, and on settings that are negative or not finite, of a group
+    as well.
     """
 
     def __init__(
@@ -48,13 +49,19 @@ class AdderSGD(torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         defaults |= {"eta": eta, "epsilon": epsilon, "increase": increase}
-        for name, value in defaults.items():
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a number of at least 0, not {value}")
-        if epsilon == 0:
+        defaults |= {"rate": rate, "nesterov": nesterov, "adaptive": False, "limit": None}
+        super().__init__(parameters, defaults)
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Raises ValueError as the optimizer does."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        for name in ("lr", "momentum", "weight_decay", "eta", "epsilon", "increase"):
+            if not (math.isfinite(group[name]) and group[name] >= 0):
+                raise ValueError(f"{name} must be a number of at least 0, not {group[name]}")
+        if group["epsilon"] == 0:
             raise ValueError("epsilon must be positive, not 0: a zero gradient has no direction")
-        defaults |= {"rate": one_of("rate", rate, RATES), "nesterov": nesterov}
-        super().__init__(parameters, defaults | {"adaptive": False, "limit": None})
+        one_of("rate", group["rate"], RATES)
 
     @torch.no_grad()
     def step(self, closure=None):

@@ -1,6 +1,7 @@
 """Adder, ℓ2 and binary layers in the place of PyTorch's: arguments, errors, types, hooks."""
 
 import copy
+import io
 
 import numpy as np
 import pytest
@@ -67,6 +68,36 @@ def test_filters_start_from_the_standard_normal_distribution():
 def test_a_layer_that_cannot_be_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         AdderConv2d(*arguments)
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+@pytest.mark.parametrize("size", [(0, 3), (3, 0)])
+def test_an_image_without_pixels_is_refused(layer, size):
+    with pytest.raises(ValueError, match=r"input must be \(images, 1, height, width\), not"):
+        layer(1, 1, 1, stride=2, padding=1)(torch.zeros(1, 1, *size))
+
+
+def test_a_padding_that_leaves_no_output_is_refused():
+    layer = AdderConvTranspose2d(1, 1, 1, padding=2)
+    with pytest.raises(ValueError, match=r"padding must leave an output, .* gives \(-1, 0\) with"):
+        layer(torch.zeros(1, 1, 3, 4))
+    assert layer(torch.zeros(1, 1, 5, 5)).shape == (1, 1, 1, 1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_older_onnx_exporter_is_refused():
+    with pytest.raises(ValueError, match=r"must not be exported by torch.onnx with dynamo=False"):
+        torch.onnx.export(
+            AdderConv2d(1, 1, 1), (torch.zeros(1, 1, 2, 2),), io.BytesIO(), dynamo=False
+        )
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+def test_a_pass_without_numbers_has_shapes(layer):
+    input = torch.zeros(2, 2, 5, 5, device="meta")
+    output, *gradients = outputs_of(layer(2, 3, 3, device="meta"), input)
+    assert output.shape == (2, 3, 3, 3)
+    assert [gradient.shape for gradient in gradients] == [(2, 2, 5, 5), (3, 2, 3, 3)]
 
 
 def test_sizes_may_be_numpys_integers():

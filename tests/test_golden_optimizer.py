@@ -71,6 +71,20 @@ def test_accumulated_gradients_give_the_step_of_the_whole_batch():
     torch.testing.assert_close(*weights)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"rate": "ALR"}, "rate must be one of"),
+        ({"eta": -1.0}, r"eta must be a number of at least 0, not -1\.0"),
+        ({"epsilon": 0.0}, "epsilon must be positive, not 0"),
+    ],
+)
+def test_a_setting_of_one_group_is_checked_too(setting, message):
+    group = {"params": [parameter(1.0, gradient=[1.0])], "adaptive": True} | setting
+    with pytest.raises(ValueError, match=message):
+        AdderSGD([group], lr=0.1)
+
+
 def test_only_adder_filters_are_adaptive():
     adder, others = parameter_groups(lenet5_bn("adder"))
     assert [len(adder["params"]), len(others["params"])] == [5, 10]

@@ -19,7 +19,7 @@ struct Item {
 std::vector<Item> share_out(const Shape& shape, Index rows, Index row_bytes, Index threads) {
   const Index blocks = (shape.images + LANES - 1) / LANES * shape.groups;
   const Index wanted_strips = (2 * threads + blocks - 1) / std::max<Index>(blocks, 1);
-  const Index fitting_rows = std::max<Index>(1, STRIP / row_bytes);
+  const Index fitting_rows = std::max<Index>(1, STRIP / std::max<Index>(1, row_bytes));
   const Index height = std::clamp<Index>(rows / std::max<Index>(wanted_strips, 1), 1, fitting_rows);
   std::vector<Item> items;
   for (Index image = 0; image < shape.images; image += LANES)
