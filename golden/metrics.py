@@ -26,15 +26,16 @@ _POLYNOMIAL = 0x82F63B78  # CRC-32C, reflected
 
 class Metrics:
     """Writes `<kind>.csv` and `tensorboard/<kind>/events.out.tfevents.adderforge` into `folder`,
-    both anew; after each `add` both hold all epochs added."""
+    both anew at the first `add`; after each both hold all epochs added."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         self._csv, self._lines = folder / f"{kind}.csv", [",".join(COLUMNS)]
         self._events = folder / "tensorboard" / kind / "events.out.tfevents.adderforge"
-        self._events.parent.mkdir(parents=True, exist_ok=True)
-        self._events.write_bytes(record(event(version="brain.Event:2")))
 
     def add(self, epoch: Epoch) -> None:
+        if len(self._lines) == 1:
+            self._events.parent.mkdir(parents=True, exist_ok=True)
+            self._events.write_bytes(record(event(version="brain.Event:2")))
         self._lines.append(",".join(form.format(epoch) for form in COLUMNS.values()))
         write_whole(self._csv, ("\n".join(self._lines) + "\n").encode())
         curves = {name: getattr(epoch, name) for name in CURVES}

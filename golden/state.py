@@ -15,11 +15,12 @@ MAY_DIFFER = ("data_dir",)  # where the data lie changes nothing
 
 
 def save(config: TrainConfig, state: dict, path: str | Path) -> None:
-    """Write the state after an epoch; under its name there is always a whole one. A SHA-256
-    digest follows PyTorch's archive, which does not check what it reads."""
+    """Write the state after an epoch, and make its folder; under its name there is always a whole
+    one. A SHA-256 digest follows PyTorch's archive, which does not check what it reads."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "config": asdict(config)} | state, buffer)
     content = buffer.getvalue()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, content + hashlib.sha256(content).digest())
 
 

@@ -158,10 +158,10 @@ class Training:
             rate = self.config.rate_at(done / (self.config.epochs * steps))
             loss, correct = self._step(images, labels, size, rate)
             _check_loss(loss, number, step)
+            self._check_weights(number, step)
             sums.add(size, loss, correct)
             if on_step is not None:
                 on_step(Step(epoch=number, number=step, steps=steps, **sums.means()))
-        self._check_weights(number)
         epoch = Epoch(number=number, seconds=sums.seconds, learning_rate=rate, **sums.means())
         self.history.append(epoch)
         return epoch
@@ -180,13 +180,18 @@ class Training:
         total_loss, total_correct = self.group.total(loss.item(), correct.item())
         return total_loss, total_correct
 
-    def _check_weights(self, number: int) -> None:
-        for name, parameter in self.network.named_parameters():
-            if not parameter.isfinite().all():
-                raise ValueError(
-                    f"weights must stay finite, but {name} is not after epoch {number}; lower "
-                    "learning_rate or eta"
-                )
+    def _check_weights(self, epoch: int, step: int) -> None:
+        """Binary layers take the sign of what is not a number, too, and so hide it from the loss;
+        and a step can end in weights that only the next loss would show."""
+        with torch.no_grad():
+            sums = torch.stack([parameter.sum() for parameter in self.network.parameters()])
+        if not sums.isfinite().all():
+            finite = sums.isfinite().tolist()
+            name = [name for name, _ in self.network.named_parameters()][finite.index(False)]
+            raise ValueError(
+                f"weights must stay finite, but {name} is not after epoch {epoch}, step {step}; "
+                "check the images, or lower learning_rate or eta"
+            )
 
 
 @dataclass

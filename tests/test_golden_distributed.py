@@ -26,16 +26,17 @@ def curve(path):
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_loss_curve_of_one(tmp_path):
+@pytest.mark.parametrize("kind", ["cnn", "adder"])
+def test_two_processes_have_the_loss_curve_of_one(tmp_path, kind):
     """Rounding differs, and grows as training goes on: within 1 % in the first epoch, then 5 %."""
-    options = ["-m", "adderforge", "train", "--kind", "cnn", "--epochs", "2", "--batch-size", "65"]
+    options = ["-m", "adderforge", "train", "--kind", kind, "--epochs", "2", "--batch-size", "65"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     starts = {"one": [sys.executable], "two": [*torchrun, "--nproc-per-node", "2"]}
     for name, start in starts.items():
         words = [*start, *options, "--out", str(tmp_path / name)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-    one, two = (curve(tmp_path / name / "cnn.csv") for name in starts)
+    one, two = (curve(tmp_path / name / f"{kind}.csv") for name in starts)
     np.testing.assert_allclose(two[0], one[0], rtol=0.01)
     np.testing.assert_allclose(two, one, rtol=0.05)
-    assert checkpoint.load(tmp_path / "two" / "cnn.pt").test_accuracy > 0.9
+    assert checkpoint.load(tmp_path / "two" / f"{kind}.pt").test_accuracy > 0.9

@@ -25,6 +25,7 @@ def test_events_are_records_and_a_new_start_begins_the_file_anew(tmp_path):
     for _ in range(2):
         metrics = Metrics(tmp_path, "adder")
         metrics.add(epoch(1))
+    Metrics(tmp_path, "adder")  # of a training that is refused: nothing is lost
     (path,) = (tmp_path / "tensorboard" / "adder").iterdir()
     content, records = path.read_bytes(), []
     while content:
