@@ -29,7 +29,7 @@ def images_from(
         from golden.data import load
 
         source = data or network.data
-        images = load(source, data_dir).test_images[:count]
+        images = load(source, data_dir, network.classes).test_images[:count]
     if len(images) == 0 or images.shape[1:] != network.in_shape:
         raise ValueError(
             f"{source}: must hold images of {network.in_shape} for {network.name}, but has "

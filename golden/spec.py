@@ -289,6 +289,11 @@ class QuantizedModel:
         """The data set of its training; "digits" where that is not known."""
         return self.metadata.get("data") or "digits"
 
+    @property
+    def classes(self) -> int:
+        """Outputs of the last layer."""
+        return self.layers[-1].spec.out_channels
+
     def _check_place(self, layer: QuantizedLayer, maps: dict) -> None:
         spec, where = layer.spec, f"model {self.name!r}: layer {layer.spec.name!r}"
         _require(spec.name not in maps, f"{where} must have a name of its own")

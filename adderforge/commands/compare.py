@@ -112,7 +112,7 @@ def compare(
     if route:
         for target in flow.fpgas:
             check_route(config, target, "array", None)
-    dataset = datasets.load(data or networks[0].data, data_dir)
+    dataset = datasets.load(data or networks[0].data, data_dir, networks[0].classes)
     rivals = contenders(config, networks, dataset.test_images, effort, accelerator)
     if accelerator:
         check_simulator("verilator")

@@ -120,11 +120,12 @@ def quantize(
     )
     tuning = Tuning(epochs=epochs, rate=rate, seed=seed)
     trained = checkpoints.load(checkpoint)
-    dataset = datasets.load(trained.config.data, data_dir or trained.config.data_dir)
+    config = trained.config
+    dataset = datasets.load(config.data, data_dir or config.data_dir, config.classes)
     traced(trained.network, recipe)  # nothing is made for a network that cannot be
     out.mkdir(parents=True, exist_ok=True)
     stages = Stages(2 if epochs else 1, Console(stderr=True), every=LINES_EVERY)
-    network, kind = trained, trained.config.kind
+    network, kind = trained, config.kind
     if epochs:
         with stages.stage(f"fine-tune {kind}") as update:
             network = finetune_network(

@@ -91,7 +91,7 @@ def _duration(seconds: float) -> str:
 
 
 def _train(config: TrainConfig, record: Path, on_step: OnStep, test_epochs: bool) -> None:
-    dataset = data.load(config.data, config.data_dir)
+    dataset = data.load(config.data, config.data_dir, config.classes)
     record.parent.mkdir(parents=True, exist_ok=True)
     state_file = record.with_suffix(".state")
     state.remove_leftovers(state_file)
