@@ -84,7 +84,7 @@ def test_a_padding_that_leaves_no_output_is_refused():
     assert layer(torch.zeros(1, 1, 5, 5)).shape == (1, 1, 1, 1)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # PyTorch deprecates it, and warns of traced shapes
 def test_the_older_onnx_exporter_is_refused():
     with pytest.raises(ValueError, match=r"must not be exported by torch.onnx with dynamo=False"):
         torch.onnx.export(
