@@ -26,6 +26,7 @@ from adderforge.exploration.suggestion_text import suggestion_text
 from adderforge.exploration.workloads import Workload, of_model
 from golden import model_file
 from hw.choices import TARGETS
+from hw.tools import ToolError
 from hw.up5k import base_mw
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -268,7 +269,9 @@ def test_a_suggestion_that_breaks_its_promise_makes_room_for_the_next(guesses):
 
 
 def call(*words):
-    words = ["suggest", "--model", ADDER, "--store", "store", "--out", "out", *words]
+    usual = {"--model": ADDER, "--store": "store", "--out": "out"}
+    given = [word for option in usual.items() if option[0] not in words for word in option]
+    words = ["suggest", *given, *words]
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
@@ -330,6 +333,75 @@ def test_bad_wishes_are_refused_in_one_line(words, message):
     assert result.exit_code == 1 and not Path("out").exists()
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"adderforge: error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--board", "abacus"), "board must be one of icestick"),
+        (("--board", "icebreaker", "--clock-mhz", 1e5), "clock_mhz must be a rate that the PLL"),
+        (("--max-uj-per-image", 1, "--clock-mhz", 0), "clock_mhz must be positive, not 0.0"),
+        (("--min-images-per-second", 0), "images_per_second must be positive, not 0.0"),
+        (("--max-pj-per-operation", -1), "pj_per_operation must be positive, not -1.0"),
+        (("--board", "icebreaker", "--out", "full"), "full: the run folder must be new or empty"),
+    ],
+)
+def test_with_a_checkpoint_all_else_is_checked_before_the_search(words, message):
+    Path("full").mkdir()
+    Path("full/mine.txt").write_text("keep me")
+    result = call("--model", "none.pt", "--min-accuracy", 0.9, *words)
+    assert result.exit_code == 1 and not Path("out").exists()
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"adderforge: error: {message}")
+
+
+@pytest.fixture
+def built(guesses, monkeypatch):
+    """(holds, bitstream): the result of --route where what was built does what is wished or does
+    not, and what makes the bitstream."""
+
+    def route(holds, bitstream, *words):
+        design = Design.of({})
+        figures = dict.fromkeys(("luts", "flip_flops", "dsps", "block_rams"), 1)
+        figures["images_per_second"] = 2.0 if holds else 0.5
+        option = Option(design=design, images_per_second=2.0, used={"luts": 1}, built=figures)
+        monkeypatch.setattr(Adviser, "options", lambda self, count: [option])
+        monkeypatch.setattr(Adviser, "build", lambda self, options: options)
+        monkeypatch.setattr("adderforge.commands.suggest._bitstream", bitstream)
+        return call("--board", "icebreaker", "--min-images-per-second", 1, "--route", *words)
+
+    return route
+
+
+def test_no_bitstream_is_made_of_a_promise_that_does_not_hold(built):
+    def never(*others):
+        raise AssertionError
+
+    result = built(False, never)
+    assert result.exit_code == 1 and "WHAT IS WISHED DOES NOT HOLD" in result.stdout
+    assert result.stdout.splitlines()[-2] == "no bitstream, for what is wished does not hold"
+    assert json.loads(Path("out/suggest.json").read_text())["board"] is None
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_bitstream_that_fails_leaves_what_was_built(built, words):
+    def failing(*others):
+        raise ToolError("nextpnr failed")
+
+    result = built(True, failing, *words)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "adderforge: error: nextpnr failed"
+    report = json.loads(Path("out/suggest.json").read_text())
+    assert report["suggestions"][0]["holds"] and Path("out/suggestion-1.toml").exists()
+    assert json.loads(result.stdout) == report if words else "wished holds" in result.stdout
+
+
+def test_a_bitstream_that_was_made_stands_in_the_report(built):
+    made = {"board": "iCEBreaker", "fmax_mhz": [25.0], "resources": {"LUTs": [5, 9]}}
+    result = built(True, lambda *others: made)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-2] == "iCEBreaker: routed at 25 MHz; 5 of 9 LUTs"
+    assert json.loads(Path("out/suggest.json").read_text())["board"] == made
 
 
 @pytest.mark.parametrize(

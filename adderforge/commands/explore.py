@@ -82,10 +82,10 @@ def explore(
     from ..exploration.live import watching
     from ..exploration.objectives import checked
     from ..exploration.page import markdown, write_pages
+    from ..exploration.run_folder import run_folder
     from ..exploration.space_file import arguments, read_request
     from ..exploration.store import Store
     from ..exploration.tables import write_parquet
-    from ..runs import new_run_folder
 
     if parquet:
         _need_pyarrow()
@@ -95,11 +95,9 @@ def explore(
     wanted |= {"sweep": True} if sweep else {}
     request = read_request(path, **given(options), **wanted)
     known = Store(store or cache_folder() / "store")
-    is_new = out is None or not out.exists()
-    folder = new_run_folder("explore", out)
     command = shlex.join(["adderforge", *sys.argv[1:]])
     console = Console(stderr=True)
-    try:
+    with run_folder("explore", out) as folder:
         with (
             _workers(processes, scheduler) as executor,
             watching(console, checked(request.objectives), LINES_EVERY) as watch,
@@ -107,13 +105,9 @@ def explore(
             found = run(
                 **arguments(request), executor=executor, store=known, retry=retry, watch=watch
             )
-    except BaseException:
-        if is_new:
-            folder.rmdir()
-        raise
-    report = write_pages(found, folder, command)
-    if parquet:
-        write_parquet(found.points, folder / "explore.parquet")
+        report = write_pages(found, folder, command)
+        if parquet:
+            write_parquet(found.points, folder / "explore.parquet")
     show(report, as_json, markdown(found, report))
     click.echo(folder / "explore.html", err=as_json)
     if len(found.failed) == len(found.points):

@@ -9,6 +9,7 @@ import click
 from ..options import FILE, as_json, show, with_data
 
 if TYPE_CHECKING:
+    from ..exploration.boards import Board
     from ..exploration.measuring import Laboratory
     from ..exploration.promise import Option, Wish
     from ..exploration.suggest import Ground
@@ -72,7 +73,7 @@ def suggest(
                   --model fixtures/lenet5-bn-digits-adder.npz
               adderforge suggest --max-uj-per-image 1.5 --min-images-per-second 5000 \\
                   --model fixtures/lenet5-bn-digits-adder.npz
-              adderforge suggest --board icebreaker --max-uj-per-image 15 \\
+              adderforge suggest --board icebreaker --max-uj-per-image 25 \\
                   --model fixtures/lenet5-bn-digits-adder.npz
               adderforge suggest --board icebreaker --model run/adder.pt --min-accuracy 0.98
     """
@@ -82,53 +83,44 @@ def suggest(
 
     from ..exploration.executors import processes
     from ..exploration.measuring import Laboratory
-    from ..exploration.page import toml
+    from ..exploration.run_folder import run_folder
     from ..exploration.store import Store
     from ..exploration.suggest import Adviser
-    from ..exploration.suggestion_text import figures_of, routed, suggestion_text
+    from ..exploration.suggestion_text import report_of, routed, text_of, write
     from ..progress import Stages
-    from ..runs import new_run_folder, write_json, write_text
+    from ..runs import write_json
 
     energy = (max_uj_per_image, max_pj_per_operation)
     _check(board_name, min_images_per_second, energy, min_accuracy, model, count, route)
-    with processes(1) as executor:
+    place = _place(board_name, any(energy), clock_mhz)
+    with processes(1) as executor, run_folder("suggest", out) as folder:
         laboratory = Laboratory(executor, Store(store or cache_folder() / "store"))
         workload, network, accuracy = _network(model, min_accuracy, data, data_dir, laboratory)
         if max_pj_per_operation is not None:
             max_uj_per_image = max_pj_per_operation * workload.operations * 1e-6
         wish = _wish(network, min_images_per_second, max_uj_per_image)
-        adviser = Adviser(_ground(board_name, wish, workload, clock_mhz, laboratory))
+        adviser = Adviser(_ground(place, wish, workload, clock_mhz, laboratory))
         options = adviser.options(count)
-        folder = new_run_folder("suggest", out)
         stages = Stages(1 + route, Console(stderr=True))
         with stages.stage("build the suggestion"):
             options = adviser.build(options)
-        board_report = None
-        if route:
-            with stages.stage(f"make the bitstream for {board_name}") as update:
-                board_report = _bitstream(adviser.ground, options[0], folder / "board", update)
-    for number, option in enumerate(options, 1):
-        write_text(folder / f"suggestion-{number}.toml", toml(option.design))
-    report = {
-        "place": adviser.ground.place,
-        "scope": adviser.ground.scope,
-        "limits": adviser.ground.limits,
-        "min_images_per_second": min_images_per_second,
-        "max_uj_per_image": max_uj_per_image,
-        "accuracy": accuracy,
-        "suggestions": [figures_of(option, adviser) for option in options],
-        "board": board_report,
-    }
-    write_json(folder / "suggest.json", report)
-    text = [f"{adviser.ground.place}; sizes are {adviser.ground.scope}"]
-    text += [suggestion_text(number, option, adviser) for number, option in enumerate(options, 1)]
-    if accuracy is not None:
-        text.insert(0, f"{wish.width} bits: {accuracy:.2%} of the test images right")
-    if board_report:
-        text.append(routed(board_report))
-    show(report, as_json, "\n".join(text))
-    click.echo(folder, err=as_json)
-    if not any(adviser.holds(option) for option in options):
+        report = report_of(options, adviser, accuracy)
+        text = text_of(options, adviser, accuracy)
+        write(options, report, folder)
+        holds = adviser.holds(options[0])  # the first, if any does
+        try:
+            if route and holds:
+                with stages.stage(f"make the bitstream for {board_name}") as update:
+                    made = _bitstream(adviser.ground, options[0], folder / "board", update)
+                report["board"] = made
+                write_json(folder / "suggest.json", report)
+                text.append(routed(made))
+            elif route:
+                text.append("no bitstream, for what is wished does not hold")
+        finally:
+            show(report, as_json, "\n".join(text))
+            click.echo(folder, err=as_json)
+    if not holds:
         raise SystemExit(1)
 
 
@@ -141,11 +133,14 @@ def _check(
     count: int,
     route: bool,
 ) -> None:
-    """ValueError for wishes that do not go together, or are too few."""
+    """ValueError for wishes that do not go together, are too few, or cannot be."""
+    from ..exploration.promise import check_positive
+
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count}")
     if None not in energy:
         raise ValueError("give max_uj_per_image or max_pj_per_operation, not both")
+    check_positive(images_per_second=rate, microjoules=energy[0], pj_per_operation=energy[1])
     energies = [value for value in energy if value is not None]
     given = [wish for wish in (board, rate, *energies, accuracy) if wish is not None]
     if len(given) < 2:
@@ -193,8 +188,22 @@ def _wish(network: object, rate: float | None, microjoules: float | None) -> "Wi
     return Wish(model=network, images_per_second=rate, microjoules=microjoules)
 
 
+def _place(
+    name: str | None, with_energy: bool, clock_mhz: float | None
+) -> "tuple[Board, float] | None":
+    """The board and the rate that an accelerator runs at there."""
+    from ..exploration.boards import accelerator_mhz, board, measured_board
+    from ..exploration.promise import check_positive
+
+    check_positive(clock_mhz=clock_mhz)
+    if name is None:
+        return None
+    place = measured_board(name) if with_energy else board(name)
+    return place, accelerator_mhz(place, clock_mhz)
+
+
 def _ground(
-    name: str | None,
+    place: "tuple[Board, float] | None",
     wish: "Wish",
     workload: "Workload",
     clock_mhz: float | None,
@@ -202,15 +211,12 @@ def _ground(
 ) -> "Ground":
     from dataclasses import replace
 
-    from ..exploration.boards import accelerator_mhz, board, measured_board
     from ..exploration.on_board import OnBoard
     from ..exploration.on_cells import OnCells
 
-    if name is None:
+    if place is None:
         return OnCells(wish, workload, clock_mhz, laboratory)
-    place = measured_board(name) if wish.microjoules else board(name)
-    rate = accelerator_mhz(place, clock_mhz)
-    return OnBoard(wish, replace(workload, accelerator=True), place, rate, laboratory)
+    return OnBoard(wish, replace(workload, accelerator=True), *place, laboratory)
 
 
 def _bitstream(ground: "Ground", option: "Option", folder: Path, update: Callable) -> dict:

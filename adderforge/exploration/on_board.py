@@ -15,7 +15,7 @@ from .cost_model import CostModel
 from .design import Design
 from .effort import ENERGY, SYNTHESIS, Effort
 from .measuring import Laboratory
-from .promise import Option, Wish
+from .promise import Option, Wish, check_positive
 from .space import Space
 from .task import Task
 from .workloads import Workload
@@ -35,8 +35,7 @@ class OnBoard:
     def __init__(
         self, wish: Wish, workload: Workload, board: Board, clock_mhz: float, laboratory: Laboratory
     ) -> None:
-        if not clock_mhz > 0:
-            raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
+        check_positive(clock_mhz=clock_mhz)
         self.wish, self.workload, self.board, self.clock_mhz = wish, workload, board, clock_mhz
         self.effort = Effort(target=board.target, ultraplus=board.ultraplus)
         self._laboratory = laboratory

@@ -15,7 +15,7 @@ from .effort import CLOCK, ENERGY, SYNTHESIS, Effort
 from .measuring import Laboratory
 from .objectives import microjoules
 from .on_board import LANES, SIDES
-from .promise import Option, Wish
+from .promise import Option, Wish, check_positive
 from .space import Space
 from .task import Task
 from .workloads import Workload
@@ -32,8 +32,7 @@ class OnCells:
     def __init__(
         self, wish: Wish, workload: Workload, clock_mhz: float | None, laboratory: Laboratory
     ) -> None:
-        if clock_mhz is not None and not clock_mhz > 0:
-            raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
+        check_positive(clock_mhz=clock_mhz)
         self.wish, self.workload, self.clock_mhz = wish, workload, clock_mhz
         self.effort = Effort()
         self._laboratory = laboratory

@@ -7,6 +7,13 @@ from golden.spec import QuantizedModel
 from .design import Design
 
 
+def check_positive(**values: float | None) -> None:
+    """ValueError for one that is given and not positive."""
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be positive, not {value}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """A network, at least so many images a second, and at most so many µJ for each, as far as they
@@ -17,10 +24,7 @@ class Wish:
     microjoules: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("images_per_second", "microjoules"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, not {value}")
+        check_positive(images_per_second=self.images_per_second, microjoules=self.microjoules)
 
     @property
     def width(self) -> int:

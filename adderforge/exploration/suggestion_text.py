@@ -1,8 +1,11 @@
 """Suggestions as text and as JSON: what is promised beside what was built."""
 
 from dataclasses import asdict
+from pathlib import Path
 
+from ..runs import write_json, write_text
 from .objectives import number
+from .page import toml
 from .promise import Option
 from .suggest import WORDS, Adviser
 
@@ -12,6 +15,37 @@ def routed(report: dict) -> str:
     words = f"routed at {rates} MHz" if rates else "routed"
     used = ", ".join(f"{used:,} of {most:,} {n}" for n, (used, most) in report["resources"].items())
     return f"{report['board']}: {words}; {used}"
+
+
+def report_of(options: list[Option], adviser: Adviser, accuracy: float | None) -> dict:
+    """For JSON; accuracy: that was measured, with --min-accuracy."""
+    ground, wish = adviser.ground, adviser.wish
+    return {
+        "place": ground.place,
+        "scope": ground.scope,
+        "limits": ground.limits,
+        "min_images_per_second": wish.images_per_second,
+        "max_uj_per_image": wish.microjoules,
+        "accuracy": accuracy,
+        "suggestions": [figures_of(option, adviser) for option in options],
+        "board": None,
+    }
+
+
+def text_of(options: list[Option], adviser: Adviser, accuracy: float | None) -> list[str]:
+    """The same for people."""
+    lines = [f"{adviser.ground.place}; sizes are {adviser.ground.scope}"]
+    lines += [suggestion_text(place, option, adviser) for place, option in enumerate(options, 1)]
+    if accuracy is not None:
+        lines.insert(0, f"{adviser.wish.width} bits: {accuracy:.2%} of the test images right")
+    return lines
+
+
+def write(options: list[Option], report: dict, folder: Path) -> None:
+    """suggest.json, and a configuration file of each."""
+    for place, option in enumerate(options, 1):
+        write_text(folder / f"suggestion-{place}.toml", toml(option.design))
+    write_json(folder / "suggest.json", report)
 
 
 def figures_of(option: Option, adviser: Adviser) -> dict:
