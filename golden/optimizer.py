@@ -22,6 +22,9 @@ class AdderSGD(torch.optim.Optimizer):
         v ← momentum · v + g                   v starts as g
         p ← p - lr · (g + momentum · v)        with nesterov, else p - lr · v   (Eq. 12)
 
+    With decay_first the second line comes before the first, so that α scales the decay too; the
+    authors' code has it after.
+
     rate "alr", adaptive: α = η √k / max(‖g‖₂, epsilon), k the filters' elements (Eq. 13). "ilr",
     increased: α = increase, 100 in section 4.5. "plain": α = 1.
 
@@ -46,11 +49,17 @@ class AdderSGD(torch.optim.Optimizer):
         rate: str = "alr",
         increase: float = 100.0,
         nesterov: bool = True,
+        decay_first: bool = False,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         defaults |= {"eta": eta, "epsilon": epsilon, "increase": increase}
-        defaults |= {"rate": rate, "nesterov": nesterov, "adaptive": False, "limit": None}
-        super().__init__(parameters, defaults)
+        defaults |= {"rate": rate, "nesterov": nesterov, "decay_first": decay_first}
+        super().__init__(parameters, defaults | {"adaptive": False, "limit": None})
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # of states that were saved before there was a choice
+            group.setdefault("decay_first", False)
 
     def add_param_group(self, param_group: dict) -> None:
         """Raises ValueError as the optimizer does."""
@@ -76,10 +85,13 @@ class AdderSGD(torch.optim.Optimizer):
         return loss
 
     def _update(self, parameter: Tensor, group: dict) -> None:
-        gradient = parameter.grad
+        gradient, decay = parameter.grad, group["weight_decay"]
+        if group["decay_first"]:
+            gradient = gradient.add(parameter, alpha=decay)
         if group["adaptive"]:
             gradient = gradient * _rate(gradient, group)
-        gradient = gradient.add(parameter, alpha=group["weight_decay"])
+        if not group["decay_first"]:
+            gradient = gradient.add(parameter, alpha=decay)
         state = self.state[parameter]
         if "velocity" in state:
             state["velocity"].mul_(group["momentum"]).add_(gradient)

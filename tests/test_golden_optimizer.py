@@ -28,6 +28,23 @@ def test_the_first_step_is_equation_13_then_decay_then_nesterov():
     assert wanted == stepped(filters, lr=0.5, momentum=0.9, weight_decay=0.01, eta=0.1)
 
 
+def test_decay_first_is_scaled_with_the_gradient():
+    filters = parameter(10.0, 0.0, gradient=[2.0, 4.0])
+    # g = 2 + 0.1 · 10 and 4, ‖g‖ = 5; α = 1 · √2 / 5
+    rate = 2**0.5 / 5
+    wanted = [10 - 0.5 * rate * 3, -0.5 * rate * 4]
+    options = {"lr": 0.5, "momentum": 0.0, "weight_decay": 0.1, "eta": 1.0}
+    assert wanted == stepped(filters, decay_first=True, **options)
+
+
+def test_a_state_from_before_the_order_was_a_choice_loads():
+    optimizer = AdderSGD([parameter(1.0, gradient=[1.0])], lr=0.1)
+    saved = optimizer.state_dict()
+    del saved["param_groups"][0]["decay_first"]
+    optimizer.load_state_dict(saved)
+    optimizer.step()
+
+
 def test_the_second_step_adds_the_velocity():
     filters = parameter(0.0, gradient=[-8.0])
     # α g = -0.2 at each step; v = -0.2, then -0.2 (1 + 0.5); p -= g + 0.5 v
