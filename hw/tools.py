@@ -19,15 +19,19 @@ class ToolError(Exception):
 
 
 def run(command: list[str], folder: Path, log: Path, name: str | None = None) -> None:
-    """Run `command` in `folder`, its output into `log`; ToolError when it is missing or fails.
-    name: of the tool, where it is not the command's."""
-    try:
-        with log.open("w", encoding="utf-8") as output:
+    """Run `command` in `folder`, its output into `log`; ToolError when it is missing or fails, or
+    there is no such folder. name: of the tool, where it is not the command's."""
+    if not folder.is_dir():
+        raise ToolError(
+            f"{folder}: must be a folder for {command[0]} to run in, but there is none; make it"
+        )
+    with log.open("w", encoding="utf-8") as output:
+        try:
             done = subprocess.run(
                 command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False
             )
-    except FileNotFoundError:
-        raise ToolError(f"{command[0]}: not found; install it or put it on PATH") from None
+        except FileNotFoundError:
+            raise ToolError(f"{command[0]}: not found; install it or put it on PATH") from None
     if done.returncode != 0:
         raise failed(
             f"{name or Path(command[0]).name} failed with exit code {done.returncode}", log
