@@ -8,14 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
-from adderforge.exploration.design import Design
+from adderforge.exploration.design import Design, DesignPoint
 from adderforge.exploration.effort import Effort
 from adderforge.exploration.levels import measure
+from adderforge.exploration.objectives import checked
+from adderforge.exploration.page import front_table
+from adderforge.exploration.space import Space
 from adderforge.exploration.store import Store
 from adderforge.exploration.task import Task
 from adderforge.exploration.workloads import network
@@ -98,6 +102,15 @@ target = "ecp5"
     assert 0 < sum(layer["cycles"] for layer in first["layers"]) < first["figures"]["cycles"]
     assert report["failed"]
     assert all("set activation_words to at least" in row["failure"] for row in report["failed"])
+
+
+def test_a_parameter_that_is_0_is_shown_and_one_that_is_left_open_is_not():
+    space = Space(pipeline=[0, 1], pe="mac", multiplier=[None, "rows"])
+    points = [DesignPoint(design=design, figures={"cycles": 5}) for design in space.designs()]
+    found = SimpleNamespace(front=points, objectives=checked(["cycles"]))
+    headings, rows = front_table(found)
+    assert headings == ["pipeline", "multiplier", "cycles"]
+    assert rows[0] == ["0", "–", "5"] and rows[-1] == ["1", "rows", "5"]
 
 
 @pytest.mark.slow

@@ -217,6 +217,14 @@ def test_on_a_board_a_suggestion_that_takes_too_much_energy_makes_room(guesses):
     assert all(o.built["microjoules"] > 30 for o in built[1:] if o.built)
 
 
+@pytest.mark.slow
+def test_the_energy_that_the_help_names_for_a_board_can_be_promised():
+    text = CliRunner().invoke(main, ["suggest", "--help"]).stdout
+    most = float(re.search(r"--board icebreaker --max-uj-per-image ([0-9.]+)", text)[1])
+    (option,) = for_board(None, "icebreaker", clock_mhz=12.0, microjoules=most).options(1)
+    assert option.used["microjoules"] <= most
+
+
 def test_on_a_board_products_have_no_energy(guesses):
     with pytest.raises(ValueError, match="known of adder networks, and of binary ones without"):
         for_board(1, "icebreaker", CNN, microjoules=30.0).options()

@@ -124,12 +124,16 @@ def front_table(found: Exploration) -> tuple[list[str], list[list[str]]]:
     names = [name for name in NAMES if len({point.design.value(name) for point in points}) > 1]
     rows = []
     for point in points:
-        cells = [str(point.design.value(name) or "–") for name in names]
+        cells = [_cell(point.design.value(name)) for name in names]
         for goal in found.objectives:
             value, error = goal.of(point), goal.error(point)
             cells.append(number(value) + (f" ± {error:.0%}" if error else ""))
         rows.append(cells)
     return [*names, *(goal.name for goal in found.objectives)], rows
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None else str(value)
 
 
 def model_lines(found: Exploration) -> list[str]:
