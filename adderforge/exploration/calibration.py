@@ -29,7 +29,9 @@ def _key(sample: Sample) -> tuple:
 
 def current(measurement: Measurement) -> Iterator[Sample]:
     """As `samples_of`, of a measurement made with the tools and sources that are installed."""
-    if measurement.subject.of.get("tools") == tools(measurement.subject.level):
+    level, of = measurement.subject.level, measurement.subject.of
+    target = str(of.get("place", "")).split(" ")[0]
+    if of.get("tools") == tools(level, target):
         yield from samples_of(measurement)
 
 

@@ -1,8 +1,9 @@
 """What can be measured of a design, the cheap first.
 
-0 cycles, exactly. 1 synthesis with Yosys. 2 the clock rate: place and route on iCE40 and ECP5; by
-Liberty's delays for "asic". 3 energy with gate delays on the network's own activations, for "asic".
-4 accuracy of the network quantized to the design's width. `measure` runs in any process.
+0 cycles, exactly. 1 synthesis with Yosys. 2 the clock rate: place and route on iCE40, ECP5 and
+Gowin; by Liberty's delays for "asic". 3 energy with gate delays on the network's own activations,
+for "asic". 4 accuracy of the network quantized to the design's width. `measure` runs in any
+process.
 """
 
 import errno
@@ -135,7 +136,7 @@ def chosen_multiplier(config: ArrayConfig, effort: Effort, folder: Path) -> str:
     if config.pe != "mac" or hand_made(config):
         return "none"
     single = ArrayConfig(**config.model_dump() | {"rows": 1, "cols": 1})
-    of = [single.model_dump(), effort.place, tools(SYNTHESIS)]
+    of = [single.model_dump(), effort.place, tools(SYNTHESIS, effort.target)]
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder() / "multipliers" / name
     if not path.exists():

