@@ -134,5 +134,12 @@ def given(options: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def left_out(why: str, **options: object) -> None:
+    """ValueError for an option that was given although it would change nothing; why: there."""
+    for name, value in options.items():
+        if value not in (None, False, ()):
+            raise ValueError(f"{name} must be left out {why}")
+
+
 def show(figures: object, as_json: bool, text: str) -> None:
     click.echo(json.dumps(figures, indent=1) if as_json else text)

@@ -88,7 +88,10 @@ def check(
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
     if config.target not in ("generic", target):
-        raise ValueError(f"an array made for {config.target} cannot be synthesized for {target}")
+        raise ValueError(
+            f"an array made for {config.target} cannot be synthesized for {target}; "
+            "give target 'generic'"
+        )
     allowed = candidates_of(config, target)
     if multiplier is not None and multiplier not in allowed:
         raise ValueError(

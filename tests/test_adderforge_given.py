@@ -24,6 +24,7 @@ NARROW = generated_model(
     4,
 )
 NO_SIZES = dict.fromkeys(("activation_words", "weight_words", "constant_words"))
+NEED_A_MODEL = ("accelerator", "compare", "ip", "build", "energy")
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def test_images_are_of_the_data_that_the_network_was_trained_on(monkeypatch):
     assert len(images_from(trained, None, None, "somewhere", 3)) == 3
     assert len(images_from(trained, None, "cifar10", None, 9)) == 5
     assert len(images_from(NARROW, None, None, None, 1)) == 1
-    assert asked == [("mnist", "somewhere"), ("cifar10", None), ("digits", None)]
+    assert asked == [("mnist", "somewhere", 2), ("cifar10", None, 2), ("digits", None, 2)]
 
 
 def test_networks_of_other_data_are_not_compared_unasked():
@@ -142,6 +143,17 @@ def test_a_model_is_not_replaced_by_its_export():
     assert "must not be the model's" in refused("export", "model.npz", "--onnx", "./model.npz")
 
 
+def test_programs_for_a_memory_are_checked_before_anything_is_written():
+    Path("more").mkdir()
+    for path in ("model.npz", "more/model.npz"):
+        model_file.save(NARROW, path)
+    np.savez("images.npz", images=np.zeros((1, 1, 6, 5)))
+    also = ("--also", "model.npz", "--also", "more/model.npz")
+    words = ("ip", "--model", "model.npz", "--vectors", "images.npz", "--images", 1)
+    message = refused(*words, "--external", "weights", *also, "--out", "ip")
+    assert message.startswith("names of networks must differ, but model.bin is there already")
+
+
 def test_a_single_array_is_no_model_and_numpys_advice_is_not_passed_on():
     np.save("one.npy", np.zeros(3))
     Path("text.npz").write_text("text")
@@ -159,8 +171,8 @@ def test_what_the_system_refuses_is_told_with_the_file():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("simulate --data digits", "vectors and data must be left out without a network"),
-        ("synth --pdk sky130A", "liberty and pdk must be left out for ice40"),
+        ("simulate --data digits", "data must be left out without a network; add --model"),
+        ("synth --pdk sky130A", "pdk must be left out for ice40; it is of asic alone"),
         ("synth --seeds 4", "seeds must be left out where nothing is placed; add --route"),
         (
             "train --out o --kind cnn --gradient sign",
@@ -180,11 +192,29 @@ def test_what_the_system_refuses_is_told_with_the_file():
         ),
         ("compare --no-fpga --route --twin-model cnn.npz", "route must be left out without FPGAs"),
         ("ip --external-width 64 --images 1", "external_width must be left out without --external"),
+        ("accelerator --processes 2", "processes must be left out where nothing is simulated; add"),
+        ("accelerator --vectors none.npz", "vectors must be left out where nothing is simulated"),
+        ("build --board icebreaker --data digits", "data must be left out without --check"),
+        ("build --board arty-a7-35 --seeds 2", "seeds must be left out for arty-a7-35, which Viv"),
+        (
+            "compare --seeds 2 --twin-model cnn.npz",
+            "seeds must be left out where nothing is placed",
+        ),
+        ("energy --accelerator --layer conv1", "layer must be left out with --accelerator; it is"),
+        (
+            "energy --accelerator --board icebreaker --layer conv1",
+            "layer must be left out with --accelerator; it is of an array",
+        ),
+        ("simulate --images 3", "images must be left out without a network; add --model"),
+        ("quantize none.pt --seed 1 --out o", "seed must be left out where nothing is fine-tuned"),
+        ("quantize none.pt --finetune-rate 1 --out o", "finetune_rate must be left out where noth"),
+        ("reproduce propositions --epochs 3", "epochs must be left out for propositions"),
+        ("reproduce figure2 --seeds 3", "seeds must be left out for figure2"),
         ("accelerator --explain", "explain must be left out where nothing is simulated"),
     ],
 )
 def test_an_option_without_effect_is_refused(words, message):
-    more = ("--model", ADDER, "--depth", 400) if words[0] in "aci" else ()
+    more = ("--model", ADDER, "--depth", 400) if words.split()[0] in NEED_A_MODEL else ()
     assert refused(*words.replace("cnn.npz", str(CNN)).split(), *more).startswith(message)
 
 

@@ -264,7 +264,7 @@ def test_kinds_of_a_network_may_be_chosen(made_up, tmp_path):
     ("name", "message"),
     [
         ("mnist", "kind must be one of the experiment's, adder, cnn, not 'bnn'"),
-        ("figure1", "--kind must be left out, for figure1 is not one of mnist, cifar10-vgg-small"),
+        ("figure1", "kind must be left out for figure1, which is not one of mnist, cifar10-vgg-s"),
     ],
 )
 def test_a_kind_that_an_experiment_does_not_have_is_refused(name, message, tmp_path):

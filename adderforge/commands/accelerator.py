@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, accelerator_config, accelerator_options, as_json, show, with_data
+from ..options import (
+    FILE,
+    accelerator_config,
+    accelerator_options,
+    as_json,
+    left_out,
+    show,
+    with_data,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +34,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--images", default=0, show_default=True, help="how many to run on Verilator")
 @click.option("--vectors", type=FILE, help="images from a file, in place of --data")
 @with_data
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="that share the images",
-)
+@click.option("--processes", type=click.IntRange(min=1), help="that share the images; default 2")
 @click.option(
     "--explain", is_flag=True, help="trace a first difference to its PE, term and cycle; waves"
 )
@@ -45,7 +47,7 @@ def accelerator(
     vectors: Path | None,
     data: str | None,
     data_dir: str | None,
-    processes: int,
+    processes: int | None,
     explain: bool,
     verilog: Path | None,
     out: Path | None,
@@ -79,8 +81,9 @@ def accelerator(
     from ..progress import Stages
     from ..runs import new_run_folder, write_json, write_text
 
-    if explain and not images:
-        raise ValueError("explain must be left out where nothing is simulated; add --images")
+    if not images:
+        chosen = {"vectors": vectors, "data": data, "data_dir": data_dir, "processes": processes}
+        left_out("where nothing is simulated; add --images", explain=explain, **chosen)
     network = model_file.load(model)
     program = compile_model(network, accelerator_config(options, network))
     codes = None
@@ -103,7 +106,7 @@ def accelerator(
     figures = {"cycles": program.cycles, "interval": program.interval}
     passed = True
     if codes is not None:
-        comparison = _simulated(network, program, codes, text, processes, folder, stages)
+        comparison = _simulated(network, program, codes, text, processes or 2, folder, stages)
         figures |= asdict(comparison)
         lines += comparison.lines
         passed = comparison.passed

@@ -13,6 +13,7 @@ from ..options import (
     array_options,
     as_json,
     cell_library,
+    left_out,
     library_options,
     show,
     with_data,
@@ -93,8 +94,8 @@ def _beside(config: "ArrayConfig") -> dict[str, str]:
 @click.option("--model", type=FILE, help="quantized network (.npz); default: the scenarios")
 @click.option("--vectors", type=FILE, help="images for --model from a file, in place of --data")
 @with_data
-@click.option("--images", default=2, show_default=True, help="how many images for --model")
-@click.option("--seed", default=0, show_default=True, help="of the scenarios' random numbers")
+@click.option("--images", type=int, help="how many images for --model; default 2")
+@click.option("--seed", type=int, help="of the scenarios' random numbers; default 0")
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus")
 @click.option("--waves", is_flag=True, help="also write waves.fst, or waves.vcd")
 @click.option("--out", type=FILE, help="run folder, new or empty; default runs/simulate-…")
@@ -104,8 +105,8 @@ def simulate(
     vectors: Path | None,
     data: str | None,
     data_dir: str | None,
-    images: int,
-    seed: int,
+    images: int | None,
+    seed: int | None,
     simulator: str,
     waves: bool,
     out: Path | None,
@@ -137,12 +138,16 @@ def simulate(
     network = model_file.load(model) if model else None
     config = array_for(network, **options) if network else array_config(**options)
     runner.check_simulator(simulator)
-    if not network and (vectors or data):
-        raise ValueError("vectors and data must be left out without a network; add --model")
+    if network:
+        left_out("with --model; it is of the scenarios", seed=seed)
+        count = 2 if images is None else images
+        forms = forms_of(network, images_from(network, vectors, data, data_dir, count), config)
+    else:
+        chosen = {"vectors": vectors, "data": data, "data_dir": data_dir, "images": images}
+        left_out("without a network; add --model", **chosen)
+    seed = seed or 0
     if seed < 0:
         raise ValueError(f"seed must be at least 0, not {seed}")
-    if network:
-        forms = forms_of(network, images_from(network, vectors, data, data_dir, images), config)
     folder = new_run_folder("simulate", out)
     with Stages(1, Console(stderr=True)).stage(f"simulate {config.pe}"):
         if network:
@@ -227,10 +232,10 @@ def synth(
 
     config = array_config(**options)
     target = ALIASES.get(target, target)
-    if (liberty or pdk) and target != "asic":
-        raise ValueError(f"liberty and pdk must be left out for {target}; they are of asic alone")
-    if seeds and not route:
-        raise ValueError("seeds must be left out where nothing is placed; add --route")
+    if target != "asic":
+        left_out(f"for {target}; it is of asic alone", liberty=liberty, pdk=pdk)
+    if not route:
+        left_out("where nothing is placed; add --route", seeds=seeds)
     library = cell_library(liberty, pdk)
     check(config, target, multiplier, library, clock_mhz)
     if route:

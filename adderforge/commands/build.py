@@ -10,6 +10,7 @@ from ..options import (
     accelerator_config,
     accelerator_options,
     as_json,
+    left_out,
     made_for,
     show,
     with_data,
@@ -31,13 +32,7 @@ BOARDS = "icebreaker, ulx3s-85f, tang-nano-9k, tang-primer-20k, arty-a7-35 or ar
 @click.option("--board", required=True, help=BOARDS)
 @click.option("--baud", default=1_000_000, show_default=True, help="of the serial line")
 @click.option("--clock-mhz", type=float, help="of the accelerator; default the board's")
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="how often to place and route",
-)
+@click.option("--seeds", type=click.IntRange(min=1), help="how often to place and route; default 1")
 @click.option("--check", is_flag=True, help="simulate the routed netlist on one image")
 @click.option("--vectors", type=FILE, help="for --check: its first image, in place of --data")
 @with_data
@@ -48,7 +43,7 @@ def build(
     board: str,
     baud: int,
     clock_mhz: float | None,
-    seeds: int,
+    seeds: int | None,
     check: bool,
     vectors: Path | None,
     data: str | None,
@@ -82,8 +77,12 @@ def build(
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
 
-    tried = tuple(range(1, seeds + 1))
+    tried = tuple(range(1, (seeds or 1) + 1))
     plan = check_board(board, tried, baud, clock_mhz)
+    if plan.kind.toolchain is None:
+        left_out(f"for {board}, which Vivado places", seeds=seeds)
+    if not check:
+        left_out("without --check", vectors=vectors, data=data, data_dir=data_dir)
     network = model_file.load(model)
     config = made_for(plan.kind.target, accelerator_config(options, network))
     program = compile_model(network, config)

@@ -10,6 +10,7 @@ from ..options import (
     array_options,
     as_json,
     cell_library,
+    left_out,
     library_options,
     show,
     with_data,
@@ -29,13 +30,7 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option("--accelerator", is_flag=True, help="whole accelerators, too, with their memories")
 @click.option("--fpga/--no-fpga", default=True, show_default=True, help="iCE40 and ECP5, too")
 @click.option("--route", is_flag=True, help="place and route on the FPGAs, too: clock rates")
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="placements of --route",
-)
+@click.option("--seeds", type=click.IntRange(min=1), help="placements of --route; default 3")
 @click.option("--images", default=2, show_default=True, help="images of a batch, for energy")
 @click.option("--batches", default=3, show_default=True, help="batches, for the spread of energy")
 @click.option("--cycles", default=4000, show_default=True, help="to count, all batches together")
@@ -53,7 +48,7 @@ def compare(
     accelerator: bool,
     fpga: bool,
     route: bool,
-    seeds: int,
+    seeds: int | None,
     images: int,
     batches: int,
     cycles: int,
@@ -81,6 +76,7 @@ def compare(
 
     from golden import data as datasets
     from golden import model_file
+    from hw.choices import check
     from hw.route import check_route
     from sim import events
     from sim.runner import check_simulator
@@ -105,10 +101,13 @@ def compare(
         liberty=cell_library(liberty, pdk),
         clock_mhz=clock_mhz,
         fpgas=FPGAS if fpga else (),
-        seeds=seeds if route else 0,
+        seeds=(seeds or 3) if route else 0,
     )
-    if route and not fpga:
-        raise ValueError("route must be left out without FPGAs; leave out --no-fpga or --route")
+    check(config, "asic", None, flow.liberty, clock_mhz)
+    if not fpga:
+        left_out("without FPGAs; leave out --no-fpga or --route", route=route)
+    if not route:
+        left_out("where nothing is placed; add --route", seeds=seeds)
     if route:
         for target in flow.fpgas:
             check_route(config, target, "array", None)

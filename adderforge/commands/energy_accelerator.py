@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..energy_options import Measurement, Work, listed, path_line
-from ..options import accelerator_config, show
+from ..options import accelerator_config, left_out, show
 
 if TYPE_CHECKING:
     from ..accelerator_energy import AcceleratorEnergy
@@ -67,9 +67,7 @@ def _check(work: Work, how: Measurement) -> None:
         "from_activity": how.from_activity,
         "save_activity": how.save_activity,
     }
-    for name, value in of_arrays.items():
-        if value:
-            raise ValueError(f"{name} must be left out with --accelerator; it is of an array")
+    left_out("with --accelerator; it is of an array", **of_arrays)
 
 
 def _text(run: "AcceleratorEnergy") -> str:

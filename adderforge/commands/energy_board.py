@@ -3,7 +3,7 @@
 import click
 
 from ..energy_options import Measurement, Work, listed
-from ..options import accelerator_config, made_for, show
+from ..options import accelerator_config, left_out, made_for, show
 
 
 def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
@@ -23,6 +23,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from ..up5k_energy import measure_up5k
 
     board = measured_board(how.board)
+    left_out("with --accelerator; it is of an array", layer=work.layer)
     _check(how)
     clock_mhz = accelerator_mhz(board, how.clock_mhz)
     network = model_file.load(work.model)
@@ -59,14 +60,12 @@ def _check(how: Measurement) -> None:
         "pdk": how.pdk,
         "multiplier": how.multiplier,
         "wire_load": how.wire_load,
-        "wire_ff_per_fanout": how.wire_ff_per_fanout,
-        "memory_pj_per_bit": how.memory_pj_per_bit is not None,
+        "wire_ff_per_fanout": how.wire_ff_per_fanout or None,
+        "memory_pj_per_bit": how.memory_pj_per_bit,
         "from_activity": how.from_activity,
         "save_activity": how.save_activity,
     }
-    for name, value in of_cells.items():
-        if value:
-            raise ValueError(f"{name} must be left out with --board; it is of a cell library")
+    left_out("with --board; it is of a cell library", **of_cells)
     how.check_numbers()
 
 

@@ -74,6 +74,7 @@ def ip(
     from rich.console import Console
 
     from golden import model_file, reference
+    from golden.archive import write_whole
     from hw.program import compile_model
     from hw.program_hash import program_hash
     from hw.shell.ip import ip_files
@@ -96,13 +97,16 @@ def ip(
     stored = StoredImages(
         codes=reference.encode(network, pictures), classes=reference.classify(network, pictures)
     )
+    programs = _programs(program, others) if external != "none" else {}
+    if simulate:
+        _check_simulation()
     folder = new_run_folder("ip", out)
     stages = Stages(2 if simulate else 1, Console(stderr=True))
     with stages.stage("verilog and documents"):
         for name, text in ip_files(program, stored).items():
             write_text(folder / name, text)
-        if external != "none":
-            _write_programs(folder, program, others)
+        for name, content in programs.items():
+            write_whole(folder / name, content)
     figures = {"program": program_hash(program), "cycles": program.cycles}
     if external != "none":
         figures["hardware"] = known_hash(program)
@@ -120,20 +124,34 @@ def ip(
         raise SystemExit(1)
 
 
-def _write_programs(folder: Path, program: "Program", others: dict[Path, "Program"]) -> None:
-    """Images for the external memory, and where everything lies in the first."""
+def _check_simulation() -> None:
+    """ToolError when what the scenarios need is missing."""
+    from importlib.util import find_spec
+
+    from hw.tools import ToolError
+    from sim.runner import check_simulator
+
+    check_simulator("verilator")
+    if find_spec("cocotbext") is None:
+        raise ToolError("cocotbext-axi: not installed; run 'pip install adderforge[sim]'")
+
+
+def _programs(program: "Program", others: dict[Path, "Program"]) -> dict[str, bytes]:
+    """Files: images for the external memory, and where everything lies in the first. ValueError
+    when another program does not fit the hardware, or its file would have another's name."""
     from hw.external.image import image_map, program_image
     from hw.formats import hardware_formats
     from hw.program import memory_map
 
-    from ..runs import write_text
-
     formats = hardware_formats(program)
-    (folder / "program.bin").write_bytes(program_image(program, formats))
     text = f"{memory_map(program)}\n\n{image_map(program, formats)}\n"
-    write_text(folder / "memory_map.txt", text)
+    files = {
+        "program.bin": program_image(program, formats),
+        "memory_map.txt": text.encode(),
+    }
     for path, other in others.items():
-        place = folder / f"{path.stem}.bin"
-        if place.exists():
-            raise ValueError(f"names of networks must differ, but {place.name} is there already")
-        place.write_bytes(program_image(other, formats))
+        name = f"{path.stem}.bin"
+        if name in files:
+            raise ValueError(f"names of networks must differ, but {name} is there already")
+        files[name] = program_image(other, formats)
+    return files

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import ARRAY_OPTIONS, FILE, as_json, show
+from ..options import ARRAY_OPTIONS, FILE, as_json, given, left_out, show
 
 if TYPE_CHECKING:
     from golden.finetune import Tuning
@@ -57,11 +57,10 @@ LINES_EVERY = 60  # seconds, off a terminal
 @click.option(
     "--finetune-rate",
     "rate",
-    default=0.03,
-    show_default=True,
-    help="learning rate of --finetune at its first step",
+    type=float,
+    help="learning rate of --finetune at its first step; default 0.03",
 )
-@click.option("--seed", default=0, show_default=True, help="seed of --finetune's batches")
+@click.option("--seed", type=int, help="seed of --finetune's batches; default 0")
 @click.option("--data-dir", help="folder of the data set; default $ADDERFORGE_DATA")
 @click.option(
     "--vectors",
@@ -80,8 +79,8 @@ def quantize(
     mult_width: int,
     calibration_images: int,
     epochs: int,
-    rate: float,
-    seed: int,
+    rate: float | None,
+    seed: int | None,
     data_dir: str | None,
     vectors: int,
     out: Path,
@@ -118,7 +117,9 @@ def quantize(
         requantize=requantize,
         mult_width=mult_width,
     )
-    tuning = Tuning(epochs=epochs, rate=rate, seed=seed)
+    if not epochs:
+        left_out("where nothing is fine-tuned; add --finetune", finetune_rate=rate, seed=seed)
+    tuning = Tuning(epochs=epochs, **given({"rate": rate, "seed": seed}))
     trained = checkpoints.load(checkpoint)
     config = trained.config
     dataset = datasets.load(config.data, data_dir or config.data_dir, config.classes)

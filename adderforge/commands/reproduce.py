@@ -8,12 +8,18 @@ import click
 
 from golden.reproduce.paper import NETWORKS, TITLES
 
-from ..options import FILE, as_json, show
+from ..options import FILE, as_json, left_out, show
 from .train import LINES_EVERY
 
 if TYPE_CHECKING:
     from golden.reproduce.results import Result
 
+UNUSED = {  # options that change nothing of an experiment
+    "propositions": ("data_dir", "seeds", "epochs"),
+    "table1": ("seeds", "epochs"),
+    "figure2": ("seeds",),
+    "figure4": ("seeds",),
+}
 _NAMES = "\n".join(f"{name:<18} {title}" for name, title in TITLES.items())
 
 
@@ -49,8 +55,9 @@ def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
 
     if name not in EXPERIMENTS:
         raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, not {name!r}")
-    if options["kinds"] and name not in NETWORKS:
-        raise ValueError(f"--kind must be left out, for {name} is not one of {', '.join(NETWORKS)}")
+    if name not in NETWORKS:
+        left_out(f"for {name}, which is not one of {', '.join(NETWORKS)}", kind=options["kinds"])
+    left_out(f"for {name}", **{some: options[some] for some in UNUSED.get(name, ())})
     stages = Stages(1, Console(stderr=True), every=LINES_EVERY)
     with stages.stage(f"reproduce {name}") as update:
         result = EXPERIMENTS[name](Options(folder=out, **options), update)
@@ -62,11 +69,17 @@ def reproduce(name: str, out: Path, as_json: bool, **options: object) -> None:
     show(figures, as_json, text)
 
 
+def _cell(text: str) -> str:
+    """Of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
 def markdown(result: "Result") -> str:
     lines = [f"# {result.title}", ""]
     if result.rows:
         lines += ["| | ours | paper |", "| --- | --: | --: |"]
-        lines += [f"| {row.label} | {row.ours} | {row.paper or '–'} |" for row in result.rows]
+        cells = [(row.label, row.ours, row.paper or "–") for row in result.rows]
+        lines += ["| " + " | ".join(map(_cell, some)) + " |" for some in cells]
         lines.append("")
     lines += [f"![{result.title}]({picture})" for picture in result.pictures]
     return "\n".join(lines) + "\n"
