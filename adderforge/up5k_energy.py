@@ -55,8 +55,10 @@ class Up5kEnergy:
         return self.logic.pj * self.cycles * UJ + sum(self.memories.values())
 
     @property
-    def glitch_share(self) -> float:
-        """Of the transitions' energy."""
+    def glitch_share(self) -> float | None:
+        """Of the transitions' energy; None without gate delays."""
+        if self.logic == self.zero_delay:
+            return None
         return 1 - self.zero_delay.transitions / self.logic.transitions
 
     def figures(self, clock_mhz: float, pll: bool) -> dict:

@@ -4,13 +4,17 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from adderforge.cli import main
+from adderforge.up5k_energy import Up5kEnergy
 from hw.choices import BUILT_IN_LIBRARY
 from hw.liberty_text import read_text
+from hw.synth import SynthReport
+from hw.up5k import LogicEnergy
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER = FIXTURES / "lenet5-bn-digits-adder.npz"
@@ -60,6 +64,41 @@ def refused(*words):
 )
 def test_bad_input_is_refused_in_one_line_and_leaves_no_file(words, message):
     assert message in refused("--model", ADDER, *ARRAY, *WORK, *words)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "warning"),
+    [
+        (("--rows", 1, "--cols", 1, "--lanes", 8), ""),
+        (
+            ("--rows", 4, "--cols", 4, "--lanes", 1),
+            "warning: this accelerator does not fit the iCE40UP5K: block_rams must be at most 30",
+        ),
+    ],
+)
+def test_an_accelerator_that_does_not_fit_its_board_gets_a_warning(monkeypatch, sizes, warning):
+    def simulated(program, codes, effort, **how):
+        report = SynthReport(
+            **{"target": "ice40", "pe": "complement", "multiplier": "none", "luts": 900},
+            **{"flip_flops": 700, "cells": {}, "tools": {}},
+        )
+        recording = SimpleNamespace(activity=SimpleNamespace(cycles=100), compared=9, mismatches=0)
+        mapped = SimpleNamespace(synthesis=report)
+        return Up5kEnergy(
+            design=SimpleNamespace(program=program, mapped=mapped),
+            logic=LogicEnergy(transitions=80.0, clock=20.0),
+            zero_delay=LogicEnergy(transitions=80.0, clock=20.0),
+            **{"batches": [1.0], "memories": {"weights": 1.0}, "recording": recording},
+        )
+
+    monkeypatch.setattr("adderforge.up5k_energy.measure_up5k", simulated)
+    words = ("--accelerator", "--board", "icebreaker", "--model", ADDER, *sizes, "--depth", 400)
+    result = call(*words, "--activity", "zero-delay", "--out", "run")
+    assert result.exit_code == 0, result.stderr
+    assert warning in result.stderr and ("warning" in result.stderr) == bool(warning)
+    taken = json.loads(Path("run/energy.json").read_text())["taken"]
+    assert taken["luts"] == [900, 5280] and (taken["block_rams"][0] > 30) == bool(warning)
+    assert "µJ per image of the core of an iCE40UP5K\n" in result.stdout  # no glitches
 
 
 def measured(*words):

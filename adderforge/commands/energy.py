@@ -46,7 +46,7 @@ def energy(accelerator: bool, **options: object) -> None:
 
     With --board it is the energy of its FPGA's core, known of the iCE40 UP5K: what it draws at rest
     and for its clock, and for each flip-flop and transition, by currents that others measured on
-    one; of memories by a model.
+    one; of memories by a model. An accelerator that does not fit it gets a warning.
 
     \b
     Example:  adderforge energy --model fixtures/lenet5-bn-digits-adder.npz --layer conv2 \\
@@ -55,7 +55,8 @@ def energy(accelerator: bool, **options: object) -> None:
               adderforge energy --accelerator --model fixtures/lenet5-bn-digits-adder.npz \\
                   --rows 4 --cols 4 --lanes 4 --depth 400 --vectors fixtures/digits-vectors.npz
               adderforge energy --accelerator --board icebreaker \\
-                  --model fixtures/lenet5-bn-digits-adder.npz --rows 2 --cols 2 --depth 400
+                  --model fixtures/lenet5-bn-digits-adder.npz \\
+                  --rows 1 --cols 1 --lanes 8 --depth 400
     """
     work = Work(**{name: options.pop(name) for name in Work.__dataclass_fields__})
     how = Measurement(**{name: options.pop(name) for name in Measurement.__dataclass_fields__})

@@ -17,12 +17,15 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from sim.runner import check_simulator
 
     from ..contenders import Effort
+    from ..exploration import effort as exploration
+    from ..exploration.accelerators import block_rams_of
     from ..exploration.boards import accelerator_mhz, measured_board
     from ..progress import Stages
     from ..runs import new_run_folder, write_json
     from ..up5k_energy import measure_up5k
 
     board = measured_board(how.board)
+    place = exploration.Effort(target=board.target, ultraplus=board.ultraplus)
     left_out("with --accelerator; it is of an array", layer=work.layer)
     _check(how)
     clock_mhz = accelerator_mhz(board, how.clock_mhz)
@@ -47,8 +50,19 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
             update=update,
         )
     figures = run.figures(clock_mhz, pll=clock_mhz != board.clock_mhz)
+    figures["taken"] = taken = {
+        "luts": (run.design.mapped.synthesis.luts, board.luts),
+        "block_rams": (block_rams_of(program, place), board.block_rams),
+    }
     write_json(folder / "energy.json", figures)
     show(figures, how.as_json, _text(figures, board.device))
+    for name, (count, there) in taken.items():
+        if count > there:
+            click.echo(
+                f"warning: this accelerator does not fit the {board.device}: {name} must be at "
+                f"most {there}, but are {count}; take fewer PEs, channels or bits",
+                err=True,
+            )
     click.echo(folder, err=how.as_json)
     return run.recording.mismatches
 
@@ -73,6 +87,8 @@ def _text(figures: dict, device: str) -> str:
     """The figures for people."""
     error, pll = figures["standard_error"], " from the PLL" if figures["pll"] else ""
     spread = "" if error is None else f" ± {error:.2g}"
+    share = figures["glitch_share"]
+    glitches = "" if share is None else f"; glitches are {share:.1%} of the transitions'"
     parts = {
         "at rest and for the clock": figures["base_uj"],
         "flip-flops' clock": figures["clock_pins_uj"],
@@ -82,7 +98,7 @@ def _text(figures: dict, device: str) -> str:
     synthesis = figures["synthesis"]
     lines = [
         f"energy            {figures['uj_per_image']:.4g}{spread} µJ per image of the core of an "
-        f"{device}; glitches are {figures['glitch_share']:.1%} of the transitions'",
+        f"{device}{glitches}",
         f"parts, µJ         {listed(parts)}",
         f"memories, µJ      {listed(figures['memories_uj'])}",
         f"mean power        {figures['power_mw']:.4g} mW at {figures['clock_mhz']:g} MHz{pll}, "

@@ -70,10 +70,15 @@ def figures(model: QuantizedModel, design: Design, effort: Effort) -> dict[str, 
         "memory_kbits": sum(words * bits for words, bits in sizes.values()) / 1000,
     }
     if effort.target in BLOCKS:
-        elsewhere = _elsewhere(program, effort)
-        sizes = {name: size for name, size in sizes.items() if name not in elsewhere}
-        found["block_rams"] = block_rams(sizes, effort.target)
+        found["block_rams"] = block_rams_of(program, effort)
     return found
+
+
+def block_rams_of(program: Program, effort: Effort) -> int:
+    """That an FPGA's accelerator takes."""
+    elsewhere = _elsewhere(program, effort)
+    sizes = {name: size for name, size in memories(program).items() if name not in elsewhere}
+    return block_rams(sizes, effort.target)
 
 
 def _elsewhere(program: Program, effort: Effort) -> tuple[str, ...]:
