@@ -95,6 +95,8 @@ target = "ecp5"
     first = report["front"][0]
     external = "--external maps --external-width 64"
     assert first["build"].startswith("adderforge ip --model /") and external in first["build"]
+    page = Path("out/explore.html").read_text()
+    assert "commands that build a design are to be run in the folder of this page" in page
     assert Path("out", re.search("--config ([^ ]*)", first["build"])[1]).exists()
     sizes = r"--activation-words \d+ --weight-words 512 --constant-words \d+$"
     assert re.search(sizes, first["build"])

@@ -54,7 +54,8 @@ class Design:
 
     @property
     def options(self) -> str:
-        """As options of the command line that differ from its defaults, to build it again."""
+        """As options of the command line that differ from its defaults, for people: the target, and
+        what stands around an array, are no options of commands that take the others."""
         defaults = ArrayConfig().model_dump() | {"multiplier": None, "target": self.array.target}
         return " ".join(
             f"--{name.replace('_', '-')} {value}"

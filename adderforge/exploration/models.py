@@ -11,6 +11,7 @@ from .design import Design
 
 if TYPE_CHECKING:
     from golden.data import Dataset
+    from golden.train_config import TrainConfig
 
 CALIBRATION_IMAGES = 512
 KEPT = 32  # networks
@@ -49,11 +50,19 @@ def loaded(path: Path) -> QuantizedModel:
 def data_of(path: Path) -> str:
     """The data set that a quantized model (.npz) or a checkpoint (.pt) was trained on. Errors as
     of `golden.model_file.load` and `golden.checkpoint.load`."""
-    if path.suffix == ".npz":
-        return loaded(path).data
+    return loaded(path).data if path.suffix == ".npz" else config_of(path).data
+
+
+def config_of(path: Path) -> "TrainConfig":
+    """Of a checkpoint (.pt). Errors as of `golden.checkpoint.load`."""
+    return _config(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(KEPT)
+def _config(path: Path, modified: int) -> "TrainConfig":
     from golden import checkpoint
 
-    return checkpoint.load(path).config.data
+    return checkpoint.load(path).config
 
 
 def dataset(name: str, directory: str | None) -> "Dataset":

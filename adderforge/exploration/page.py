@@ -6,10 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from hw.tools import tool_versions
-from hw.verilog import config_hash
 
 from ..runs import write_json, write_text
-from .accelerators import SIZES, configure
+from .build_command import build_command, config_file
 from .charts import draw_png, draw_svg
 from .cost_model import GROUP, group_of
 from .design import NAMES, Design, DesignPoint
@@ -20,6 +19,8 @@ from .space_file import plain
 from .tables import write_csv
 
 TEMPLATE = "explore.html.j2"
+WHERE = "commands that build a design are to be run in the folder of this page"
+NO_COMMAND = "no command builds it"
 SHOWN = 40  # of the Pareto set in tables
 SHOWN_FAILURES = 20
 
@@ -67,26 +68,9 @@ def _entry(point: DesignPoint, found: Exploration) -> dict:
         "objectives": {goal.name: goal.of(point) for goal in found.objectives},
         "figures": point.figures,
         "guessed": point.errors,
-        "build": build_command(point.design, found),
+        "build": build_command(point, found.workload, found.effort),
         "layers": found.workload.layer_table(point.design),
     }
-
-
-def build_command(design: Design, found: Exploration) -> str:
-    """What makes it again."""
-    if not found.workload.accelerator:
-        multiplier = f" --multiplier {design.multiplier}" if design.multiplier else ""
-        target = found.effort.target
-        return f"adderforge synth --config {config_file(design)} --target {target}{multiplier}"
-    config = configure(found.workload.model(design), design)
-    names = SIZES if config.external == "none" else ("external", "external_width", *SIZES)
-    given = [f" --{name.replace('_', '-')} {getattr(config, name)}" for name in names]
-    model = found.workload.model_for(design.array)
-    return f"adderforge ip --model {model} --config {config_file(design)}{''.join(given)}"
-
-
-def config_file(design: Design) -> str:
-    return f"designs/{config_hash(design.array)}.toml"
 
 
 def toml(design: Design) -> str:
@@ -180,17 +164,22 @@ def _html(found: Exploration, report: dict) -> str:
         chart=draw_svg(found, lambda point: _title(point, found)),
         headings=headings,
         rows=rows,
-        entries=report["front"][:SHOWN],
+        entries=[_shown(entry) for entry in report["front"][:SHOWN]],
         failures=[(p.design.options, p.failures) for p in found.failed][:SHOWN_FAILURES],
         levels=LEVELS,
-        model=model_lines(found),
+        model=[*model_lines(found), f"- {WHERE}"],
         command=report["command"],
         tools={name: version for name, version in report["tools"].items() if version},
         number=number,
     )
 
 
+def _shown(entry: dict) -> dict:
+    return entry | {"build": entry["build"] or NO_COMMAND}
+
+
 def _title(point: DesignPoint, found: Exploration) -> str:
     lines = [f"{goal.name}: {number(goal.of(point))}" for goal in found.objectives]
     lines += [f"{name} = {value}" for name, value in point.design.values.items()]
-    return "\n".join([*lines, build_command(point.design, found)])
+    command = build_command(point, found.workload, found.effort)
+    return "\n".join([*lines, command or NO_COMMAND])
