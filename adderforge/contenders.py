@@ -51,6 +51,16 @@ class Effort:
                 raise ValueError(f"{name} must be at least 1, not {value}")
 
 
+def check_power(liberty: Liberty) -> None:
+    """ValueError for a library without energies."""
+    library = read_library(liberty)
+    if not any(pin.power for cell in library.cells.values() for pin in cell.pins.values()):
+        raise ValueError(
+            f"library {library.name} must have internal_power tables for a comparison, but has "
+            "none; give one with power tables, or take 'adderforge synth' for areas"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flow:
     """What the arrays are mapped to. liberty: the cell library's files. clock_mhz: that the cells
@@ -64,12 +74,7 @@ class Flow:
 
     def __post_init__(self) -> None:
         check(ArrayConfig(), "asic", None, self.liberty, self.clock_mhz)
-        library = read_library(self.liberty)
-        if not any(pin.power for cell in library.cells.values() for pin in cell.pins.values()):
-            raise ValueError(
-                f"library {library.name} must have internal_power tables for a comparison, but has "
-                "none; give one with power tables, or take 'adderforge synth' for areas"
-            )
+        check_power(self.liberty)
         if unknown := set(self.fpgas) - set(FPGAS):
             raise ValueError(f"fpgas must be some of {', '.join(FPGAS)}, not {unknown.pop()!r}")
         if self.seeds < 0:

@@ -11,13 +11,13 @@ from golden.spec import QuantizedModel
 from golden.train import TrainConfig
 from hw.choices import BUILT_IN_LIBRARY
 from hw.config import ArrayConfig
-from hw.liberty import read_library
 from hw.tools import tool_versions
 from sim.runner import check_simulator
 from sim.workload import matrix_forms
 
 from . import stages
 from .chart import draw_chart
+from .contenders import check_power
 from .progress import Stages
 from .report import build_report, markdown, rows
 from .runs import new_run_folder, write_json, write_text
@@ -70,7 +70,7 @@ def run_demo(config: DemoConfig, out: Path | None, console: Console) -> tuple[di
     config.array_config("complement", 1)
     trainings = [config.train_config(kind) for kind in stages.PE_OF_KIND]
     check_simulator(config.simulator)
-    read_library(config.liberty)
+    check_power(config.liberty)
     dataset = data.load(config.data, config.data_dir)
     folder = new_run_folder(f"demo-{config.data}", out)
     write_json(

@@ -117,11 +117,13 @@ def cell_library(liberty: tuple[Path, ...], pdk: str | None) -> tuple[Path, ...]
     return files
 
 
-def with_data(command: Callable, default: str | None = None) -> Callable:
+DATA = "digits, mnist, cifar10, cifar100 or imagenet"
+
+
+def with_data(command: Callable, default: str | None = None, names: str = DATA) -> Callable:
     """--data and --data-dir; without a default, what the command's network was trained on."""
     text = "folder of the data set; default $ADDERFORGE_DATA"
     command = click.option("--data-dir", help=text)(command)
-    names = "digits, mnist, cifar10, cifar100 or imagenet"
     text = names if default else f"{names}; default: what the network was trained on"
     return click.option("--data", default=default, show_default=bool(default), help=text)(command)
 

@@ -11,7 +11,8 @@ Figure = Callable[[dict], float]
 HEAD = """\
 # Area and energy of adder arrays, beside their MAC and XNOR twins
 
-LeNet-5-BN, trained here on MNIST (`adderforge reproduce mnist`, seed 0; the binary network by
+LeNet-5-BN, trained here on MNIST (as `adderforge reproduce mnist`, seed 0, by an earlier version,
+which rounded in another order: 99.40 and 99.38 % as float networks; the binary network by
 `adderforge train --kind bnn`), quantized to {widths} bits. Arrays of {rows} × {cols} PEs with
 {lanes} lanes, output-stationary, for reductions of up to {depth} terms; the MAC is the best that
 could be made, see [why](../decisions/0002-comparison-with-multipliers.md). Energy: mapped netlists

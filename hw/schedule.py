@@ -135,7 +135,8 @@ def plan(shape: tuple[int, int, int], config: ArrayConfig) -> Schedule | WeightS
 
 
 def cycles(shape: tuple[int, int, int], config: ArrayConfig) -> int:
-    """Cycles that the array takes for an (m, k, n) matrix form; equal to simulation."""
+    """Cycles that the array takes for an (m, k, n) matrix form; equal to simulation. ValueError for
+    sizes below 1 and forms that the array is too small for."""
     return plan(shape, config).cycles
 
 

@@ -105,6 +105,10 @@ def test_a_library_without_power_tables_is_refused_before_anything_is_mapped(tmp
     mute.write_text(group.sub("", read_text(BUILT_IN_LIBRARY)))
     with pytest.raises(ValueError, match=r"^library adderforge130 must have internal_power tables"):
         Flow(liberty=mute)
+    words = ["demo", "--liberty", str(mute), "--out", str(tmp_path / "demo")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and not (tmp_path / "demo").exists()
+    assert "library adderforge130 must have internal_power tables" in result.stderr
 
 
 def test_an_effort_of_nothing_is_refused():

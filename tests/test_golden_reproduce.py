@@ -370,6 +370,7 @@ def test_the_command_writes_numbers_text_and_picture(tmp_path):
     result = CliRunner().invoke(main, ["reproduce", "propositions", "--out", str(tmp_path)])
     assert result.exit_code == 0
     assert (tmp_path / "propositions.md").read_text() in result.stdout + "\n"
+    assert r"mean \|x − f\| at the end | " in result.stdout  # no cells of its own
     numbers = json.loads((tmp_path / "propositions.json").read_text())
     assert numbers["numbers"]["cycling"] > 0.9
     assert (tmp_path / "propositions.png").stat().st_size > 1000

@@ -1,6 +1,7 @@
 """adderforge demo"""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,12 +13,12 @@ from ..options import (
     cell_library,
     given,
     library_options,
-    with_digits,
+    with_data,
 )
 
 
 @click.command()
-@with_digits
+@partial(with_data, default="digits", names="digits or mnist")
 @click.option("--epochs", type=int, help="epochs of training; default: what suits the data")
 @click.option("--seed", default=0, show_default=True, help="seed of weights and batches")
 @click.option("--width", default=8, show_default=True, help=ARRAY_OPTIONS["width"])
