@@ -282,6 +282,18 @@ def test_the_public_names_load_when_used():
         adderforge.__getattr__("nothing")
 
 
+@pytest.mark.slow
+def test_the_readmes_python_runs(monkeypatch):
+    root = Path(__file__).parent.parent
+    monkeypatch.chdir(root)
+    section = (root / "README.md").read_text().split("## From Python")[1].split("Layers take")[0]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    names: dict = {}
+    exec("\n".join(line for line in lines if "explore(" not in line), names)
+    assert names["program"].interval == 22_543 and names["space"].size == 18
+    assert "module adderforge_accelerator" in names["text"]
+
+
 def test_synth_lists_cells_by_type_and_routed_rates_with_their_spread():
     route = {"median_mhz": 90.0, "spread_mhz": 4.0, "fmax_mhz": [88.0, 90.0, 92.0]}
     route |= {"paths_ns": {"register-to-register": 11.1}}
