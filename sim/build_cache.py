@@ -18,15 +18,15 @@ def key_of(parts: Iterable[str]) -> str:
 
 
 def fetch(key: str, folder: Path) -> bool:
-    """Copy the files kept under `key` into `folder`; False when there are none."""
+    """Copy the files kept under `key` into `folder`; False when there are none, or another process
+    is forgetting them."""
     entry = home() / key
     try:
         os.utime(entry)
-        for path in entry.iterdir():
-            shutil.copy(path, folder)
+        copied = [shutil.copy(path, folder) for path in entry.iterdir()]
     except OSError:
         return False
-    return True
+    return bool(copied)
 
 
 def make_newest(paths: Iterable[Path]) -> None:

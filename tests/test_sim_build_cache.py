@@ -39,6 +39,12 @@ def test_what_was_not_kept_is_not_there(tmp_path):
     assert not fetch("key", tmp_path)
 
 
+def test_an_entry_that_another_process_has_emptied_is_not_there(tmp_path, home):
+    keep("key", files(tmp_path / "built", program="runs"))
+    (home / "key" / "program").unlink()
+    assert not fetch("key", tmp_path)
+
+
 def test_a_key_depends_on_every_part_and_its_place():
     keys = {key_of(parts) for parts in (["a", "b"], ["ab"], ["b", "a"], ["a", "b", ""])}
     assert len(keys) == 4
