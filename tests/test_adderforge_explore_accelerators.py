@@ -19,12 +19,12 @@ from adderforge.exploration.accelerators import (
     memories,
 )
 from adderforge.exploration.around_model import AroundModel, bare
+from adderforge.exploration.build_command import build_command
 from adderforge.exploration.cost_model import CostModel, Sample
 from adderforge.exploration.design import Design
 from adderforge.exploration.effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
 from adderforge.exploration.explore import explore
 from adderforge.exploration.levels import measure
-from adderforge.exploration.page import build_command
 from adderforge.exploration.space import Space
 from adderforge.exploration.store import Measurement
 from adderforge.exploration.task import Task
@@ -101,7 +101,7 @@ def test_what_cannot_run_the_network_is_a_failed_point_with_its_reason():
 
 def test_the_command_that_makes_one_again_gives_the_sizes_of_its_memories():
     found = explore(Space(rows=2, cols=2, lanes=4, activation_words=4096), LENET, ["cycles"])
-    command = build_command(found.front[0].design, found)
+    command = build_command(found.front[0], found.workload, found.effort)
     config = compiled(model_file.load(ADDER), found.front[0].design).config
     sizes = f"--weight-words {config.weight_words} --constant-words {config.constant_words}"
     assert command.startswith(f"adderforge ip --model {ADDER} --config designs/")
