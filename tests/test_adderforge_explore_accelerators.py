@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from adderforge.exploration import measuring
+from adderforge.exploration import levels, measuring
 from adderforge.exploration.accelerators import (
     BLOCKS,
     _changing_bits,
@@ -20,6 +20,7 @@ from adderforge.exploration.accelerators import (
 )
 from adderforge.exploration.around_model import AroundModel, bare
 from adderforge.exploration.build_command import build_command
+from adderforge.exploration.calibration import samples_of
 from adderforge.exploration.cost_model import CostModel, Sample
 from adderforge.exploration.design import Design
 from adderforge.exploration.effort import ACCURACY, CLOCK, ENERGY, SYNTHESIS, Effort
@@ -35,6 +36,7 @@ from hw.accelerator_config import AcceleratorConfig
 from hw.allocation import sized
 from hw.program import compile_model
 from hw.up5k import LogicEnergy, base_mw
+from sim.generated_models import generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
@@ -254,9 +256,36 @@ def test_other_places_other_memories_and_few_samples_give_no_guess():
     for effort, chosen in (
         (Effort(target="ecp5"), design(external="maps")),
         (Effort(target="ecp5"), design(requantize="shift")),
+        (Effort(target="ecp5"), design().requantized("shift")),
     ):
         assert found.guess([chosen], effort) == [({}, {})]
+    (guess,) = found.guess([design()], ECP5)
+    assert found.guess([design(requantize="multiply")], ECP5) == [guess] != [({}, {})]
+    assert found.knows(ECP5, "multiply") and not found.knows(ECP5, "shift")
     assert not model(3)[0].fits
+
+
+def test_a_network_that_shifts_is_not_guessed_by_those_that_multiply(tmp_path):
+    layers = [{"out_channels": 4, "kernel": (2, 2)}, {"out_channels": 6, "flatten": True}]
+    for requantize in ("multiply", "shift"):
+        made = generated_model("adder", (1, 6, 5), layers, 8, requantize)
+        model_file.save(made, tmp_path / "model.npz")
+        workload = of_model(tmp_path / "model.npz", accelerator=True)
+        (point,) = explore(Space(rows=2, cols=2), workload, ["cycles"], effort=ECP5).points
+        assert ("luts" in point.errors) == (requantize == "multiply")
+
+
+@pytest.mark.parametrize("requantize", ["multiply", "shift"])
+def test_what_is_measured_teaches_those_of_its_requantizer(monkeypatch, tmp_path, requantize):
+    layers = [{"out_channels": 4, "kernel": (2, 2)}, {"out_channels": 6, "flatten": True}]
+    made = generated_model("adder", (1, 6, 5), layers, 8, requantize)
+    model_file.save(made, tmp_path / "model.npz")
+    workload = of_model(tmp_path / "model.npz", accelerator=True)
+    monkeypatch.setitem(levels._measures, SYNTHESIS, lambda task, folder: {"luts": 900})
+    chosen = design()
+    found = measure(Task(level=SYNTHESIS, design=chosen, workload=workload, effort=ECP5))
+    (sample,) = samples_of(found)
+    assert sample.design == chosen.requantized(requantize)
 
 
 def test_accelerators_do_not_teach_the_model_of_arrays():

@@ -28,6 +28,7 @@ from golden import model_file
 from hw.choices import TARGETS
 from hw.tools import ToolError
 from hw.up5k import base_mw
+from sim.generated_models import generated_model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADDER, CNN = FIXTURES / "lenet5-bn-digits-adder.npz", FIXTURES / "lenet5-bn-digits-cnn.npz"
@@ -37,7 +38,9 @@ class Guesses:
     """50 LUTs a product, 10 where a DSP makes it, and 40 flip-flops a PE; on cells 100 µm² and 2 pJ
     a product, at 100 MHz; 100 pJ a cycle and 10 more a product on a board."""
 
-    fits = (("luts", "ice40 ultraplus"), ("luts", "ecp5"))
+    def knows(self, effort, requantize):
+        known = ("ice40 ultraplus", "ecp5")
+        return requantize == "multiply" and effort.accelerator_place in known
 
     def guess(self, designs, place):
         for design in designs:
@@ -108,6 +111,11 @@ def test_without_a_rate_the_fastest_that_fits_is_first(guesses):
 def test_where_what_stands_around_was_not_measured_arrays_leave_more_room(guesses):
     assert for_board(1, "tang-nano-9k").ground.limits["luts"] == ARRAY_ROOM * 8640
     assert for_board(1).ground.limits["luts"] == ROOM * 83_640
+    layers = [{"out_channels": 4, "kernel": (2, 2)}, {"out_channels": 6, "flatten": True}]
+    model_file.save(generated_model("adder", (1, 6, 5), layers, 8, "shift"), "shift.npz")
+    ground = for_board(1, model=Path("shift.npz")).ground
+    assert ground.limits["luts"] == ARRAY_ROOM * 83_640
+    assert "was not measured on ecp5 with requantizer 'shift'; what is built" in ground.scope
 
 
 def test_steps_tell_what_one_more_of_each_buys(guesses):

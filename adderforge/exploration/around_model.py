@@ -26,7 +26,8 @@ NAMES = ("figure", "place", "requantize", "external", "external_width")
 
 
 class AroundModel:
-    """Fits for each kind of accelerator of which enough were measured. arrays: guesses theirs."""
+    """Fits for each kind of accelerator of which enough were measured. arrays: guesses theirs.
+    Designs, also of samples, are `Design.requantized` as their network is."""
 
     def __init__(self, samples: Iterable[Sample], arrays: CostModel) -> None:
         self._arrays = arrays
@@ -42,6 +43,10 @@ class AroundModel:
         }
         found = {group: self._fit(group[0], some) for group, some in groups.items()}
         self.fits = {group: fit for group, fit in found.items() if fit}
+
+    def knows(self, effort: Effort, requantize: str) -> bool:
+        """Whether there is any fit for the place and the requantizer."""
+        return any(group[1:3] == (effort.accelerator_place, requantize) for group in self.fits)
 
     def guess(
         self, designs: Sequence[Design], effort: Effort
@@ -98,7 +103,8 @@ def bare(design: Design) -> Design:
 def _kind(design: Design) -> tuple:
     around = design.around
     external = around.external != "none"
-    return around.requantize, around.external, around.external_width if external else None
+    requantize = around.requantize or "multiply"
+    return requantize, around.external, around.external_width if external else None
 
 
 def _of_array(figure: str, array: dict[str, float]) -> float | None:

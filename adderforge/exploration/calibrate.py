@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hw.choices import BUILT_IN_LIBRARY
 
+from .around import AS_NEEDED
 from .calibration import SHIPPED, current, shipped, to_ship
 from .cost_model import Sample
 from .design import Design
@@ -114,8 +115,10 @@ def main(folder: str, asked: list[str]) -> None:
 
 
 def write(store: Store, path: Path = HERE) -> None:
-    """What the store holds of a place and PE takes the place of what was written before."""
-    found = [sample for measurement in store for sample in current(measurement)]
+    """What the store holds of a place and PE takes the place of what was written before, but for
+    accelerators that are not as `accelerators` has them."""
+    some = (sample for measurement in store for sample in current(measurement))
+    found = [sample for sample in some if sample.design.around == AS_NEEDED]
     renewed = {_kind(sample) for sample in found}
     kept = [sample for sample in shipped() if _kind(sample) not in renewed]
     text = json.dumps(to_ship([*kept, *found])).replace('{"design"', '\n{"design"')

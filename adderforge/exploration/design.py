@@ -1,6 +1,6 @@
 """A design: everything that can be chosen about the hardware; and a design with its figures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hw.config import ArrayConfig
@@ -38,6 +38,14 @@ class Design:
             return cls(array=array, around=around)
         array = array.model_copy(update={"target": "generic"})
         return cls(array=array, multiplier=multiplier, around=around)
+
+    def requantized(self, requantize: str) -> "Design":
+        """With its network's requantizer where it leaves that open; "multiply", which most have,
+        stays unnamed."""
+        if self.around.requantize or requantize == "multiply":
+            return self
+        around = self.around.model_copy(update={"requantize": requantize})
+        return replace(self, around=around)
 
     @cached_property
     def values(self) -> dict[str, object]:

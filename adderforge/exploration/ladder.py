@@ -41,6 +41,7 @@ class Ladder:
         self._sweep = sweep
         self._exact: dict[Design, dict[str, float]] = {}
         self._refused: dict[Design, str] = {}
+        self._requantized: dict[Design, Design] = {}  # of accelerators, as they run the network
         self._known: dict[Design, dict[int, Measurement]] = {}
         self._left_out = 0
         self._refit()
@@ -56,6 +57,8 @@ class Ladder:
             self._known[design] = {}
             try:
                 self._exact[design] = self.workload.figures(design, self.effort)
+                if self.workload.accelerator:
+                    self._requantized[design] = self.workload.requantized(design)
             except ValueError as error:
                 self._exact[design], self._refused[design] = {}, str(error)
         for level in self.levels:
@@ -165,7 +168,8 @@ class Ladder:
 
     def _guess(self, designs: list[Design]) -> list[tuple[dict[str, float], dict[str, float]]]:
         if self.workload.accelerator:
-            return self.around.guess(designs, self.effort)
+            as_run = [self._requantized.get(design, design) for design in designs]
+            return self.around.guess(as_run, self.effort)
         return self.model.guess(designs, self.effort.place)
 
     def _reached(self, known: dict[int, Measurement]) -> int:

@@ -45,16 +45,19 @@ def measure(task: Task) -> Measurement:
     full disk and for files, ImportError, and ToolError for missing tools and memory."""
     started = time.monotonic()
     result: dict[str, object]
+    design = task.design
     with tempfile.TemporaryDirectory(prefix="adderforge-") as name:
         folder = Path(name)
         try:
             result = {"figures": _measures[task.level](task, folder)}
+            if task.workload.accelerator:
+                design = task.workload.requantized(design)
         except Exception as error:
             _raise_if_of_the_machine(error)
             result = {"reason": _reason(error, folder), "log": _logs(folder, error)}
     return Measurement(
         subject=task.subject,
-        design=task.design.values,
+        design=design.values,
         seconds=round(time.monotonic() - started, 2),
         **result,
     )

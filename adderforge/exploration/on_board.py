@@ -42,9 +42,7 @@ class OnBoard:
         known = samples(laboratory)
         self._arrays = CostModel(known)
         self._around = AroundModel(known, self._arrays)
-        self.knows_around = any(
-            group[1] == self.effort.accelerator_place for group in self._around.fits
-        )
+        self.knows_around = self._around.knows(self.effort, wish.model.requantize)
 
     @property
     def limits(self) -> dict[str, float]:
@@ -66,7 +64,8 @@ class OnBoard:
             return "of accelerators with their serial link"
         return (
             "of arrays alone, for what stands around one was not measured on "
-            f"{self.effort.target}; what is built is the whole accelerator"
+            f"{self.effort.target} with requantizer {self.wish.model.requantize!r}; what is built "
+            "is the whole accelerator"
         )
 
     @property
@@ -98,7 +97,7 @@ class OnBoard:
         """Of sizes, as far as there is a model. ValueError when there is none."""
         designs = list(designs)
         if self.knows_around:
-            found = self._around.guess(designs, self.effort)
+            found = self._guess_around(designs)
         else:
             found = self._arrays.guess(list(map(bare, designs)), self.effort.place)
         options = []
@@ -116,6 +115,10 @@ class OnBoard:
                 f"calibrate STORE {self.effort.target}', and give --store STORE"
             )
         return options
+
+    def _guess_around(self, designs: list[Design]) -> list[tuple[dict, dict]]:
+        requantize = self.wish.model.requantize
+        return self._around.guess([one.requantized(requantize) for one in designs], self.effort)
 
     def _dsps(self, design: Design) -> int:
         """Of the requantizer, a product of a sum and a multiplier for each column, and of MACs."""
@@ -141,7 +144,7 @@ class OnBoard:
 
     def _with_energy(self, option: Option, rate: float) -> Option:
         """As it is where there is no guess."""
-        ((figures, errors),) = self._around.guess([option.design], self.effort)
+        ((figures, errors),) = self._guess_around([option.design])
         if PJ_PER_CYCLE not in figures:
             return option
         total, rest = (self._microjoules(pj, rate) for pj in (figures[PJ_PER_CYCLE], 0.0))

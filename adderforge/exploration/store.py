@@ -35,7 +35,8 @@ class Subject:
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """figures: by name; none when it failed, for which there is a reason, and the log's end.
-    design: flat values, of the design that it was made for. seconds: that it took."""
+    design: flat values, of the design that it was made for, with the requantizer of its network
+    where an accelerator was measured. seconds: that it took."""
 
     subject: Subject
     design: dict[str, object]

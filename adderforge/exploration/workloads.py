@@ -165,6 +165,13 @@ class Workload:
             raise FileNotFoundError(f"{self.models[kind]}: no such file")
         return self.models[kind]
 
+    def requantized(self, design: Design) -> Design:
+        """With the requantizer that the network has for it. Errors as of `model_for`."""
+        from .models import loaded
+
+        path = self.model_for(design.array)
+        return design.requantized(loaded(path).requantize) if path.suffix == ".npz" else design
+
     def digest(self, config: ArrayConfig) -> str:
         """Of what the design's network is made of: the model's file and the data set's name."""
         path = self.model_for(config)
