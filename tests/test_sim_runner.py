@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
@@ -298,6 +299,58 @@ def test_a_tool_that_verilator_needs_is_named(monkeypatch, tmp_path, missing):
     with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
         simulate(SMALL, [], tmp_path / "never")
     assert not (tmp_path / "never").exists()
+
+
+SHOW = """\
+include $(VERILATOR_ROOT)/include/verilated.mk
+show:
+\t@echo $(CXX) $(LINK)
+"""
+
+
+def test_verilators_make_file_takes_the_compiler_that_is_looked_for(monkeypatch, tmp_path):
+    (tmp_path / "show.mk").write_text(SHOW)
+    found = []
+
+    class Runner:
+        def build(self, **_):
+            done = subprocess.run(
+                ["make", "-f", "show.mk", "show"], cwd=tmp_path, capture_output=True, text=True
+            )
+            found.append(done.stdout)
+            raise RuntimeError
+
+    monkeypatch.setattr(sim.build_cache, "home", lambda: tmp_path / "cache")
+    monkeypatch.setattr(sim.runner, "get_runner", lambda simulator: Runner())
+    with pytest.raises(ToolError, match="could not build"):
+        simulate(SMALL, [], tmp_path / "run", verilog="module m(); endmodule")
+    assert found == ["g++ g++\n"]
+
+
+@pytest.fixture
+def asked_anew():
+    """What is kept of the compiler is for these tests alone."""
+    kept = (sim.runner.verilator_kit, sim.runner.has_fst_headers)
+    for function in kept:
+        function.cache_clear()
+    yield
+    for function in kept:
+        function.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_another_name_of_the_compiler_is_not_needed(monkeypatch, tmp_path):
+    (tmp_path / "g++").symlink_to(shutil.which("g++"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler --fast")
+    assert "g++" in sim.runner.verilator_kit()[0]
+    sim.runner.has_fst_headers()
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_without_a_compiler_there_are_no_fst_headers(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not sim.runner.has_fst_headers()
 
 
 def test_a_missing_icarus_is_named_with_the_remedy(monkeypatch, tmp_path):
