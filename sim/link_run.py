@@ -1,10 +1,13 @@
 """An accelerator on a serial line, simulated behind a pseudo-terminal, as if it were on a board."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from golden.archive import write_whole
@@ -17,6 +20,7 @@ from .runner import check_simulator, run_bench
 PORT, STOP = "port", "stop"  # files by which both sides meet
 DIVISOR = 4
 START_LIMIT = 600  # seconds for the build
+STOP_LIMIT = 60  # seconds for the simulator's end
 
 
 @contextmanager
@@ -45,17 +49,32 @@ def simulated_board(
     job = {"divisor": divisor, "faults": faults, "seed": seed}
     write_whole(folder / "job.json", json.dumps(job).encode())
     arguments = ("sim.link_bench", TOP, folder / "job.json", simulator)
-    process = get_context("spawn").Process(target=run_bench, args=arguments)
+    process = get_context("spawn").Process(target=_run, args=arguments)
     process.start()
     try:
         yield _port(folder, process)
     finally:
         write_whole(folder / STOP, b"")
-        process.join(60)
+        process.join(STOP_LIMIT if (folder / PORT).exists() else 0)
+        _end(process)
+
+
+def _run(*arguments: str | Path) -> None:
+    """With the simulator, which it starts, in a session of its own, by which both can be ended."""
+    os.setsid()
+    run_bench(*arguments)
+
+
+def _end(process: BaseProcess) -> None:
+    """What is still running of its session."""
+    if process.is_alive():
+        with suppress(ProcessLookupError):  # it has none yet
+            os.killpg(process.pid, signal.SIGKILL)
         process.kill()
+    process.join()
 
 
-def _port(folder: Path, process: object) -> str:
+def _port(folder: Path, process: BaseProcess) -> str:
     deadline = time.monotonic() + START_LIMIT
     while not (folder / PORT).exists():
         if not process.is_alive() or time.monotonic() > deadline:

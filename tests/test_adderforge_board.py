@@ -4,17 +4,22 @@ and once against the hardware's Verilog, over a line that spoils bytes."""
 import os
 import pty
 import re
+import shutil
+import signal
 import struct
 import threading
+import time
 import tty
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import sim.link_run
 from adderforge.board import Board
 from golden import reference
 from hw.accelerator_config import AcceleratorConfig
@@ -33,6 +38,7 @@ from hw.link.protocol import (
     Frame,
     FrameReader,
 )
+from hw.link.verilog import TOP as SERIAL
 from hw.link.verilog import serial_verilog
 from hw.link.weight_cells import weight_chunks
 from hw.link.weight_store import WeightStore
@@ -250,6 +256,46 @@ def test_the_hardware_classifies_over_a_line_that_spoils_bytes(tmp_path, faults)
     assert classes(answers) == wanted.tolist()
     assert {answer.cycles for answer in answers} == {PROGRAM.cycles - PROGRAM.image.words}
     assert (board.retries > 0) == (faults > 0)
+
+
+BUSY = f"""
+module {SERIAL}(input clk, rst, rx, output tx, busy);
+  integer turns = 0;
+  initial while (1) turns = turns + 1;
+endmodule
+"""
+
+
+def processes_of(folder):
+    """Those that run a file of this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs Icarus Verilog")
+def test_no_simulator_is_left_of_a_board_that_does_not_start(tmp_path, monkeypatch):
+    def gives_up(folder, process):
+        while not (log := folder / "simulation.log").exists() or b"Running" not in log.read_bytes():
+            time.sleep(0.05)
+        raise ToolError("the simulated board did not start")
+
+    join = BaseProcess.join
+    monkeypatch.setattr(BaseProcess, "join", lambda self, _=None: join(self, 1))
+    monkeypatch.setattr(sim.link_run, "_port", gives_up)
+    with (
+        pytest.raises(ToolError, match="did not start"),
+        simulated_board(PROGRAM, tmp_path, "icarus", verilog=BUSY),
+    ):
+        pass
+    left = processes_of(tmp_path)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert not left
 
 
 def spram_model():
