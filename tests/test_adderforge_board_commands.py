@@ -16,6 +16,7 @@ from hw.accelerator_config import AcceleratorConfig
 from hw.boards import BoardReport, check_board
 from hw.boards.fit import too_few, utilization
 from hw.boards.kinds import BOARDS
+from hw.boards.plan import write_design
 from hw.boards.timing import fmax
 from hw.boards.top import TOP
 from hw.config import ArrayConfig
@@ -42,8 +43,8 @@ def options():
     return [word for k, v in named.items() for word in (f"--{k.replace('_', '-')}", str(v))]
 
 
-def config(target="generic"):
-    array = ArrayConfig(dataflow="weight-stationary", target=target, **ARRAY)
+def config(target="generic", pe="complement"):
+    array = ArrayConfig(dataflow="weight-stationary", target=target, **ARRAY | {"pe": pe})
     return AcceleratorConfig(array=array, **SIZES)
 
 
@@ -62,6 +63,24 @@ def test_help_names_every_board():
     text = CliRunner().invoke(main, ["build", "--help"]).stdout
     words = re.sub(r"-\s+", "-", text).replace(",", "").split()
     assert set(words) > set(BOARDS)
+
+
+@pytest.mark.parametrize(
+    ("pe", "target", "blocks"),
+    [
+        ("complement", "ice40", True),
+        ("mac", "ice40", True),
+        ("complement", "generic", True),
+        ("mac", "generic", False),
+    ],
+)
+def test_blocks_of_ice40_are_for_the_requantizer_of_adders_and_macs(tmp_path, pe, target, blocks):
+    """But where Yosys could take the PEs' products for its."""
+    kind = "mac" if pe == "mac" else "adder"
+    model = generated_model(kind, (1, 4, 3), LAYERS, width=6, seed=1)
+    program = compile_model(model, config(target, pe))
+    write_design(check_board("icebreaker"), program, tmp_path)
+    assert ("-dsp" in (tmp_path / f"{TOP}.ys").read_text()) == blocks
 
 
 @pytest.mark.parametrize(

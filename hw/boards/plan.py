@@ -9,6 +9,7 @@ from ..fabric import ANY_WORD_AT_A_COLLISION
 from ..link.device import SerialAccelerator
 from ..link.uart import divisor_of
 from ..link.weight_store import WeightStore, fits_spram
+from ..mapping import hand_made
 from ..program import Program
 from ..tools import ToolError, installed
 from ..weight_pe import WeightStationaryPE
@@ -103,8 +104,10 @@ def _platform(kind: BoardKind) -> object:
 
 
 def _synth_options(kind: BoardKind, program: Program) -> str:
-    """On iCE40 multipliers are used on demand, so for the requantizer's if there are enough."""
+    """On iCE40 multipliers are used on demand: for the requantizer's products, if there are enough,
+    and no PE has products of which Yosys could make blocks, too."""
     array = program.config.array
     parts = array.cols * -(-array.acc_width // 16)
-    multiplies = program.config.requantize == "multiply" and array.pe != "mac"
+    alone = array.pe != "mac" or hand_made(array)
+    multiplies = program.config.requantize == "multiply" and alone
     return "-dsp" if kind.target == "ice40" and multiplies and parts <= kind.multipliers else ""
