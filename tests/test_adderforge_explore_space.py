@@ -155,6 +155,12 @@ def test_a_file_has_ranges_and_powers(tmp_path):
     assert (asked.workload.depth, asked.effort.target, asked.fidelity) == (576, "ecp5", 1)
 
 
+@pytest.mark.parametrize(("given", "place"), [("mine", "{}/mine"), ("/there", "/there")])
+def test_the_folder_of_the_data_is_relative_to_the_file(tmp_path, given, place):
+    text = f"[space]\nrows=1\n[workload]\nnetwork='resnet20'\ndata_dir='{given}'"
+    assert request(tmp_path, text).workload.data_dir == place.format(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

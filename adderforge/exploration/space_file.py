@@ -121,7 +121,7 @@ def _workload(asked: _Workload, folder: Path) -> Workload:
     others = {
         "models": models,
         "data": asked.data,
-        "data_dir": asked.data_dir,
+        "data_dir": str(folder / Path(asked.data_dir).expanduser()) if asked.data_dir else None,
         "accelerator": asked.accelerator,
     }
     if asked.network:
