@@ -1,6 +1,6 @@
 """Reads and writes stretches of an external memory, in bursts: one stretch at a time."""
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -67,7 +67,7 @@ class Reading(Component):
 
 class Writing(Component):
     """An AXI4 master that writes. After `restart` the burst that has begun ends with beats that
-    change nothing.
+    change nothing, behind one that is on offer already.
 
     Members
     -------
@@ -103,14 +103,12 @@ class Writing(Component):
             answers.eq(answers + begun - answered),
         ]
         m.d.comb += [
-            self.axi_wvalid.eq((owed != 0) & (forgets | self.i_beats.valid)),
-            self.axi_wdata.eq(self.i_beats.payload),
-            self.axi_wstrb.eq((~forgets).replicate(len(self.axi_wstrb))),
             self.axi_wlast.eq(owed == 1),
             self.axi_bready.eq(1),
             self.i_beats.ready.eq((owed != 0) & ~forgets & self.axi_wready),
             self.i_command.ready.eq(quiet & ~forgets),
         ]
+        self._offer(m, (owed != 0) & (forgets | self.i_beats.valid), forgets)
         with m.If(answered & ~forgets & (self.axi_bresp != 0)):
             m.d.sync += self.failed.eq(1)
         with m.If(self.restart):
@@ -118,6 +116,18 @@ class Writing(Component):
         with m.Elif(quiet):
             m.d.sync += forgets.eq(0)
         return m
+
+    def _offer(self, m: Module, valid: Value, forgets: Value) -> None:
+        """A beat, which stays as it is until it is taken, whatever becomes of `i_beats`."""
+        beat = Cat(self.i_beats.payload, (~forgets).replicate(len(self.axi_wstrb)))
+        kept, waits = Signal.like(beat), Signal()
+        with m.If(~waits):
+            m.d.sync += kept.eq(beat)
+        m.d.sync += waits.eq(self.axi_wvalid & ~self.axi_wready)
+        m.d.comb += [
+            self.axi_wvalid.eq(waits | valid),
+            Cat(self.axi_wdata, self.axi_wstrb).eq(Mux(waits, kept, beat)),
+        ]
 
 
 class _Bursts:

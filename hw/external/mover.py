@@ -81,7 +81,7 @@ class MapMover(Component):
             m.d.sync += self.full.eq(0)
         with m.Switch(self._task):
             with m.Case(Task.IDLE):
-                with m.If(self.free & ~self.full):
+                with m.If(self.free & ~self.full & self.i_image.valid):
                     self._turn_to(m, Task.IMAGE, self.settings.last_image_word + 1, 0)
                 with m.Elif(self.due & self.go):
                     self._turn_to(m, Task.STORE, self.layer.store.words, self.layer.store.place)
