@@ -3,7 +3,21 @@
 
 from cocotb.triggers import ClockCycles
 
-from .shell_bench import CLEAR, FAILED, LOADED, MALFORMED, UNKNOWN, Bench, base_of, scenario
+from .shell_bench import (
+    BUSY,
+    CLEAR,
+    FAILED,
+    LOADED,
+    MALFORMED,
+    PASSED,
+    RESET,
+    SELF_TEST,
+    TESTING,
+    UNKNOWN,
+    Bench,
+    base_of,
+    scenario,
+)
 
 UNSOUND = 1 << 30  # of an answer
 
@@ -109,3 +123,24 @@ async def writes_that_fail_are_told(bench: Bench) -> None:
     writes._write = write
     assert not await bench.load(0) & FAILED
     await classified(bench, 0)
+
+
+@scenario
+async def a_reset_in_any_cycle_of_an_image_withdraws_nothing(bench: Bench) -> None:
+    for cycles in range(12):
+        await bench.send(bench.packets[0])
+        await bench.until(BUSY, 1)
+        await ClockCycles(bench.dut.aclk, cycles)
+        await bench.write("CONTROL", RESET)
+        await bench.send(bench.packets[-1])
+        assert await bench.answer() == bench.classes[-1]
+
+
+@scenario
+async def a_self_test_in_any_cycle_of_an_image_withdraws_nothing(bench: Bench) -> None:
+    for cycles in range(12):
+        await bench.send(bench.packets[0])
+        await ClockCycles(bench.dut.aclk, cycles)
+        await bench.write("CONTROL", SELF_TEST)
+        assert await bench.answer() == bench.classes[0]
+        assert await bench.until(TESTING, 0) & PASSED

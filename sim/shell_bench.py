@@ -27,6 +27,7 @@ from cocotbext.axi import (
 
 from golden.archive import load_arrays, write_whole
 
+from .axi_bench import watch
 from .job import JOB_VARIABLE, RESULTS
 
 RESET, SELF_TEST, CLEAR = 1, 2, 4  # of CONTROL
@@ -41,7 +42,8 @@ _results: dict[str, str] = {}
 
 
 class Bench:
-    """A clock, a reset, a source of packets, a sink of answers, and a master of registers."""
+    """A clock, a reset, a source of packets, a sink of answers, and a master of registers.
+    withdrawn: see `sim.axi_bench`."""
 
     def __init__(self, dut: object) -> None:
         job = load_arrays(os.environ[JOB_VARIABLE])
@@ -54,6 +56,7 @@ class Bench:
         beat = len(dut.s_axis_tdata) // 8
         self.packets = [_bytes(words, facts["width"], beat) for words in job["words"]]
         self.beat = beat
+        self.withdrawn = watch(dut)
         Clock(dut.aclk, PERIOD, "ns").start()
         wires = (dut.aclk, dut.aresetn)
         options = {"reset_active_level": False}
@@ -170,6 +173,7 @@ def scenario(play):
             await bench.reset()
             await play(bench)
             assert bench.sink.empty(), "answers are left over"
+            assert not bench.withdrawn, bench.withdrawn[0]
             _results[name] = "passed"
         except Exception as error:
             _results[name] = f"{type(error).__name__}: {error}"
@@ -310,3 +314,15 @@ async def a_self_test_waits_for_images_and_images_for_it(bench: Bench) -> None:
     status = await bench.until(TESTING, 0)
     assert status & TESTED and status & PASSED
     assert await bench.read("IMAGES") == 3 * len(bench.packets)
+
+
+@scenario
+async def after_a_reset_in_the_self_test_packets_are_whole(bench: Bench) -> None:
+    for cycles in (1, len(bench.packets[0]) // bench.beat // 2, bench.image_cycles):
+        await bench.write("CONTROL", SELF_TEST)
+        await ClockCycles(bench.dut.aclk, cycles)
+        await bench.write("CONTROL", RESET)
+        assert not await bench.read("STATUS") & (BUSY | TESTING)
+        for packet in bench.packets:
+            await bench.send(packet)
+        assert await bench.answers(len(bench.packets)) == bench.classes

@@ -113,6 +113,33 @@ def test_what_is_left_of_a_forgotten_packet_is_skipped():
     assert seen == [1] + [9] * WORDS
 
 
+@pytest.mark.parametrize("size", [3, WORDS + 2], ids=["in its image", "behind its image"])
+def test_nothing_is_skipped_after_a_packet_that_is_cut(size):
+    dut, seen = Packets(8, WORDS), []
+
+    async def give(ctx, words):
+        ctx.set(dut.i_packet.valid, 1)
+        for word in words:
+            ctx.set(dut.i_packet.payload, {"word": word, "last": 0})
+            if ctx.get(dut.o_image.valid):
+                seen.append(ctx.get(dut.o_image.payload))
+            await ctx.tick()
+        ctx.set(dut.i_packet.valid, 0)
+
+    async def bench(ctx):
+        ctx.set(dut.o_image.ready, 1)
+        await give(ctx, [1] * size)
+        ctx.set(dut.forget, int(size < WORDS))
+        ctx.set(dut.cut, 1)
+        await ctx.tick()
+        ctx.set(dut.forget, 0)
+        ctx.set(dut.cut, 0)
+        await give(ctx, [9] * WORDS)
+
+    simulated(dut, bench)
+    assert seen == [1] * min(size, WORDS) + [9] * WORDS
+
+
 def self_tested(classes, right):
     """(tested, passed) of a self-test that stores these classes, of answers that are `right`."""
     program, images = program_of()
@@ -155,6 +182,22 @@ def self_tested(classes, right):
 )
 def test_the_self_test_passes_only_if_every_class_is_right(classes, passed):
     assert self_tested(classes, right=(2, 1)) == (1, passed)
+
+
+def test_a_self_test_without_images_ends_at_once():
+    program, images = program_of()
+    dut, seen = SelfTest(program, StoredImages(codes=images.codes[:0], classes=[]), 32, 2), []
+
+    async def bench(ctx):
+        ctx.set(dut.start, 1)
+        ctx.set(dut.go, 1)
+        for _ in range(4):
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            seen.append([ctx.get(flag) for flag in (dut.waits, dut.runs, dut.tested, dut.passed)])
+
+    simulated(dut, bench)
+    assert seen == [[1, 0, 0, 0]] + [[0, 0, 1, 1]] * 3
 
 
 def test_counters_give_each_layers_cycles():

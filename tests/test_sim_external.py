@@ -33,7 +33,7 @@ def images_of(model):
     return StoredImages(codes=codes, classes=classes)
 
 
-def played(folder, external_width, external="weights"):
+def played(folder, external_width, external="weights", lanes=2):
     """What each scenario found, of a program that another of its shapes, and a smaller one with
     other images, take the place of."""
     models = [
@@ -42,7 +42,7 @@ def played(folder, external_width, external="weights"):
         generated_model("adder", (1, 4, 5), [LAYERS[0], {"out_channels": 4, "flatten": True}], 6),
     ]
     array = ArrayConfig(
-        pe="complement", width=6, rows=2, cols=2, lanes=2, dataflow="weight-stationary"
+        pe="complement", width=6, rows=2, cols=2, lanes=lanes, dataflow="weight-stationary"
     )
     bus = {"external": external, "external_width": external_width}
     config = sized(models[0], AcceleratorConfig(array=array, activation_words=40, **bus))
@@ -53,13 +53,15 @@ def played(folder, external_width, external="weights"):
 @pytest.mark.slow
 def test_every_scenario_passes_with_a_memory_that_pauses(tmp_path):
     found = played(tmp_path, 128)
-    assert len(found) == 17 and set(found.values()) == {"passed"}, found
+    assert len(found) == 20 and set(found.values()) == {"passed"}, found
 
 
 @pytest.mark.slow
-def test_every_scenario_passes_with_maps_in_a_memory_that_pauses(tmp_path):
-    found = played(tmp_path, 32, "maps")
-    assert len(found) == 17 and set(found.values()) == {"passed"}, found
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_every_scenario_passes_with_maps_in_a_memory_that_pauses(lanes, tmp_path):
+    """In words of one beat, and of two."""
+    found = played(tmp_path, 32, "maps", lanes)
+    assert len(found) == 20 and set(found.values()) == {"passed"}, found
 
 
 def test_a_run_that_stops_before_the_last_answer_is_an_error(tmp_path):

@@ -39,7 +39,7 @@ def played(folder, moved=0):
 @pytest.mark.slow
 def test_every_scenario_passes(tmp_path):
     found = played(tmp_path)
-    assert len(found) == 11 and set(found.values()) == {"passed"}, found
+    assert len(found) == 12 and set(found.values()) == {"passed"}, found
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ class Packets(Component):
     o_image : words
     last_word : of an image, where it is not `words` of them
     forget : the image that has begun is not wanted; what is left of its packet is skipped
+    cut : with `forget`, or between images: nothing is left of the packet, nor will it come
     between : no packet has begun
     taken : an image's last word is taken by the next component in this cycle
     early, late : its packet ended too early, too late; meaningful with `taken`
@@ -44,6 +45,7 @@ class Packets(Component):
                 "o_image": Out(stream.Signature(width)),
                 "last_word": In(range(words), init=words - 1),
                 "forget": In(1),
+                "cut": In(1),
                 "between": Out(1),
                 "taken": Out(1),
                 "early": Out(1),
@@ -86,4 +88,6 @@ class Packets(Component):
                 m.d.sync += place.eq(Place.PASS)
             with m.Elif(passes & (word != 0)):
                 m.d.sync += place.eq(Place.SKIP)
+        with m.If(self.cut):
+            m.d.sync += place.eq(Place.PASS)
         return m

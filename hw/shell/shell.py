@@ -105,8 +105,10 @@ class Shell(Component):
         m.submodules.self_test = self._restarted(self._self_test)
         m.submodules.counters = self._restarted(self._counters)
         m.submodules.flags = self._restarted(self._flags)
+        test = self._self_test
         m.d.comb += [
             self._packets.forget.eq(self._resets),
+            self._packets.cut.eq(test.runs & (self._resets | test.ends)),
             self._packets.last_word.eq(self._accelerator.settings.last_image_word),
         ]
         self._take(m)
@@ -157,11 +159,17 @@ class Shell(Component):
         ]
 
     def _take(self, m: Module) -> None:
-        """Packets to the accelerator: those from outside, and between them the self-test's."""
+        """Packets to the accelerator: those from outside, and between them the self-test's. A word
+        that is on offer stays until it is taken."""
         packets, test, image = self._packets, self._self_test, self._accelerator.i_image
         packet, own, runs, outside = packets.i_packet, test.o_packet, test.runs, Signal()
+        free, offered = Signal(), Signal()  # offered: in the cycle before, but not taken
+        waits = packets.o_image.valid & ~packets.o_image.ready
+        m.d.sync += offered.eq(waits & ~self._resets)
         m.d.comb += [
-            outside.eq(~runs & ~(test.waits & packets.between)),
+            free.eq(packets.between & ~offered),
+            test.go.eq(free & (self._flags.level == 0)),
+            outside.eq(~runs & ~(test.waits & free)),
             packet.valid.eq(Mux(runs, own.valid, outside & self.s_axis_tvalid)),
             packet.payload.word.eq(Mux(runs, own.payload.word, self.s_axis_tdata)),
             packet.payload.last.eq(Mux(runs, own.payload.last, self.s_axis_tlast)),
@@ -196,7 +204,6 @@ class Shell(Component):
         test, answer = self._self_test, self._accelerator.o_class
         m.d.comb += [
             test.start.eq(self._registers.self_test),
-            test.go.eq(self._packets.between & (self._flags.level == 0)),
             test.answered.eq(answer.valid & answer.ready),
             test.answer.eq(answer.payload),
         ]
