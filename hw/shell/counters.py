@@ -13,7 +13,7 @@ class Counters(Component):
     Members
     -------
     last_layer : of the program; of `layers` where nothing drives it
-    clear : all but those of layers start anew
+    clear : all but those of the last image and its layers start anew
     idle : no layer runs
     layer_starts : in the next cycle the first turn of the next layer may come
     answered : an image was answered

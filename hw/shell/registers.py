@@ -69,7 +69,12 @@ CONTROL = (
     Field(
         name="SELF_TEST", low=1, access="write", meaning="run the stored images, once all is idle"
     ),
-    Field(name="CLEAR", low=2, access="write", meaning="set the counters to 0"),
+    Field(
+        name="CLEAR",
+        low=2,
+        access="write",
+        meaning="set the counters to 0, but those of the last image and its layers",
+    ),
 )
 STATUS = (
     Field(name="BUSY", low=0, meaning="an image has begun to come, or its answer is not taken yet"),
