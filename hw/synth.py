@@ -37,10 +37,11 @@ ROWS_MULTIPLIER = Path(__file__).parent / "techmap" / "rows_multiplier.v"
 class SynthReport:
     """Size of one design on one target; None is a figure that the target does not have.
 
-    luts: LUT4s, carry cells among them where they take a LUT's place; on 7-series LUT6s, also those
-    that only lead a signal into a carry chain. carries: carry cells. area_um2: cell area from the
-    Liberty library, flip-flops' share in sequential_area_um2. pe_area_um2: of one PE, with its
-    accumulator and the registers that hand a, w and last on, but without its part of the bus.
+    luts: LUT4s, carry cells among them where they take a LUT's place, as on iCE40 those beside no
+    LUT; on 7-series LUT6s, also those that only lead a signal into a carry chain. carries: carry
+    cells. area_um2: cell area from the Liberty library, flip-flops' share in sequential_area_um2.
+    pe_area_um2: of one PE, with its accumulator and the registers that hand a, w and last on, but
+    without its part of the bus.
     longest_path_ns: by the library's delays, see `hw.delays`, None where it has none; fmax_mhz: of
     a cell library its inverse, of an FPGA None here. style: how additions became cells, see
     `hw.asic`; clock_mhz: that it was mapped for, clock_met whether its path is short enough. cells:

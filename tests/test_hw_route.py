@@ -1,11 +1,15 @@
+import json
 import re
 
 import pytest
 
 from hw.config import ArrayConfig
 from hw.fabric import FABRICS
-from hw.route import probe_verilog, route
+from hw.fpga_figures import fpga_figures
+from hw.route import PROBE, probe_verilog, route
+from hw.synth import map_design
 from hw.tools import ToolError, installed
+from hw.yowasp import yowasp
 
 SMALL = ArrayConfig(target="ecp5", width=4, rows=2, cols=1, depth=4)
 STAYING = ArrayConfig(**SMALL.model_dump() | {"dataflow": "weight-stationary"})
@@ -91,3 +95,23 @@ def test_no_clock_rate_is_told_of_cells_without_delays(tmp_path):
     message = r"must know the delays of all cells for a clock rate, but has none of MULT\w+; leave"
     with pytest.raises(ToolError, match=message):
         route(config, "gowin", tmp_path, [1], multiplier="dsp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [{"pe": "min"}, {"target": "ice40", "pipeline": 3}])
+def test_luts_are_the_logic_cells_that_nextpnr_takes_for_luts_and_carries(tmp_path, config):
+    """Two logic cells at most make constants."""
+    text = probe_verilog(ArrayConfig(rows=1, cols=1, depth=64, **config), "pe")
+    map_design(text, "ice40", tmp_path, "none", PROBE)
+    counts = json.loads((tmp_path / "stat.json").read_text(encoding="utf-8"))["design"]
+    figures = fpga_figures(FABRICS["ice40"], tmp_path / "netlist.json", counts, PROBE)
+    router = FABRICS["ice40"].router
+    log = tmp_path / "pack.log"
+    yowasp(router.command, [*router.device, "--pack-only", "--json", "netlist.json"], tmp_path, log)
+
+    def told(pattern: str) -> int:
+        return int(re.search(pattern, log.read_text(encoding="utf-8"))[1])
+
+    cells = told(r"ICESTORM_LC: +(\d+)/") - told(r"(\d+) LCs used as DFF only")
+    constants = cells - told(r"(\d+) LCs used to legalise") - figures["luts"]
+    assert 0 <= constants <= 2
