@@ -139,7 +139,7 @@ def given(options: dict[str, object]) -> dict[str, object]:
 def left_out(why: str, **options: object) -> None:
     """ValueError for an option that was given although it would change nothing; why: there."""
     for name, value in options.items():
-        if value not in (None, False, ()):
+        if value is not None and value is not False and value != ():
             raise ValueError(f"{name} must be left out {why}")
 
 

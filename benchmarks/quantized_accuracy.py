@@ -40,7 +40,7 @@ def accuracies(
 ) -> dict[str, float]:
     """Float accuracy and that of every recipe, of one checkpoint."""
     trained = checkpoint.load(path)
-    dataset = data.load(trained.config.data, data_dir)
+    dataset = data.load(trained.config.data, data_dir, trained.config.classes)
     if ends:
         first, *_, last = trace(trained.network, trained.network.in_shape)
         widths = {first.name: ends, last.name: ends}

@@ -217,7 +217,7 @@ class _Builder:
             getattr(layer, what) == default.get(what) for what in later
         )
         carrier = next(some for some in node.all_input_nodes if self.values.get(some) == name)
-        if not free or len(carrier.users) > 1:
+        if not free or sum(not _tells_size(user) for user in carrier.users) > 1:
             raise ValueError(
                 f"{_place(node)}: {key} must directly follow a layer, in the order batch norm, "
                 f"addition, activation, pooling, and alone take its output, here of {name!r}"
@@ -299,7 +299,9 @@ def _flattens(node: fx.Node, what: object, shape: tuple[int, ...]) -> bool:
 
 def _is_batch(size: object) -> bool:
     """x.size(0), x.size()[0] or x.shape[0]."""
-    return isinstance(size, fx.Node) and _tells_size(size) and size.args[-1] == 0
+    if not isinstance(size, fx.Node) or not _tells_size(size):
+        return False
+    return size.kwargs.get("dim", size.args[-1]) == 0
 
 
 def _mean_dims(node: fx.Node) -> tuple[int, ...]:

@@ -68,6 +68,18 @@ def test_accelerators_that_no_command_makes_have_none(trained, monkeypatch):
     assert command(replace(of_floats, data="mnist"), **AROUND) is None
 
 
+def test_images_for_the_self_test_come_from_the_folder_of_the_models_data(trained, monkeypatch):
+    workload = of_model(ADDER, accelerator=True)
+    quantized = workload.quantized
+    monkeypatch.setattr(Workload, "model", lambda self, design: quantized)
+    with_folder = replace(workload, data_dir="images")
+    end = f" --data-dir {Path.cwd()}/images"
+    assert command(with_folder, **AROUND).endswith(end)
+    assert "--data-dir" not in command(replace(with_folder, data="mnist"), **AROUND)
+    of_floats = replace(with_folder, models={"adder": trained})
+    assert [end in one for one in command(of_floats, **AROUND).split("&&")] == [True, True]
+
+
 def run(text):
     words = [shlex.split(one)[1:] for one in text.split(" && ")]
     words[-1] += ["--data", "digits", "--out", "made"]

@@ -297,7 +297,7 @@ def call(*words):
         (("--board", "abacus", "--min-images-per-second", 1), "board must be one of icestick"),
         (
             ("--board", "icebreaker", "--min-images-per-second", 0),
-            "images_per_second must be positive, not 0.0",
+            "min_images_per_second must be positive, not 0.0",
         ),
         (
             ("--board", "icestick", "--min-images-per-second", 1, "--route"),
@@ -320,7 +320,7 @@ def call(*words):
         ),
         (
             ("--max-uj-per-image", -1, "--min-images-per-second", 1),
-            "microjoules must be positive, not -1.0",
+            "max_uj_per_image must be positive, not -1.0",
         ),
         (
             ("--max-uj-per-image", 1, "--min-images-per-second", 1, "--clock-mhz", 0),
@@ -357,8 +357,8 @@ def test_bad_wishes_are_refused_in_one_line(words, message):
         (("--board", "abacus"), "board must be one of icestick"),
         (("--board", "icebreaker", "--clock-mhz", 1e5), "clock_mhz must be a rate that the PLL"),
         (("--max-uj-per-image", 1, "--clock-mhz", 0), "clock_mhz must be positive, not 0.0"),
-        (("--min-images-per-second", 0), "images_per_second must be positive, not 0.0"),
-        (("--max-pj-per-operation", -1), "pj_per_operation must be positive, not -1.0"),
+        (("--min-images-per-second", 0), "min_images_per_second must be positive, not 0.0"),
+        (("--max-pj-per-operation", -1), "max_pj_per_operation must be positive, not -1.0"),
         (("--board", "icebreaker", "--out", "full"), "full: the run folder must be new or empty"),
     ],
 )

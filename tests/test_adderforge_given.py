@@ -206,6 +206,7 @@ def test_what_the_system_refuses_is_told_with_the_file():
             "layer must be left out with --accelerator; it is of an array",
         ),
         ("simulate --images 3", "images must be left out without a network; add --model"),
+        ("simulate --images 0", "images must be left out without a network; add --model"),
         ("quantize none.pt --seed 1 --out o", "seed must be left out where nothing is fine-tuned"),
         ("quantize none.pt --finetune-rate 1 --out o", "finetune_rate must be left out where noth"),
         ("reproduce propositions --epochs 3", "epochs must be left out for propositions"),

@@ -159,6 +159,7 @@ class Ends(nn.Module):
         lambda y: y.view(y.size(0), -1),
         lambda y: y.view(y.shape[0], -1),
         lambda y: y.reshape((y.size()[0], 108)),
+        lambda y: y.reshape(y.size(dim=0), -1),
         lambda y: torch.reshape(y, (-1, 108)),
     ],
 )
@@ -167,6 +168,17 @@ def test_every_way_to_flatten_is_known(rows):
     network, images = Ends(rows), torch.randn(2, 2, 8, 8)
     *_, (_, _, logits) = run_graph(trace(network, (2, 8, 8)), images)
     torch.testing.assert_close(logits.flatten(1), network(images))
+
+
+def test_a_size_taken_before_an_activation_takes_no_map():
+    torch.manual_seed(0)
+    network, images = Ends(lambda y: _after(y, y.size(0))), torch.randn(2, 2, 8, 8)
+    *_, (_, _, logits) = run_graph(trace(network, (2, 8, 8)), images)
+    torch.testing.assert_close(logits.flatten(1), network(images))
+
+
+def _after(y, count):
+    return y.relu().view(count, -1)
 
 
 class Fork(nn.Module):

@@ -5,6 +5,11 @@ import click
 from ..energy_options import Measurement, Work, listed
 from ..options import accelerator_config, left_out, made_for, show
 
+_EXCESS = {
+    "block_rams": ("does not fit", ""),
+    "luts": ("may not fit", ", with products for which 'adderforge build' may take multipliers"),
+}
+
 
 def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     """Measure, write, print; options: of the accelerator. Returns how many values were wrong."""
@@ -58,9 +63,10 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     show(figures, how.as_json, _text(figures, board.device))
     for name, (count, there) in taken.items():
         if count > there:
+            does, but = _EXCESS[name]
             click.echo(
-                f"warning: this accelerator does not fit the {board.device}: {name} must be at "
-                f"most {there}, but are {count}; take fewer PEs, channels or bits",
+                f"warning: this accelerator {does} the {board.device}: {name} must be at most "
+                f"{there}, but are {count}{but}; take fewer PEs, channels or bits",
                 err=True,
             )
     click.echo(folder, err=how.as_json)

@@ -140,7 +140,9 @@ def _check(
         raise ValueError(f"count must be at least 1, not {count}")
     if None not in energy:
         raise ValueError("give max_uj_per_image or max_pj_per_operation, not both")
-    check_positive(images_per_second=rate, microjoules=energy[0], pj_per_operation=energy[1])
+    check_positive(
+        min_images_per_second=rate, max_uj_per_image=energy[0], max_pj_per_operation=energy[1]
+    )
     energies = [value for value in energy if value is not None]
     given = [wish for wish in (board, rate, *energies, accuracy) if wish is not None]
     if len(given) < 2:

@@ -116,7 +116,7 @@ def energy(
 
     model, program = workload.model(design), _program(design, workload)
     counts = Counts(images=effort.images, batches=effort.batches, cycles=effort.cycles)
-    images = dataset(workload.data_set, workload.data_dir).test_images
+    images = dataset(workload.data_set, workload.data_dir, model.classes).test_images
     codes = reference.encode(model, images[: counts.images * counts.batches])
     events.prepare()
     if effort.ultraplus:

@@ -11,7 +11,7 @@ from hw.verilog import config_hash
 from .accelerators import SIZES, configure
 from .design import Design, DesignPoint
 from .effort import Effort
-from .models import config_of
+from .models import config_of, data_of
 from .workloads import Workload
 
 QUANTIZED = "quantized"  # folder of the network of a checkpoint
@@ -46,14 +46,20 @@ def _accelerator_command(design: Design, workload: Workload) -> str | None:
         return None
     path = workload.model_for(design.array).resolve()
     if path.suffix == ".npz":
-        return _ip(path, design, options)
+        own = workload.data_dir if data_of(path) == workload.data_set else None
+        return _ip(path, design, options, own)
     first = _quantize(path, design, workload)
-    return first and f"{first[0]} && {_ip(first[1], design, options)}"
+    return first and f"{first[0]} && {_ip(first[1], design, options, workload.data_dir)}"
 
 
-def _ip(model: Path, design: Design, options: dict[str, object]) -> str:
+def _ip(model: Path, design: Design, options: dict[str, object], data_dir: str | None) -> str:
+    """data_dir: of the network's own data set, of which the self-test's images are."""
     words = ["ip", "--model", model, "--config", config_file(design)]
-    return _command([*words, *_options(options)])
+    return _command([*words, *_options(options | _folder(data_dir))])
+
+
+def _folder(data_dir: str | None) -> dict[str, Path]:
+    return {"data_dir": Path(data_dir).resolve()} if data_dir else {}
 
 
 def _quantize(path: Path, design: Design, workload: Workload) -> tuple[str, Path] | None:
@@ -61,9 +67,7 @@ def _quantize(path: Path, design: Design, workload: Workload) -> tuple[str, Path
     config = config_of(path)
     if workload.data_set != config.data:
         return None
-    options = {"width": design.array.width} | design.around.recipe
-    if workload.data_dir:
-        options["data_dir"] = Path(workload.data_dir).resolve()
+    options = {"width": design.array.width} | design.around.recipe | _folder(workload.data_dir)
     words = ["quantize", path, *_options(options), "--out", QUANTIZED]
     return _command(words), Path(QUANTIZED, f"{config.model}-{config.data}-{config.kind}.npz")
 

@@ -51,9 +51,9 @@ def scheduler(address: str, patience: float | None = None) -> Iterator[Executor]
 
 
 def _place(address: str) -> tuple[str, int]:
-    """Host and port of protocol://host:port. ValueError for anything else."""
+    """Host and port of host:port or protocol://host:port. ValueError for anything else."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None

@@ -48,7 +48,7 @@ def explore(
     A point climbs if it may still be in the Pareto set: guesses count with their stated error, and
     while an objective is unknown, points are compared only where it must be equal. The same
     arguments and the same store give the same answer. ValueError for bad arguments, OSError when
-    the disk is full, ToolError when workers die.
+    the disk is full, ToolError when workers die, and what `levels.measure` raises.
     """
     check_counts(trials, most, seed)
     goals = checked(objectives)

@@ -41,7 +41,8 @@ class Laboratory:
     ) -> list[Measurement]:
         """The tasks' measurements; those that follow from the same are made once. progress: called
         for each one that is made. OSError when one cannot be kept, ToolError when a worker process
-        dies; then what was being measured is lost, and nothing else."""
+        dies, and what `levels.measure` raises; then what was being measured is lost, and nothing
+        else."""
         todo = {task.subject.key: task for task in tasks if not self.recall(task)}
         if todo:
             with nullcontext(self._executor) if self._executor else processes() as pool:

@@ -65,12 +65,12 @@ def _config(path: Path, modified: int) -> "TrainConfig":
     return checkpoint.load(path).config
 
 
-def dataset(name: str, directory: str | None) -> "Dataset":
+def dataset(name: str, directory: str | None, classes: int | None) -> "Dataset":
     """As `golden.data.load`, but OSError when its files are damaged: no design is to blame."""
     from golden import data
 
     try:
-        return data.load(name, directory)
+        return data.load(name, directory, classes)
     except ValueError as error:
         if name not in data.NAMES:
             raise
@@ -93,6 +93,6 @@ def _quantized(
     from golden.recipe import Recipe
 
     trained, chosen = checkpoint.load(path), Recipe(**dict(recipe))
-    images = dataset(data, data_dir).train_images[:CALIBRATION_IMAGES]
+    images = dataset(data, data_dir, trained.config.classes).train_images[:CALIBRATION_IMAGES]
     name = f"{trained.config.model}-{chosen.width}"
     return quantize(trained.network, images, name=name, recipe=chosen)

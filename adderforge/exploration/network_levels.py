@@ -14,7 +14,8 @@ def accuracy(design: Design, workload: Workload, test_images: int | None) -> dic
 
     from golden import fast
 
-    model, known = workload.model(design), dataset(workload.data_set, workload.data_dir)
+    model = workload.model(design)
+    known = dataset(workload.data_set, workload.data_dir, model.classes)
     images, labels = known.test_images[:test_images], known.test_labels[:test_images]
     right = 0
     for start in range(0, len(images), BATCH):
@@ -43,7 +44,7 @@ def energy(
     for spec in specs:
         check_layer(spec, model.name, config)
     names = {spec.name for spec in specs}
-    images = dataset(workload.data_set, workload.data_dir).test_images
+    images = dataset(workload.data_set, workload.data_dir, model.classes).test_images
     batches = []
     for start in range(0, effort.images * effort.batches, effort.images):
         codes = reference.encode(model, images[start : start + effort.images])
