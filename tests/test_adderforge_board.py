@@ -276,12 +276,20 @@ def processes_of(folder):
     return found
 
 
+def soon(happens, seconds):
+    """Whether it does within so many seconds."""
+    end = time.monotonic() + seconds
+    while not (done := happens()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return done
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs Icarus Verilog")
 def test_no_simulator_is_left_of_a_board_that_does_not_start(tmp_path, monkeypatch):
     def gives_up(folder, process):
-        while not (log := folder / "simulation.log").exists() or b"Running" not in log.read_bytes():
-            time.sleep(0.05)
+        log = folder / "simulation.log"
+        assert soon(lambda: log.exists() and b"Running" in log.read_bytes(), 60)
         raise ToolError("the simulated board did not start")
 
     join = BaseProcess.join
@@ -292,10 +300,10 @@ def test_no_simulator_is_left_of_a_board_that_does_not_start(tmp_path, monkeypat
         simulated_board(PROGRAM, tmp_path, "icarus", verilog=BUSY),
     ):
         pass
-    left = processes_of(tmp_path)
-    for process in left:
+    ended = soon(lambda: not processes_of(tmp_path), 5)
+    for process in processes_of(tmp_path):
         os.kill(process, signal.SIGKILL)
-    assert not left
+    assert ended
 
 
 def spram_model():

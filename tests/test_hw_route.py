@@ -101,11 +101,13 @@ def test_no_clock_rate_is_told_of_cells_without_delays(tmp_path):
 @pytest.mark.parametrize("config", [{"pe": "min"}, {"target": "ice40", "pipeline": 3}])
 def test_luts_are_the_logic_cells_that_nextpnr_takes_for_luts_and_carries(tmp_path, config):
     """Two logic cells at most make constants."""
+    router = FABRICS["ice40"].router
+    if not installed(router.command):
+        pytest.skip(f"pip install adderforge[{router.extra}]")
     text = probe_verilog(ArrayConfig(rows=1, cols=1, depth=64, **config), "pe")
     map_design(text, "ice40", tmp_path, "none", PROBE)
     counts = json.loads((tmp_path / "stat.json").read_text(encoding="utf-8"))["design"]
     figures = fpga_figures(FABRICS["ice40"], tmp_path / "netlist.json", counts, PROBE)
-    router = FABRICS["ice40"].router
     log = tmp_path / "pack.log"
     yowasp(router.command, [*router.device, "--pack-only", "--json", "netlist.json"], tmp_path, log)
 

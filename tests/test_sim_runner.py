@@ -314,9 +314,8 @@ def test_verilators_make_file_takes_the_compiler_that_is_looked_for(monkeypatch,
 
     class Runner:
         def build(self, **_):
-            done = subprocess.run(
-                ["make", "-f", "show.mk", "show"], cwd=tmp_path, capture_output=True, text=True
-            )
+            words = ["make", "--no-print-directory", "-f", "show.mk", "show"]
+            done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
             found.append(done.stdout)
             raise RuntimeError
 

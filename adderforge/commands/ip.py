@@ -58,7 +58,7 @@ def ip(
 
     Writes Verilog, the register map as JSON, Markdown, C header and SVD, IP-XACT and a FuseSoC core
     file. One register write runs a self-test on stored images. With --simulate cocotb scenarios
-    run on it, eleven, or seventeen with an external memory; exit code 1 when one fails.
+    run on it, twelve, or twenty with an external memory; exit code 1 when one fails.
 
     With --external weights the block streams its program over an AXI4 master from a memory beside
     it: weights come while the array computes, and another program, of the same shapes or smaller,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw.accelerator_netlist import mapped_accelerator
+from hw.boards.plan import products_in_blocks
 from hw.choices import accelerator_structure
 from hw.fabric import ANY_WORD_AT_A_COLLISION, FABRICS
 from hw.fpga_figures import fpga_figures
@@ -59,7 +60,7 @@ def synthesis(
 
 def _script(program: Program, effort: Effort) -> str:
     command = COMMANDS[effort.target]
-    if effort.ultraplus and _enough_multipliers(program):
+    if effort.ultraplus and products_in_blocks(program, MULTIPLIERS):
         command += " -dsp"
     return f"""\
 read_rtlil design.il
@@ -68,13 +69,6 @@ read_rtlil design.il
 tee -q -o stat.json stat -json
 write_json netlist.json
 """
-
-
-def _enough_multipliers(program: Program) -> bool:
-    """Whether the UP5K has a multiplier for each of the requantizer's products, as
-    `hw.boards.plan` has it."""
-    array = program.config.array
-    return array.pe != "mac" and array.cols * -(-array.acc_width // 16) <= MULTIPLIERS
 
 
 def clock(

@@ -104,10 +104,14 @@ def _platform(kind: BoardKind) -> object:
 
 
 def _synth_options(kind: BoardKind, program: Program) -> str:
-    """On iCE40 multipliers are used on demand: for the requantizer's products, if there are enough,
-    and no PE has products of which Yosys could make blocks, too."""
+    blocks = kind.target == "ice40" and products_in_blocks(program, kind.multipliers)
+    return "-dsp" if blocks else ""
+
+
+def products_in_blocks(program: Program, multipliers: int) -> bool:
+    """Whether the requantizer's products may be in an iCE40's multiplier blocks, which Yosys takes
+    on demand: there are enough, and no PE has products of which it could make blocks, too."""
     array = program.config.array
     parts = array.cols * -(-array.acc_width // 16)
-    alone = array.pe != "mac" or hand_made(array)
-    multiplies = program.config.requantize == "multiply" and alone
-    return "-dsp" if kind.target == "ice40" and multiplies and parts <= kind.multipliers else ""
+    alone = array.pe != "mac" or hand_made(array) is not None
+    return program.config.requantize == "multiply" and alone and parts <= multipliers
