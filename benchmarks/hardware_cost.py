@@ -161,7 +161,8 @@ output-stationary unless said otherwise, for reductions of up to 576 terms.
 - `complement` PEs and MACs are made by hand of carry cells on all three FPGAs. DSP blocks are not
   used. [hardware-cost.json](hardware-cost.json) says how each is made, and has flip-flops, carry
   cells and block RAM too.
-- LUTs of ECP5 count two for each carry cell. Area is of the built-in 130 nm library.
+- LUTs of ECP5 count two for each carry cell, those of iCE40 one for each that shares no LUT's
+  logic cell. Area is of the built-in 130 nm library.
 - The weight-stationary array's memory of 16 positions is block RAM on iCE40, LUT RAM on ECP5 and
   7-series, counted as the LUTs whose place it takes, and flip-flops in the area.
 - Cycles are of one image: conv2 of LeNet-5-BN, {lenet} (outputs × reduction × filters), and a

@@ -152,19 +152,16 @@ def test_cell_libraries_that_cannot_be_taken_are_refused_by_all(words, files, me
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "message"),
+    ("epochs", "words", "message"),
     [
-        (
-            "--finetune",
-            -1,
-            "epochs of fine-tuning must be an integer of at least 0, for none, not -1",
-        ),
-        ("--finetune-rate", 0, "the rate of fine-tuning must be a positive number, not 0.0"),
-        ("--seed", -1, "seed must be an integer of at least 0, not -1"),
+        (-1, (), "epochs of fine-tuning must be an integer of at least 0, for none, not -1"),
+        (1, ("--finetune-rate", 0), "the rate of fine-tuning must be a positive number, not 0.0"),
+        (1, ("--seed", -1), "seed must be an integer of at least 0, not -1"),
     ],
 )
-def test_bad_settings_of_fine_tuning_are_refused(option, value, message):
-    assert refused("quantize", "adder.pt", option, value, "--out", "new") == message
+def test_bad_settings_of_fine_tuning_are_refused(epochs, words, message):
+    words = ("quantize", "adder.pt", "--finetune", epochs, *words, "--out", "new")
+    assert refused(*words) == message
 
 
 @pytest.mark.slow

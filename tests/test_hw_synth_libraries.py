@@ -80,7 +80,7 @@ def test_a_missing_library_is_refused_before_any_work(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FOLDER, reason=f"set SMALLFORGE_LIBERTY to the folder that holds {FULL}")
+@pytest.mark.skipif(not FOLDER, reason=f"set ADDERFORGE_LIBERTY to the folder that holds {FULL}")
 def test_the_full_library_gives_nearly_the_built_in_librarys_area(tmp_path):
     own = synthesize(SMALL, "asic", tmp_path / "own")
     report = synthesize(SMALL, "asic", tmp_path / "full", liberty=Path(FOLDER) / FULL)
