@@ -3,7 +3,7 @@
 import click
 
 from ..energy_options import Measurement, Work
-from ..options import FILE, accelerator_options, as_json, library_options, with_data
+from ..options import FILE, accelerator_options, as_json, left_out, library_options, with_data
 
 
 @click.command()
@@ -60,8 +60,8 @@ def energy(accelerator: bool, **options: object) -> None:
     """
     work = Work(**{name: options.pop(name) for name in Work.__dataclass_fields__})
     how = Measurement(**{name: options.pop(name) for name in Measurement.__dataclass_fields__})
-    if how.board and not accelerator:
-        raise ValueError("board must be left out for an array; add --accelerator for it")
+    if not accelerator:
+        left_out("for an array; add --accelerator for it", board=how.board)
     if how.board:
         from .energy_board import measure
     elif accelerator:

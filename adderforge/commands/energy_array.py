@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..energy_options import Measurement, Work, listed, path_line
-from ..options import MEMORY_OPTIONS, array_for, show
+from ..options import MEMORY_OPTIONS, array_for, left_out, show
 
 if TYPE_CHECKING:
     from golden.spec import QuantizedModel
@@ -32,8 +32,7 @@ def measure(work: Work, how: Measurement, options: dict[str, object]) -> int:
     from ..runs import new_run_folder, write_json
 
     sizes = {name: options.pop(name) for name in MEMORY_OPTIONS}
-    if given := [name for name, size in sizes.items() if size is not None]:
-        raise ValueError(f"{given[0]} must be left out for an array; add --accelerator for it")
+    left_out("for an array; add --accelerator for it", **sizes)
     network = model_file.load(work.model)
     config, library = array_for(network, **options), how.library()
     around = how.surroundings(library)

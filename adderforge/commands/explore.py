@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, as_json, given, show
+from ..options import FILE, as_json, given, left_out, show
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -89,8 +89,8 @@ def explore(
 
     if parquet:
         _need_pyarrow()
-    if processes is not None and scheduler is not None:
-        raise ValueError("processes must be left out with --scheduler, whose workers measure")
+    if scheduler is not None:
+        left_out("with --scheduler, whose workers measure", processes=processes)
     wanted = {"objectives": objectives} if objectives else {}
     wanted |= {"sweep": True} if sweep else {}
     request = read_request(path, **given(options), **wanted)

@@ -11,6 +11,7 @@ from ..options import (
     accelerator_options,
     as_json,
     given,
+    left_out,
     show,
     with_data,
 )
@@ -86,8 +87,8 @@ def ip(
     from ..runs import new_run_folder, write_json, write_text
 
     network = model_file.load(model)
-    if external_width is not None and external == "none":
-        raise ValueError("external_width must be left out without --external weights or maps")
+    if external == "none":
+        left_out("without --external weights or maps", external_width=external_width)
     bus = given({"external": external, "external_width": external_width})
     program = compile_model(network, accelerator_config(options, network, **bus))
     if also and external == "none":

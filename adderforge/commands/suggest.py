@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import FILE, as_json, show, with_data
+from ..options import FILE, as_json, left_out, show, with_data
 
 if TYPE_CHECKING:
     from ..exploration.boards import Board
@@ -152,16 +152,12 @@ def _check(
             "min_accuracy must be given with a checkpoint (.pt), and with nothing else, since a "
             f"quantized network has its width, not {accuracy} with {model}"
         )
-    if route:
-        _check_route(board)
-
-
-def _check_route(board: str | None) -> None:
-    from hw.boards import check_board
-
     if board is None:
-        raise ValueError("route must be left out without a board")
-    check_board(board)
+        left_out("without a board; add --board", route=route)
+    elif route:
+        from hw.boards import check_board
+
+        check_board(board)
 
 
 def _network(

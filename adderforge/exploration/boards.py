@@ -92,7 +92,7 @@ def accelerator_mhz(place: Board, wanted: float | None = None) -> float:
     that its PLL makes, what is nearest to the one wanted. ValueError when none is within 2 %."""
     kind = hw.boards.BOARDS.get(place.name)
     if wanted is None:
-        return (kind and kind.default_mhz) or place.clock_mhz
+        return kind.usual_mhz if kind else place.clock_mhz
     if wanted == place.clock_mhz:
         return wanted
     return find_clock(place.target, place.clock_mhz, wanted).mhz

@@ -79,6 +79,11 @@ class BoardKind:
     default_mhz: float | None = None
     spram: bool = False
 
+    @property
+    def usual_mhz(self) -> float:
+        """Of the accelerator, where no other rate is asked for."""
+        return self.default_mhz or self.clock_mhz
+
 
 def _ice40(**values: object) -> BoardKind:
     names = ("ICESTORM_LC", "ICESTORM_RAM", "ICESTORM_SPRAM", "ICESTORM_DSP")

@@ -54,8 +54,7 @@ def check_board(
     for package in ("amaranth-boards", *packages):
         if not installed(package):
             raise ToolError(f"{package}: not installed; run 'pip install adderforge[board]'")
-    usual = kind.default_mhz or kind.clock_mhz
-    wanted = usual if clock_mhz is None else clock_mhz
+    wanted = kind.usual_mhz if clock_mhz is None else clock_mhz
     own = wanted == kind.clock_mhz
     clock = None if own else find_clock(kind.target, kind.clock_mhz, wanted)
     return Plan(
