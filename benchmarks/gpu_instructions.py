@@ -54,7 +54,7 @@ def kernels(images: int, channels: int, side: int) -> dict[str, tuple]:
     rows = (images * side, 8)
     return {
         "forward": (gpu_kernels._forward_tile, (*[tensor] * 3, *tile, *sizes)),
-        "input gradient": (gpu_kernels._input_gradient_tile, (*[tensor] * 4, *tile, *sizes)),
+        "input gradient": (gpu_kernels._input_gradient_tile, (*[tensor] * 4, False, *tile, *sizes)),
         "sign gradient": (gpu_kernels._sign_gradient_tile, (*[tensor] * 4, *rows, *tile, *sizes)),
     }
 

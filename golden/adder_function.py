@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch.nn.grad import conv2d_weight
 
 from . import kernels
 
-GRADIENTS = ("full", "sign")
+GRADIENTS = ("full", "sign", "derivative")
 CHUNK = 2**19  # elements of the unfolded input held at once; the fastest of 2**15 to 2**19
 
 
@@ -52,6 +53,8 @@ def adder_conv2d(
 
     The gradients are the paper's, not the derivatives: of the filters X - F (Eq. 5), or
     sgn(X - F) (Eq. 4) for gradient "sign"; of the input HT(F - X), clipped to -1 … 1 (Eq. 6, 7).
+    For gradient "derivative" both are what automatic differentiation of Eq. 2 gives: sgn(X - F)
+    and sgn(F - X).
 
     float32 runs in compiled kernels where they can be built, see `golden.kernels`; on the CPU sums
     are then right to 1e-6 of Σ|X| + Σ|F|. Everything else runs in plain PyTorch. The full gradient
@@ -111,15 +114,16 @@ class AdderFunction(torch.autograd.Function):
     @staticmethod
     def _gradients(ctx, grad_output):
         input, weight = ctx.saved_tensors
-        window = ctx.window
+        window, sign = ctx.window, ctx.gradient == "derivative"
         grad_input = grad_weight = None
         if ctx.needs_input_grad[0]:
             kernel = kernels.suited(input, weight)
             if kernel is not None:
                 shape = _kernel_shape(input, weight, window)
-                grad_input = kernel.input_gradient(shape, input, weight, grad_output)
+                grad_input = kernel.input_gradient(shape, input, weight, grad_output, sign)
             else:
-                grad_input = _by_groups(_input_gradient, window, input, weight, grad_output)
+                by_group = partial(_input_gradient, sign)
+                grad_input = _by_groups(by_group, window, input, weight, grad_output)
         if ctx.needs_input_grad[1]:
             gradient = _full_gradient if ctx.gradient == "full" else _sign_gradient
             grad_weight = gradient(window, input, weight, grad_output)
@@ -178,14 +182,17 @@ def _forward(window: Window, input: Tensor, weight: Tensor) -> Tensor:
     return output
 
 
-def _input_gradient(window: Window, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
-    """Σ g HT(F - X) over the filters and positions (Eq. 6, 7)."""
+def _input_gradient(
+    sign: bool, window: Window, input: Tensor, weight: Tensor, grad_output: Tensor
+) -> Tensor:
+    """Σ g HT(F - X) over the filters and positions (Eq. 6, 7), or with `sign` Σ g sgn(F - X)."""
     gradient = torch.empty_like(input)
     for images, columns in _unfold(window, input, weight):
-        grad_columns, clipped = torch.zeros_like(columns), torch.empty_like(columns)
+        grad_columns, slope = torch.zeros_like(columns), torch.empty_like(columns)
         for weights, upstream in zip(weight.flatten(1), _matrix(grad_output[images]), strict=True):
-            torch.sub(weights, columns, out=clipped).clamp_(-1, 1)
-            grad_columns.addcmul_(clipped, upstream[:, None])
+            torch.sub(weights, columns, out=slope)
+            slope.sign_() if sign else slope.clamp_(-1, 1)
+            grad_columns.addcmul_(slope, upstream[:, None])
         gradient[images] = fold(
             grad_columns.view(-1, grad_output[0, 0].numel(), columns.shape[1]).mT,
             output_size=input.shape[2:],

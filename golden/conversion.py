@@ -33,7 +33,7 @@ def convert(
 ) -> tuple[nn.Module, ConversionReport]:
     """A copy of `module` whose convolutions, transposed ones and linear layers are of `kind`.
 
-    kind: "adder", "cnn", "bnn" or "l2". gradient: of adder filters, "full" or "sign". keep: names
+    kind: "adder", "cnn", "bnn" or "l2". gradient: of adder layers, see `AdderConv2d`. keep: names
     of layers to leave alone; the paper keeps the first and the last, but on MNIST.
 
     Sizes, biases' presence, device, dtype, training mode and names stay; weights are drawn anew,

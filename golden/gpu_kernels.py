@@ -93,6 +93,7 @@ def _input_gradient_tile(
     weight,
     upstream,
     grad_input,
+    SIGN: tl.constexpr,
     CHANNELS: tl.constexpr,
     PIXELS: tl.constexpr,
     images,
@@ -112,7 +113,8 @@ def _input_gradient_tile(
     map_rows,
     map_cols,
 ):
-    """Σ g HT(f - x) (Eq. 6, 7) of CHANNELS channels of a group at PIXELS pixels."""
+    """Σ g HT(f - x) (Eq. 6, 7), or with SIGN Σ g sgn(f - x), of CHANNELS channels of a group at
+    PIXELS pixels."""
     group_channels, group_filters = channels // groups, filters // groups
     reduction = group_channels * kernel_rows * kernel_cols
     blocks = tl.cdiv(group_channels, CHANNELS)
@@ -127,7 +129,9 @@ def _input_gradient_tile(
     pixels = (image * channels + group * group_channels)[None, :] + channel[:, None]
     pixels = (pixels * height + row[None, :]) * width + col[None, :]
     # HT(f - x) = 2 · clip((f + 1) / 2 - x / 2, 0, 1) - 1, for which a GPU has one instruction.
-    half_x = 0.5 * tl.load(input + pixels, is_inside, 0.0)
+    # sgn(f - x): the same of a difference that is huge, whatever floats they are.
+    x = tl.load(input + pixels, is_inside, 0.0)
+    half_x = 0.5 * x
     gradient = tl.zeros((CHANNELS, PIXELS), tl.float32)
     g_sum = tl.zeros((PIXELS,), tl.float32)
     for kernel_row in range(kernel_rows):
@@ -144,8 +148,12 @@ def _input_gradient_tile(
             weights = weight + group * group_filters * reduction + terms
             for _ in range(group_filters):
                 g = tl.load(outputs, in_rows & in_cols, 0.0)
-                half_f = 0.5 * tl.load(weights, is_channel, 0.0) + 0.5
-                gradient += g[None, :] * tl.minimum(tl.maximum(half_f[:, None] - half_x, 0.0), 1.0)
+                f = tl.load(weights, is_channel, 0.0)
+                if SIGN:
+                    slope = (f[:, None] - x) * 2.0**100 * 2.0**100 + 0.5
+                else:
+                    slope = (0.5 * f + 0.5)[:, None] - half_x
+                gradient += g[None, :] * tl.minimum(tl.maximum(slope, 0.0), 1.0)
                 g_sum += g
                 outputs += map_rows * map_cols
                 weights += reduction
@@ -229,14 +237,16 @@ def forward(shape: Shape, input: Tensor, weight: Tensor) -> Tensor:
     return output
 
 
-def input_gradient(shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor) -> Tensor:
-    """Σ g HT(F - X) (Eq. 6, 7), of the input's shape."""
+def input_gradient(
+    shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor, sign: bool
+) -> Tensor:
+    """Σ g HT(F - X) (Eq. 6, 7), or with `sign` Σ g sgn(F - X), of the input's shape."""
     gradient = input.new_empty(input.shape)
     channels, pixels = _tile(shape.channels // shape.groups)
     programs = shape.groups * triton.cdiv(shape.channels // shape.groups, channels)
     programs *= triton.cdiv(shape.images * shape.height * shape.width, pixels)
     tensors = [input, weight, grad_output, gradient]
-    _launch(_input_gradient_tile, programs, shape, tensors, channels, pixels)
+    _launch(_input_gradient_tile, programs, shape, tensors, sign, channels, pixels)
     return gradient
 
 

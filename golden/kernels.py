@@ -49,7 +49,7 @@ class Kernels:
         self._forward = library.adder_forward
         self._forward.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
         self._input_gradient = library.adder_input_gradient
-        self._input_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
+        self._input_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int] * 2
         self._sign_gradient = library.adder_sign_gradient
         self._sign_gradient.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
         for function in (self._forward, self._input_gradient, self._sign_gradient):
@@ -62,11 +62,11 @@ class Kernels:
         return output
 
     def input_gradient(
-        self, shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor
+        self, shape: Shape, input: Tensor, weight: Tensor, grad_output: Tensor, sign: bool
     ) -> Tensor:
-        """Σ g HT(F - X) (Eq. 6, 7), of the input's shape."""
+        """Σ g HT(F - X) (Eq. 6, 7), or with `sign` Σ g sgn(F - X), of the input's shape."""
         grad_input = input.new_empty(input.shape)
-        _call(self._input_gradient, shape, input, weight, grad_output, grad_input)
+        _call(self._input_gradient, shape, input, weight, grad_output, grad_input, choice=(sign,))
         return grad_input
 
     def sign_gradient(
@@ -78,10 +78,10 @@ class Kernels:
         return grad_weight
 
 
-def _call(function, shape: Shape, *tensors: Tensor) -> None:
+def _call(function, shape: Shape, *tensors: Tensor, choice: tuple[bool, ...] = ()) -> None:
     rows = [tensor.resolve_neg().contiguous() for tensor in tensors]  # kept until the call returns
     addresses = [tensor.data_ptr() for tensor in rows]
-    function(ctypes.byref(shape), *addresses, torch.get_num_threads())
+    function(ctypes.byref(shape), *addresses, *choice, torch.get_num_threads())
 
 
 def suited(input: Tensor, weight: Tensor) -> Kernels | ModuleType | None:

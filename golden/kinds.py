@@ -40,7 +40,7 @@ class Layers:
 
 def layers_of(kind: str, gradient: str = "full") -> Layers:
     """kind: "adder" (Eq. 2), "cnn", "bnn" (Hubara et al. 2016) or "l2" (Eq. 27). gradient: of adder
-    filters, "full" or "sign"; without effect on other kinds. Raises ValueError on other words."""
+    layers, see `AdderConv2d`; without effect on other kinds. Raises ValueError on other words."""
     one_of("gradient", gradient, GRADIENTS)
     match one_of("kind", kind, KINDS):
         case "adder":

@@ -21,7 +21,8 @@ from .windowed import (
 class AdderConv2d(WindowLayer):
     """Y = -Σ|X - F| + bias in place of cross-correlation (Eq. 2); a padded zero contributes |F|.
 
-    gradient: of the filters, "full" (Eq. 5) or "sign" (Eq. 4); of the input it is Eq. 6, 7.
+    gradient: "full" (Eq. 5) or "sign" (Eq. 4) of the filters, with Eq. 6, 7 of the input; or
+    "derivative", the signs that automatic differentiation gives of both.
     Arguments, shapes and errors: see `WindowLayer`.
     """
 

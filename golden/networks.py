@@ -132,8 +132,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build(model: str, kind: str = "adder", gradient: str = "full", **options: int) -> nn.Module:
-    """A network by its name. kind: one of KINDS. gradient: of adder filters, "full" (Eq. 5) or
-    "sign" (Eq. 4). options: classes. Raises ValueError on other words."""
+    """A network by its name. kind: one of KINDS. gradient: of adder layers, see
+    `AdderConv2d`. options: classes. Raises ValueError on other words."""
     if model not in NETWORKS:
         raise ValueError(f"model must be one of {tuple(NETWORKS)}, not {model!r}")
     return NETWORKS[model](kind=kind, gradient=gradient, **options)

@@ -111,11 +111,14 @@ def adaptive_rate(gradient: Tensor, eta: float, epsilon: float) -> Tensor:
     return eta * math.sqrt(gradient.numel()) / gradient.norm().clamp(min=epsilon)
 
 
-def parameter_groups(network: nn.Module) -> list[dict]:
-    """The network's parameters: filters of adder and ℓ2 layers, adaptive; filters of binary
-    layers, kept within -1 … 1; slopes of PReLUs, without weight decay, which would draw them to
-    ReLU (He et al. 2015, section 2.1); all others. Empty groups are left out."""
+def parameter_groups(network: nn.Module, filter_decay: float | None = None) -> list[dict]:
+    """The network's parameters: filters of adder and ℓ2 layers, adaptive, and with a weight decay
+    of their own where `filter_decay` gives one; filters of binary layers, kept within -1 … 1;
+    slopes of PReLUs, without weight decay, which would draw them to ReLU (He et al. 2015, section
+    2.1); all others. Empty groups are left out."""
     adaptive = {"params": adaptive_filters(network), "adaptive": True}
+    if filter_decay is not None:
+        adaptive["weight_decay"] = filter_decay
     binary = {"params": filters(network, ("bnn",)), "adaptive": False, "limit": 1.0}
     prelus = [module for module in network.modules() if isinstance(module, nn.PReLU)]
     slopes = {"params": [prelu.weight for prelu in prelus], "adaptive": False, "weight_decay": 0.0}

@@ -28,12 +28,13 @@ _SUITED = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """model, kind, gradient ("full", "sign"): the network, see `golden.networks`. init: of adder
+    """model, kind, gradient: the network, see `golden.networks`. init: of adder
     and ℓ2 filters, "normal" for N(0, 1) as in the authors' public code, or "xavier" for a far
     smaller variance, 2 / (fan in + fan out) (Glorot and Bengio 2010). data, data_dir, classes (None
     for all): see `golden.data`. schedule: how adder filters get their rate, "alr",
     "ilr" or "plain", and eta, of Eq. 13: see `golden.optimizer`. learning_rate: at the first step;
     it falls to 0 along a cosine, or along a line ("poly": section 4.2 names no power, so 1).
+    weight_decay: of all weights, and filter_decay, of adder and ℓ2 filters, if it is another.
     shift: images move by up to this many pixels each way, and with `mirror` left and right change
     places, at random, while training; "imagenet" has its own crops instead.
 
@@ -56,6 +57,7 @@ class TrainConfig:
     decay: str = "cosine"
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    filter_decay: float | None = None
     schedule: str = "alr"
     eta: float = 0.2
     shift: int = 1
@@ -80,7 +82,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
             if value >= LIMIT:
                 raise ValueError(f"{name} must be below 2^63, not {value}")
-        for name in ("learning_rate", "momentum", "weight_decay", "eta"):
+        own = () if self.filter_decay is None else ("filter_decay",)
+        for name in ("learning_rate", "momentum", "weight_decay", "eta", *own):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be a number of at least 0, not {value}")

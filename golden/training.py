@@ -114,7 +114,7 @@ class Training:
         self.network = build_network(config).to(group.device, memory_format=order)
         self.joined = group.joined(self.network)
         self.optimizer = AdderSGD(
-            parameter_groups(self.network),
+            parameter_groups(self.network, config.filter_decay),
             lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,

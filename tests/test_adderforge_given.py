@@ -187,6 +187,10 @@ def test_what_the_system_refuses_is_told_with_the_file():
             "eta must be left out for kind 'bnn'; it is of",
         ),
         (
+            "train --out o --kind cnn --filter-decay 0",
+            "filter_decay must be left out for kind 'cnn'; it is of adder and l2",
+        ),
+        (
             "train --out o --schedule ilr --eta 0.1",
             "eta must be left out for schedule 'ilr'; it",
         ),

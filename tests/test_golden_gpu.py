@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from golden import kernels
-from golden.adder_function import adder_conv2d
+from golden.adder_function import GRADIENTS, adder_conv2d
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 INTERPRETER = {} if DEVICE == "cuda" else {"TRITON_INTERPRET": "1"}
@@ -64,18 +64,19 @@ def run(input, weight, upstream, moves, gradient="sign"):
     return output.detach(), input.grad, weight.grad
 
 
-def check(input, weight, upstream, moves):
-    wanted = run(input.double(), weight.double(), upstream.double(), moves)
-    for got, exact in zip(run(input, weight, upstream, moves), wanted, strict=True):
+def check(input, weight, upstream, moves, gradient="sign"):
+    wanted = run(input.double(), weight.double(), upstream.double(), moves, gradient)
+    for got, exact in zip(run(input, weight, upstream, moves, gradient), wanted, strict=True):
         assert got.dtype == torch.float32
         largest = exact.abs().max().item()
         torch.testing.assert_close(got.double(), exact, rtol=2e-6, atol=2e-6 * max(1e-3, largest))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("gradient", ["sign", "derivative"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_the_kernels_are_the_papers_equations(shape):
-    check(*tensors(shape))
+def test_the_kernels_are_the_papers_equations(shape, gradient):
+    check(*tensors(shape), gradient)
 
 
 @pytest.mark.parametrize("programs", [1, 4, 5])
@@ -86,7 +87,7 @@ def test_however_many_programs_share_a_sign_gradient_it_is_the_same(programs, mo
 
 def test_the_sign_of_a_zero_difference_is_zero():
     input, weight, upstream, moves = tensors(SHAPES["all at once"])
-    check(input.div(2).round(), weight.div(2).round(), upstream, moves)
+    check(input.div(2).round(), weight.div(2).round(), upstream, moves, "derivative")
 
 
 def test_the_sign_of_the_smallest_difference_is_one():
@@ -97,6 +98,8 @@ def test_the_sign_of_the_smallest_difference_is_one():
     for weight, wanted in ((0.0, 1101.0), (1.4e-45, 1090.0), (-3e38, 1111.0), (3e38, -111.0)):
         filters = torch.full((1, 1, 1, 1), weight, device=DEVICE)
         assert gpu_kernels.sign_gradient(shape, input, filters, upstream) == wanted
+        by_input = gpu_kernels.input_gradient(shape, input, filters, upstream, True)
+        assert -by_input.sum() == wanted
 
 
 def test_tensors_that_are_not_contiguous_give_the_same():
@@ -109,7 +112,7 @@ def test_tensors_that_are_not_contiguous_give_the_same():
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("gradient", ["full", "sign"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 def test_an_empty_batch_gives_empty_maps_and_a_zero_gradient(gradient):
     case = tensors((0, *SHAPES["odd sizes"][1:]))
     output, grad_input, grad_weight = run(*case, gradient)
@@ -131,12 +134,13 @@ driver.set_active(Driver())
 tensor, moves = torch.empty(16), (2, 3, 2, 3, 0, 2, 3, 2)
 for images, channels, groups in ((2, 6, 2), (1, 1, 1), (2**31, 16, 1)):
     sizes = (images, channels, 9, 10, 5 * groups, *moves, groups, 3, 4)
-    for kernel, tensors, rows in (
+    for kernel, tensors, numbers in (
         (gpu_kernels._forward_tile, 3, ()),
-        (gpu_kernels._input_gradient_tile, 4, ()),
+        (gpu_kernels._input_gradient_tile, 4, (False,)),
+        (gpu_kernels._input_gradient_tile, 4, (True,)),
         (gpu_kernels._sign_gradient_tile, 4, (3 * images, 100)),
     ):
-        arguments = (*[tensor] * tensors, *rows, 8, 64, *sizes)
+        arguments = (*[tensor] * tensors, *numbers, 8, 64, *sizes)
         code = kernel.warmup(*arguments, enable_fp_fusion=True, num_warps=1, grid=(1,))
         assert code.asm["cubin"]
 """

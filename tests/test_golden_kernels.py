@@ -12,7 +12,7 @@ from torch._subclasses import FakeTensorMode
 
 import golden
 from golden import kernels
-from golden.adder_function import adder_conv2d
+from golden.adder_function import GRADIENTS, adder_conv2d
 from golden.layers import AdderConv2d
 
 SHAPES = {
@@ -63,6 +63,10 @@ def run(input, weight, moves, gradient="full", upstream=None):
     return output.detach(), input.grad, weight.grad
 
 
+def hardtanh(values):
+    return np.clip(values, -1, 1)
+
+
 def literal(input, weight, moves, upstream, gradient):
     """Eq. 2 and 4 to 7 in float64, position by position; and Σ|x| + Σ|f| of each output."""
     (sr, sc), (pr, pc), (dr, dc) = moves["stride"], moves["padding"], moves["dilation"]
@@ -82,7 +86,8 @@ def literal(input, weight, moves, upstream, gradient):
         difference, g_here = x[window] - f[t], g[:, t, r, c, None, None, None]
         output[:, t, r, c] = -np.abs(difference).sum((1, 2, 3))
         magnitude[:, t, r, c] = np.abs(x[window]).sum((1, 2, 3)) + np.abs(f[t]).sum()
-        grad_x[window] += g_here * np.clip(-difference, -1, 1)
+        clip = np.sign if gradient == "derivative" else hardtanh
+        grad_x[window] += g_here * clip(-difference)
         step = difference if gradient == "full" else np.sign(difference)
         grad_f[t] += (g_here * step).sum(0)
     inner = grad_x[:, :, pr : x.shape[2] - pr, pc : x.shape[3] - pc]
@@ -95,7 +100,7 @@ def close(got, wanted, tolerance):
     )
 
 
-@pytest.mark.parametrize("gradient", ["full", "sign"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_both_paths_are_the_papers_equations(shape, dtype, gradient):
@@ -115,11 +120,13 @@ def test_the_sign_of_a_zero_difference_is_zero(dtype):
     input, weight, moves = tensors(SHAPES["all at once"])
     input, weight = input.div(2).round(), weight.div(2).round()
     upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
-    got = run(input.to(dtype), weight.to(dtype), moves, "sign", upstream)
-    close(got[2], literal(input, weight, moves, upstream, "sign")[2], 2e-6)
+    got = run(input.to(dtype), weight.to(dtype), moves, "derivative", upstream)
+    _, *wanted, _ = literal(input, weight, moves, upstream, "derivative")
+    for one, other in zip(got[1:], wanted, strict=True):
+        close(one, other, 2e-6)
 
 
-@pytest.mark.parametrize("gradient", ["full", "sign"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_kernels_are_the_torch_path(shape, gradient, monkeypatch):
     input, weight, moves = tensors(shape, seed=1)
@@ -159,7 +166,7 @@ def test_results_do_not_depend_on_the_number_of_threads(shape, threads):
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("gradient", ["full", "sign"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 def test_tensors_that_are_not_contiguous_give_the_same(gradient):
     input, weight, moves = tensors(SHAPES["17 images, stride 2"])
     upstream = torch.randn(adder_conv2d(input, weight, **moves).shape)
@@ -172,7 +179,7 @@ def test_tensors_that_are_not_contiguous_give_the_same(gradient):
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize("gradient", ["full", "sign"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 def test_an_empty_batch_gives_empty_maps_and_a_zero_gradient(gradient):
     output, grad_input, grad_weight = run(*tensors((0, *SHAPES["odd sizes"][1:])), gradient)
     assert output.shape == (0, 11, 5, 7) and grad_input.shape == (0, 5, 7, 9)
@@ -210,7 +217,8 @@ def test_narrower_vectors_give_the_same(march, needs, monkeypatch, fresh_load, t
         pytest.skip(f"this CPU lacks {needs}")
     cases = [(*tensors(SHAPES["17 images, stride 2"]), "full")]
     input, weight, moves = tensors(SHAPES["all at once"])
-    cases.append((input.div(2).round(), weight.div(2).round(), moves, "sign"))
+    whole = (input.div(2).round(), weight.div(2).round(), moves)
+    cases += [(*whole, "sign"), (*whole, "derivative")]
     wanted = [run(*case) for case in cases]
     kernels.load.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from golden import binary
+from golden.adder_function import GRADIENTS
 from golden.binary import BinaryConv2d, BinaryLinear
 from golden.l2 import L2Conv2d, L2Linear
 from golden.layers import AdderConv2d, AdderConvTranspose2d, AdderLinear
@@ -55,6 +56,11 @@ def sign(value):
 EQUATIONS = {  # of one pair (x, f): its term of Y, ∂Y/∂F, ∂Y/∂X
     "full": (lambda x, f: -abs(x - f), lambda x, f: x - f, lambda x, f: hardtanh(f - x)),
     "sign": (lambda x, f: -abs(x - f), lambda x, f: np.sign(x - f), lambda x, f: hardtanh(f - x)),
+    "derivative": (
+        lambda x, f: -abs(x - f),
+        lambda x, f: np.sign(x - f),
+        lambda x, f: np.sign(f - x),
+    ),
     "l2": (lambda x, f: -((x - f) ** 2), lambda x, f: 2 * (x - f), lambda x, f: 2 * (f - x)),
     "bnn": (
         lambda x, f: sign(x) * sign(f),
@@ -85,7 +91,7 @@ def close(got, wanted):
 
 
 def layer_of(name, channels, filters, *window):
-    if name in ("full", "sign"):
+    if name in GRADIENTS:
         return AdderConv2d(channels, filters, *window, gradient=name).double()
     return {"l2": L2Conv2d, "bnn": BinaryConv2d}[name](channels, filters, *window).double()
 

@@ -226,6 +226,18 @@ def test_an_unknown_rate_is_refused():
         AdderSGD([parameter(0.0, gradient=[0.0])], lr=0.1, rate="adam")
 
 
+def test_adder_filters_have_a_weight_decay_of_their_own():
+    network = torch.nn.Sequential(AdderLinear(2, 3), torch.nn.BatchNorm1d(3))
+    for weights in network.parameters():
+        torch.nn.init.constant_(weights, 1.0)
+        weights.grad = torch.zeros_like(weights)
+    options = {"lr": 0.5, "momentum": 0.0, "weight_decay": 0.1}
+    for decay, left in ((0.0, 1.0), (0.4, 0.8), (None, 0.76)):
+        AdderSGD(parameter_groups(network, decay), **options).step()
+        assert network[0].weight.flatten().tolist() == pytest.approx([left] * 6)
+    assert network[1].weight.tolist() == pytest.approx([0.95**3] * 3)
+
+
 def test_slopes_of_prelus_do_not_decay():
     network = torch.nn.Sequential(torch.nn.PReLU(), torch.nn.BatchNorm1d(3))
     for weights in network.parameters():

@@ -4,6 +4,7 @@ import itertools
 import json
 import pickle
 import re
+from collections import Counter
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -183,7 +184,8 @@ def made_up(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "count"), [("mnist", 4), ("eta", 5), ("ablation", 6), ("ablation-xavier", 6)]
+    ("name", "count"),
+    [("mnist", 4), ("eta", 5), ("ablation", 6), ("ablation-xavier", 6), ("ablation-derivative", 6)],
 )
 def test_an_experiment_stands_beside_the_paper(name, count, made_up, tmp_path):
     result = EXPERIMENTS[name](Options(folder=tmp_path, seeds=1), quiet)
@@ -210,10 +212,29 @@ def test_every_network_of_the_tables_is_trained_as_the_paper_says(name, made_up,
     json.dumps(result.numbers)
 
 
-@pytest.mark.parametrize(("name", "init"), [("ablation", "normal"), ("ablation-xavier", "xavier")])
-def test_an_ablation_has_its_own_filters_and_picture(name, init, made_up, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "init", "sign", "plain"),
+    [
+        ("ablation", "normal", "sign", 1),
+        ("ablation-xavier", "xavier", "sign", 1),
+        ("ablation-derivative", "xavier", "derivative", 5),
+    ],
+)
+def test_an_ablation_has_its_own_filters_signs_and_picture(
+    name, init, sign, plain, made_up, tmp_path
+):
     result = EXPERIMENTS[name](Options(folder=tmp_path), quiet)
-    assert {config.init for config in made_up} == {init}
+    assert {(config.init, config.gradient) for config in made_up} == {(init, "full"), (init, sign)}
+    seeds = Counter(config.schedule for config in made_up)
+    assert seeds == {"alr": 2, "ilr": 2, "plain": 2 * plain}
+    assert [row.paper for row in result.rows] == [
+        "99.40",
+        "97.99",
+        "98.99",
+        "97.72",
+        "54.91",
+        "29.26",
+    ]
     assert result.pictures == [f"{name}.png"] and (tmp_path / f"{name}.png").exists()
 
 

@@ -41,6 +41,15 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another(kind):
     assert same(first, again) and not same(first, other)
 
 
+def test_filters_decay_like_other_weights_or_as_their_own_decay_says():
+    dataset, usual = few(), TrainConfig().weight_decay
+    shared, own, none = (
+        train(quick(epochs=1, filter_decay=decay), dataset=dataset).network
+        for decay in (None, usual, 0.0)
+    )
+    assert same(shared, own) and not same(shared, none)
+
+
 @pytest.mark.parametrize("kind", ["adder", "l2"])
 def test_xaviers_filters_have_his_variance_in_every_layer(kind):
     network = build_network(quick(kind=kind, init="xavier"))
@@ -198,6 +207,7 @@ def test_weights_that_are_not_finite_stop_a_binary_network_at_the_step():
         ({"batch_size": 1}, "batch_size must be an integer of at least 2, not 1"),
         ({"seed": 2**63}, "seed must be below 2\\^63, not 9223372036854775808"),
         ({"learning_rate": -0.1}, "learning_rate must be a number of at least 0, not -0.1"),
+        ({"filter_decay": -0.1}, "filter_decay must be a number of at least 0, not -0.1"),
         ({"schedule": "fast"}, "schedule must be one of"),
         ({"decay": "step"}, "decay must be one of"),
         ({"data": "cifar10"}, r"must take images of \(3, 32, 32\) for data 'cifar10'.*resnet20"),

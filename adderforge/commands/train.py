@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 LINES_EVERY = 60  # seconds, off a terminal
 RATED = ("adder", "l2")  # kinds whose filters have rates of their own
-EFFECTIVE = {"gradient": ("adder",), "init": RATED, "schedule": RATED, "eta": RATED}
+EFFECTIVE = {"gradient": ("adder",)}
+EFFECTIVE |= dict.fromkeys(("init", "schedule", "eta", "filter_decay"), RATED)
 
 
 @click.command()
@@ -20,7 +21,7 @@ EFFECTIVE = {"gradient": ("adder",), "init": RATED, "schedule": RATED, "eta": RA
 @click.option("--classes", type=int, help="imagenet: class folders, if not all 1000 are there")
 @click.option("--model", help="lenet5-bn, resnet20, …; default: for the data")
 @click.option("--kind", default="adder", show_default=True, help="adder, cnn, bnn or l2")
-@click.option("--gradient", help="of adder filters: full (default) or sign")
+@click.option("--gradient", help="of adder layers: full (default), sign or derivative")
 @click.option("--init", help="of adder and ℓ2 filters: normal (default) or xavier, far smaller")
 @click.option("--schedule", help="adder filters' rate: alr (default), ilr or plain")
 @click.option("--eta", type=float, help="η of Eq. 13, for alr; default: for the data")
@@ -29,6 +30,7 @@ EFFECTIVE = {"gradient": ("adder",), "init": RATED, "schedule": RATED, "eta": RA
 @click.option("--learning-rate", type=float, help="at the first step; default 0.1")
 @click.option("--decay", help="of the learning rate: cosine or poly; default: for the data")
 @click.option("--weight-decay", type=float, help="default: for the data")
+@click.option("--filter-decay", type=float, help="of adder and ℓ2 filters; default: the same")
 @click.option("--seed", type=int, help="seed of weights and batches; default 0")
 @click.option("--from-checkpoint", type=FILE, help="start from its weights; ours or the authors'")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")

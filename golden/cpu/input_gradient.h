@@ -1,4 +1,4 @@
-// The input's gradient Σ g HT(f - x) (Eq. 6, 7).
+// The input's gradient: Σ g HT(f - x) (Eq. 6, 7), or Σ g sgn(f - x).
 
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace {
 
 // Weights in the order in which gradient_tile reads them:
-// (group, block of channels, tap, filter, channel).
+// (group, block of channels, tap, filter, channel). Zeros become -0, as `sign` wants it.
 std::vector<float> gradient_filters(const Shape& shape, const float* weight) {
   std::vector<float> weights(shape.filters * shape.group_terms());
   float* to = weights.data();
@@ -21,7 +21,8 @@ std::vector<float> gradient_filters(const Shape& shape, const float* weight) {
         for (Index filter = 0; filter < shape.group_filters(); ++filter) {
           const float* from = weight + tap + first * shape.taps() +
                               (group * shape.group_filters() + filter) * shape.group_terms();
-          for (Index channel = 0; channel < size; ++channel) *to++ = from[channel * shape.taps()];
+          for (Index channel = 0; channel < size; ++channel)
+            *to++ = unsigned_zero(from[channel * shape.taps()]);
         }
     });
   return weights;
@@ -43,9 +44,19 @@ Looks looks(Index size, Index outs, Index kernel, Index stride, Index padding, I
   return result;
 }
 
+// How a distance changes with x: clipped, or its derivative.
+struct Clipped {
+  static constexpr float UNIT = 1;
+  static Vector of(Vector difference) { return clipped(difference); }
+};
+struct Sign {
+  static constexpr float UNIT = SIGN_UNIT;
+  static Vector of(Vector difference) { return sign(difference); }
+};
+
 // Gradient of CHANNELS channels of one input pixel.
 // upstream: packed as (row, column, filter), from row `first_out` on.
-template <int CHANNELS>
+template <typename Slope, int CHANNELS>
 void gradient_tile(const Shape& shape, const std::vector<Look>& row_looks,
                    const std::vector<Look>& col_looks, const Vector* input, Index channel_step,
                    const Vector* upstream, Index first_out, const float* weights, Vector* result) {
@@ -58,16 +69,17 @@ void gradient_tile(const Shape& shape, const std::vector<Look>& row_looks,
       const float* f = weights + (row.tap * shape.kernel_cols + col.tap) * filters * CHANNELS;
       for (Index filter = 0; filter < filters; ++filter, f += CHANNELS)
         for (int channel = 0; channel < CHANNELS; ++channel)
-          sum[channel] -= g[filter] * clipped(x[channel] - all(f[channel]));
+          sum[channel] -= g[filter] * Slope::of(x[channel] - all(f[channel]));
     }
-  for (int channel = 0; channel < CHANNELS; ++channel) result[channel * channel_step] = sum[channel];
+  for (int channel = 0; channel < CHANNELS; ++channel)
+    result[channel * channel_step] = sum[channel] / Slope::UNIT;
 }
 
-using GradientTile = decltype(&gradient_tile<1>);
+using GradientTile = decltype(&gradient_tile<Clipped, 1>);
 
-template <std::size_t... I>
+template <typename Slope, std::size_t... I>
 GradientTile gradient_tile_for(Index channels, std::index_sequence<I...>) {
-  static constexpr GradientTile TILES[] = {gradient_tile<I + 1>...};
+  static constexpr GradientTile TILES[] = {gradient_tile<Slope, I + 1>...};
   return TILES[channels - 1];
 }
 
@@ -82,6 +94,7 @@ std::pair<Index, Index> output_rows(const Looks& row_looks, const Item& item) {
   return last < 0 ? std::pair<Index, Index>(0, 0) : std::pair(first, last - first + 1);
 }
 
+template <typename Slope>
 void gradient_item(const Shape& shape, const Item& item, const Looks& row_looks,
                    const Looks& col_looks, const float* input, const std::vector<float>& weights,
                    const float* upstream, float* grad_input) {
@@ -101,7 +114,7 @@ void gradient_item(const Shape& shape, const Item& item, const Looks& row_looks,
          g.data(), {1, shape.map_cols * filters, filters});
 
   for_blocks(channels, [&](Index first, Index size) {
-    const GradientTile tile = gradient_tile_for(size, std::make_index_sequence<TILE>());
+    const GradientTile tile = gradient_tile_for<Slope>(size, std::make_index_sequence<TILE>());
     const float* f = &weights[(item.group * channels + first) * shape.taps() * filters];
     for (Index row = 0; row < item.rows; ++row)
       for (Index col = 0; col < shape.width; ++col) {

@@ -1,5 +1,5 @@
 // The adder layer on the CPU, in float: Y = -Σ|x - f| (Eq. 2), the input's gradient Σ g HT(f - x)
-// (Eq. 6, 7) and the filters' sign gradient Σ g sgn(x - f) (Eq. 4).
+// (Eq. 6, 7) or Σ g sgn(f - x), and the filters' sign gradient Σ g sgn(x - f) (Eq. 4).
 //
 // One vector holds the same pixel of LANES images. So every kernel size, stride and dilation
 // reads whole vectors, nothing is unfolded, and a filter's weight is one scalar for all lanes.
@@ -27,7 +27,8 @@ extern "C" void adder_forward(const Shape* shape, const float* input, const floa
 }
 
 extern "C" void adder_input_gradient(const Shape* shape, const float* input, const float* weight,
-                                     const float* upstream, float* grad_input, int threads) {
+                                     const float* upstream, float* grad_input, int sign,
+                                     int threads) {
   const auto weights = gradient_filters(*shape, weight);
   const auto row_looks = looks(shape->height, shape->map_rows, shape->kernel_rows,
                                shape->stride_rows, shape->padding_rows, shape->dilation_rows);
@@ -37,9 +38,10 @@ extern "C" void adder_input_gradient(const Shape* shape, const float* input, con
       sizeof(Vector) * (2 * shape->group_channels() * shape->width +
                         shape->group_filters() * shape->map_cols / shape->stride_rows);
   const auto items = share_out(*shape, shape->height, row_bytes, threads);
+  const auto item = sign ? gradient_item<Sign> : gradient_item<Clipped>;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (std::size_t i = 0; i < items.size(); ++i)
-    gradient_item(*shape, items[i], row_looks, col_looks, input, weights, upstream, grad_input);
+    item(*shape, items[i], row_looks, col_looks, input, weights, upstream, grad_input);
 }
 
 extern "C" void adder_sign_gradient(const Shape* shape, const float* input, const float* weight,

@@ -36,12 +36,11 @@ struct SignTiles {
   }
 };
 
-// Weights in the order of the tiles. Zeros become -0: ±0 - -0 is 0, but -0 - 0 is -0, which has a
-// sign.
+// Weights in the order of the tiles; zeros become -0.
 std::vector<float> sign_filters(const Shape& shape, const SignTiles& tiles, const float* weight) {
   std::vector<float> result(shape.groups * tiles.filters * tiles.terms * LANES);
   tiles.for_weights(shape, [&](Index from, Index to) {
-    result[to] = weight[from] == 0 ? -0.0f : weight[from];
+    result[to] = unsigned_zero(weight[from]);
   });
   return result;
 }

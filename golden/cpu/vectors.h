@@ -45,7 +45,10 @@ inline Vector clipped(Vector a) {
 #endif
 }
 
-// -SIGN_UNIT, 0 or SIGN_UNIT as `a` is below, at or above 0; `a` is a difference, see sign_filters.
+// What to subtract from x for `sign`: ±0 - -0 is 0, but -0 - 0 is -0, which has a sign.
+inline float unsigned_zero(float f) { return f == 0 ? -0.0f : f; }
+
+// -SIGN_UNIT, 0 or SIGN_UNIT as `a` is below, at or above 0; `a` is a difference x - unsigned_zero(f).
 #if defined(__AVX512DQ__)
 constexpr float SIGN_UNIT = 1;
 inline Vector sign(Vector a) {

@@ -13,6 +13,13 @@ Experiment = Callable[[Options, Progress], Result]
 _OTHERS: dict[str, Experiment] = {
     "ablation": accuracies.ablation,
     "ablation-xavier": partial(accuracies.ablation, name="ablation-xavier", init="xavier"),
+    "ablation-derivative": partial(
+        accuracies.ablation,
+        name="ablation-derivative",
+        init="xavier",
+        sign="derivative",
+        plain_seeds=5,
+    ),
     "eta": accuracies.eta,
     "table1": insides.table1,
     "figure1": insides.figure1,

@@ -68,6 +68,7 @@ NETWORKS["table5"] = Network(
 TITLES = {name: network.title for name, network in NETWORKS.items()} | {
     "ablation": "Ablation (Figure 3)",
     "ablation-xavier": "Ablation (Figure 3) from Xavier's small filters",
+    "ablation-derivative": "Ablation (Figure 3), small filters, signs of both gradients",
     "eta": "Impact of η (Table 4)",
     "table1": "Gradient norms at the first iteration (Table 1)",
     "figure1": "Features of LeNet++ (Figure 1)",
