@@ -94,6 +94,12 @@ def trace(network: nn.Module, in_shape: tuple[int, int, int]) -> list[FloatLayer
         raise ValueError(
             f"the network must not decide by its data ({error}); write it without such branches"
         ) from None
+    except NameError as error:
+        if "submodule" not in str(error):
+            raise
+        raise ValueError(
+            f"the network must hold its modules ({error}); make them in __init__, not in forward"
+        ) from None
     return _Builder(network, graph, in_shape).layers
 
 
@@ -290,18 +296,34 @@ def _flattens(node: fx.Node, what: object, shape: tuple[int, ...]) -> bool:
         return start == 1 and end in (-1, len(shape))
     if what in ("view", "reshape", torch.reshape):
         sizes = given[0] if len(given) == 1 and isinstance(given[0], tuple | list) else given
-        return len(sizes) == 2 and (
-            (_is_batch(sizes[0]) and sizes[1] in (-1, math.prod(shape)))
-            or (sizes[0] == -1 and sizes[1] == math.prod(shape))
+        if len(sizes) != 2:
+            return False
+        all_pixels = _elements(sizes[1], node.args[0], shape) == math.prod(shape)
+        return (_dim(sizes[0]) == 0 and (all_pixels or sizes[1] == -1)) or (
+            sizes[0] == -1 and all_pixels
         )
     return False
 
 
-def _is_batch(size: object) -> bool:
-    """x.size(0), x.size()[0] or x.shape[0]."""
+def _dim(size: object) -> int | None:
+    """d of x.size(d), x.size()[d] or x.shape[d]."""
     if not isinstance(size, fx.Node) or not _tells_size(size):
-        return False
-    return size.kwargs.get("dim", size.args[-1]) == 0
+        return None
+    dim = size.kwargs.get("dim", size.args[-1])
+    return dim if isinstance(dim, int) else None
+
+
+def _elements(size: object, source: fx.Node, shape: tuple[int, ...]) -> int | None:
+    """What a number, a size of the map `source`, of `shape`, or a product of such comes to."""
+    if not isinstance(size, fx.Node):
+        return size if isinstance(size, int) else None
+    if size.target is operator.mul:
+        factors = [_elements(factor, source, shape) for factor in size.args]
+        return None if None in factors else math.prod(factors)
+    dim, of = _dim(size), size.args[0]
+    if dim is None or source not in (of, *of.all_input_nodes):
+        return None
+    return (None, *shape)[dim] if -len(shape) <= dim <= len(shape) else None
 
 
 def _mean_dims(node: fx.Node) -> tuple[int, ...]:

@@ -130,6 +130,8 @@ class Through(nn.Module):
         (Through(nn.Flatten(2)), "Flatten has no integer form"),
         (lambda y, conv: y.view(-1, 7), "view has no integer form"),
         (lambda y, conv: y.view(y.size(1), -1), "view has no integer form"),
+        (lambda y, conv: y.view(-1, y.size(1) * y.size(2)), "view has no integer form"),
+        (lambda y, conv: nn.ReLU()(y), "must hold its modules .*; make them in __init__"),
         (lambda y, conv: y * y.size(0), "mul has no integer form"),
     ],
 )
@@ -161,6 +163,9 @@ class Ends(nn.Module):
         lambda y: y.reshape((y.size()[0], 108)),
         lambda y: y.reshape(y.size(dim=0), -1),
         lambda y: torch.reshape(y, (-1, 108)),
+        lambda y: y.view(y.size(0), y.size(1) * y.size(2) * y.size(3)),
+        lambda y: y.view(-1, y.shape[1] * y.shape[-2] * y.size()[3]),
+        lambda y: y.view(-1, 3 * y.size(2) * y.size(3)),
     ],
 )
 def test_every_way_to_flatten_is_known(rows):
