@@ -11,7 +11,8 @@ def keep_freed_memory() -> None:
 
     A training step makes and frees the same maps as the step before. By default glibc gives large
     ones back to the kernel, which fills each page with zeros when it is touched again: 5 to 12 % of
-    a ResNet-20 step. Memory at its highest is as before. Nothing happens with other C libraries.
+    a ResNet-20 step, whose memory at its highest is as before. Nothing happens with other C
+    libraries.
     """
     if sys.platform != "linux":
         return

@@ -11,7 +11,8 @@ PAGE = 4096
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is done elsewhere")
 def test_freed_memory_is_used_again_and_not_given_back():
-    """64 MiB, which glibc would give back; a page that comes back is a fault when touched."""
+    """64 MiB, which glibc would give back; a page that comes back is a fault when touched. The
+    first ten or so leave holes, a little too small for the next, until glibc joins them."""
     keep_freed_memory()
 
     def faults():
@@ -19,5 +20,6 @@ def test_freed_memory_is_used_again_and_not_given_back():
         torch.ones(2**26, dtype=torch.uint8)
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    faults()
-    assert faults() < 2**26 / PAGE / 10
+    for _ in range(20):
+        faults()
+    assert sum(faults() for _ in range(10)) < 2**26 / PAGE / 10
