@@ -20,6 +20,7 @@ from torch.nn.functional import conv2d, cross_entropy, unfold
 
 from golden import kernels
 from golden.adder_function import adder_conv2d
+from golden.memory import keep_freed_memory
 from golden.networks import build
 from golden.optimizer import AdderSGD, parameter_groups
 from golden.training import memory_format
@@ -258,6 +259,7 @@ def compare_layers(options: argparse.Namespace) -> None:
 
 
 def compare_steps(options: argparse.Namespace) -> None:
+    keep_freed_memory()  # as every training does
     for title, step in STEPS.items():
         steps = {name: training_step(*kind, *step, options.device) for name, kind in KINDS.items()}
         repeats = dict.fromkeys(steps, max(1, options.repeats // 5))
