@@ -20,7 +20,8 @@ UNUSED = {  # options that change nothing of an experiment
     "figure2": ("seeds",),
     "figure4": ("seeds",),
 }
-_NAMES = "\n".join(f"{name:<18} {title}" for name, title in TITLES.items())
+_WIDTH = max(map(len, TITLES))
+_NAMES = "\n".join(f"{name:<{_WIDTH}} {title}" for name, title in TITLES.items())
 
 
 @click.command(epilog=f"\b\nNAME is one of\n{_NAMES}")
